@@ -1,0 +1,154 @@
+"""The settings of a pipeline: frozen, typed, and checked before anything else happens."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
+
+from straightline.errors import UserError
+from straightline.models import Model
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Balloons:
+    """The article's generated table; `partnered_children` is the coefficient of children where partnered."""
+
+    source: Literal["balloons"]
+    path: str
+    rows: int = Field(ge=100, le=100_000_000)
+    seed: Seed
+    held_out: Share
+    standardize: bool
+    partnered_children: float = Field(allow_inf_nan=False)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Table:
+    """A user's own file; `features: null` takes every column that is no target."""
+
+    source: Literal["table"]
+    path: str
+    target: str
+    features: list[str] | None
+    seed: Seed
+    held_out: Share
+    standardize: bool
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Target:
+    """A column to predict; `task: auto` is settled by the data stage."""
+
+    column: str
+    task: Literal["auto", "binary", "continuous"]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Fit:
+    """How gradient descent runs; `validation` is the share of a network's rows set aside for early stopping."""
+
+    optimizer: Literal["adam", "rmsprop", "sgd"]
+    batch_size: int = Field(ge=1, le=1_000_000)
+    epochs: Annotated[int, Field(ge=1, le=100_000)] | None
+    patience: Annotated[int, Field(ge=1, le=100_000)] | None
+    validation: float = Field(gt=0, lt=1)
+    seed: Seed
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Folds:
+    """Repeated k-fold cross-validation, and the number of seeds that a network's fold loss is averaged over."""
+
+    k: int = Field(ge=2, le=1000)
+    repeats: int = Field(ge=1, le=1000)
+    seeds: int = Field(ge=1, le=1000)
+    seed: Seed
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Verdict:
+    """`margin`: the share of the loss below which a difference does not matter in practice."""
+
+    margin: Share
+    confidence: float = Field(gt=0.5, lt=1)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Config:
+    """All of params.yaml."""
+
+    data: Annotated[Balloons | Table, Field(discriminator="source")]
+    targets: dict[Slug, Target] = Field(min_length=1)
+    models: dict[Slug, Model] = Field(min_length=1)
+    fit: Fit
+    folds: Folds
+    verdict: Verdict
+
+
+def parse(values: Mapping[str, Any], origin: str = "params.yaml") -> Config:
+    """Return the checked settings.
+
+    Raises UserError, naming each key, what was expected and what came, for an unknown or missing key, a wrong type,
+    a value out of range, and for `_target_` anywhere (instantiating a callable that a file names is code execution).
+    """
+    _refuse_target(values, origin, "")
+    try:
+        # As JSON, since strict validation of Python values wants instances where a file has mappings.
+        return TypeAdapter(Config).validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise UserError(f"{origin}: " + "; ".join(_explain(detail) for detail in error.errors())) from None
+
+
+def load(path: Path) -> Config:
+    """Read and check `path`. Raises UserError where it is absent, no YAML, or not valid."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run this in the project's folder, after `dvc repro compose`") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected a mapping of settings, got {type(values).__name__}")
+    return parse(values, str(path))
+
+
+def _refuse_target(value: Any, origin: str, where: str) -> None:
+    children = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        if key == "_target_":
+            raise UserError(
+                f"{origin}: {where or 'top level'} has _target_ ({child!r}); models are chosen by name "
+                "(kind: regression, neural), never instantiated from a config; remove the key"
+            )
+        _refuse_target(child, origin, f"{where}.{key}".lstrip("."))
+
+
+def _explain(detail: ErrorDetails) -> str:
+    # A discriminated union puts its tag into the location: `models`, `neural`, `neural`, `hidden`, 0.
+    location = list(detail["loc"])
+    if location[:1] == ["data"]:
+        location[1:2] = []
+    elif location[:1] == ["models"]:
+        location[2:3] = []
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{name} is not a setting; check its spelling or remove it"
+    if detail["type"] in ("missing", "missing_argument"):
+        return f"{name} is missing"
+    if detail["type"].startswith("union_tag"):
+        context = detail["ctx"]
+        name += "." + context["discriminator"].strip("'")
+        return f"{name}: expected one of {context.get('expected_tags', 'the kinds')}, got {context.get('tag')!r}"
+    message = re.sub(r"^Input should be (a )?|^(List|String|Dictionary) should ", "", detail["msg"])
+    return f"{name}: expected {message}, got {detail['input']!r}"
