@@ -1,0 +1,41 @@
+"""How far a training is: a bar with the losses on a terminal, a few plain lines elsewhere."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+LINES = 5
+
+
+@contextmanager
+def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray], None]]:
+    """Yield a callback for `fit.fit`; it may be called by two threads, of which the one that is ahead is shown."""
+    console = Console()
+    lock = threading.Lock()
+    shown = 0
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs  loss {task.fields[loss]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=epochs, loss="compiling")
+
+        def on_epoch(epoch: int, losses: NDArray) -> None:
+            nonlocal shown
+            with lock:
+                if epoch <= shown or not len(losses):
+                    return
+                shown = epoch
+                summary = f"{losses.mean():.5g} (mean of {len(losses)} running)"
+                bar.update(task, completed=epoch, loss=summary)
+                if not console.is_terminal and epoch % max(epochs // LINES, 1) == 0:
+                    print(f"{title}: epoch {epoch} of at most {epochs}, loss {summary}", flush=True)
+
+        yield on_epoch
