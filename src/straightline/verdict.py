@@ -1,0 +1,199 @@
+"""From fold losses to an answer: is the straight line enough?
+
+The corrected repeated k-fold cross-validation test: Nadeau and Bengio, Inference for the Generalization Error, Machine
+Learning 52 (2003), section 3; Bouckaert and Frank, Evaluating the Replicability of Significance Tests for Comparing
+Learning Algorithms, PAKDD 2004, eq. 1.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+ANSWERS = {
+    "neural_better": "no",
+    "regression_better": "yes",
+    "practically_equivalent": "yes",
+    "regression_enough": "yes",
+    "undecided": "undecided",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Mean losses of regression and network on the same J = k R folds, each `(J,)`, and how they were split."""
+
+    regression: NDArray
+    neural: NDArray
+    folds: int
+
+
+@dataclass(frozen=True)
+class Test:
+    """The corrected t test of fold differences: their mean, its standard error, and the degrees of freedom."""
+
+    mean: float
+    std_error: float
+    degrees_of_freedom: int
+
+    def probability_positive(self) -> float:
+        """Return P(D > 0) of section 8: by the sign of the mean where the differences do not vary."""
+        if self.std_error == 0:
+            return 0.5 + 0.5 * float(np.sign(self.mean))
+        return float(stats.t.cdf(self.mean / self.std_error, self.degrees_of_freedom))
+
+
+def corrected_t_test(differences: NDArray, folds: int) -> Test:
+    """Return the test of `(J,)` fold differences, SE = s sqrt(1/J + 1/(k-1))."""
+    count = len(differences)
+    spread = float(np.std(differences, ddof=1))
+    # Rounding leaves a spread of some last bits between equal differences.
+    if spread <= 1e-14 * float(np.abs(differences).max(initial=0.0)):
+        spread = 0.0
+    return Test(float(np.mean(differences)), spread * math.sqrt(1 / count + 1 / (folds - 1)), count - 1)
+
+
+def differences(comparison: Comparison, margin: float) -> tuple[NDArray, NDArray]:
+    """Return D1 = (1-margin) L_reg - L_nn and D2 = (1-margin) L_nn - L_reg."""
+    regression, neural = comparison.regression, comparison.neural
+    return (1 - margin) * regression - neural, (1 - margin) * neural - regression
+
+
+def finding(probability_1: float, probability_2: float, level: float, level_neural: float | None = None) -> str:
+    """Return the first of section 8's rules that holds; `level_neural` is rule 1's own where challengers are many."""
+    if probability_1 >= (level if level_neural is None else level_neural):
+        return "neural_better"
+    if probability_2 >= level:
+        return "regression_better"
+    if 1 - probability_1 >= level and 1 - probability_2 >= level:
+        return "practically_equivalent"
+    if 1 - probability_1 >= level:
+        return "regression_enough"
+    return "undecided"
+
+
+def compare(comparison: Comparison, margin: float, confidence: float, challengers: int = 1) -> dict[str, Any]:
+    """Return finding, probabilities, relative gain of the network and its interval at `confidence` on either side.
+
+    The interval inverts the test of D1 over the margin, so that its lower end is at least `margin` exactly when
+    `neural_better` holds; an end that no margin below 1 reaches is null. `challengers` divides rule 1's error rate.
+    """
+    level_neural = 1 - (1 - confidence) / challengers
+    tests = [corrected_t_test(values, comparison.folds) for values in differences(comparison, margin)]
+    probability_1, probability_2 = (test.probability_positive() for test in tests)
+    regression, neural = float(comparison.regression.mean()), float(comparison.neural.mean())
+    return {
+        "finding": finding(probability_1, probability_2, confidence, level_neural),
+        "loss": neural,
+        "relative_gain": 1 - neural / regression if regression > 0 else 0.0,
+        "relative_gain_interval": gain_interval(comparison, level_neural),
+        "probabilities": {"neural_better": probability_1, "regression_better": probability_2},
+        "test": {
+            "mean": tests[0].mean,
+            "std_error": tests[0].std_error,
+            "degrees_of_freedom": tests[0].degrees_of_freedom,
+        },
+    }
+
+
+def gain_interval(comparison: Comparison, level: float) -> list[float | None]:
+    """Return the margins at which P(D1 > 0) is `level` and 1 - `level`: the bounds of the network's relative gain."""
+
+    def excess(margin: float, probability: float) -> float:
+        first, _ = differences(comparison, margin)
+        return corrected_t_test(first, comparison.folds).probability_positive() - probability
+
+    regression, neural = float(comparison.regression.mean()), float(comparison.neural.mean())
+    if regression <= 0:
+        return [None, None]
+    gain = 1 - neural / regression
+    return [_crossing(excess, gain, -1.0, level), _crossing(excess, gain, 1.0, 1 - level)]
+
+
+def _crossing(excess: Any, gain: float, direction: float, probability: float) -> float | None:
+    """Search outwards from the mean gain, where the probability is one half, for where it crosses `probability`."""
+    inside, step = gain, 1e-6
+    for _ in range(60):
+        outside = gain + direction * step
+        if excess(outside, probability) * -direction >= 0:
+            return float(optimize.brentq(excess, *sorted((inside, outside)), args=(probability,), xtol=1e-13))
+        inside, step = outside, step * 2
+        if outside > 1 or outside < -1e6:
+            break
+    return None
+
+
+def decide(
+    losses: Mapping[str, Comparison],
+    baseline_loss: float,
+    margin: float,
+    confidence: float,
+    rows: int,
+) -> dict[str, Any]:
+    """Return answer, finding and advice for the challengers `losses` (by name, each against the regression).
+
+    `no` if any challenger passes rule 1 at alpha/c; `yes` only if each is excluded at alpha. `baseline_loss` is that
+    of predicting the mean: a challenger that does worse failed to train and is no evidence.
+    """
+    results = {
+        name: compare(comparison, margin, confidence, len(losses)) | {"failed": bool(comparison.neural.mean() > baseline_loss)}
+        for name, comparison in losses.items()
+    }
+    for result in results.values():
+        if result["failed"]:
+            result["finding"] = "undecided"
+    findings = {result["finding"] for result in results.values()}
+    if "neural_better" in findings:
+        answer = "no"
+    else:
+        answer = "undecided" if "undecided" in findings else "yes"
+    agreeing = [name for name, result in results.items() if ANSWERS[result["finding"]] == answer]
+    best = min(agreeing, key=lambda name: results[name]["loss"])
+    chosen = results[best]
+    return {
+        "answer": answer,
+        "challenger": best,
+        **{key: chosen[key] for key in ("finding", "relative_gain", "relative_gain_interval", "probabilities")},
+        "challengers": results,
+        "advice": advice(chosen, best, margin, confidence, rows),
+    }
+
+
+def advice(result: Mapping[str, Any], name: str, margin: float, confidence: float, rows: int) -> str:
+    """Return one sentence that a user can act on."""
+    percent = f"{margin:.3g}".rstrip("0").rstrip(".") if margin < 0.001 else f"{100 * margin:.3g} %"
+    gain = f"{100 * abs(result['relative_gain']):.3g} %"
+    if result["failed"]:
+        return f"{name} does worse than predicting the mean: it failed to train, so try a smaller learning rate or more epochs."
+    match result["finding"]:
+        case "neural_better":
+            return f"Use {name}: it lowers the loss by {gain}, more than your margin of {percent}."
+        case "regression_better":
+            return f"Use the regression: {name}'s loss is higher by more than your margin of {percent}."
+        case "practically_equivalent":
+            return f"Use the regression: the losses differ by less than your margin of {percent} either way."
+        case "regression_enough":
+            return f"Use the regression: {name} does not lower the loss by your margin of {percent}."
+    needed = rows_needed(result["test"], confidence, rows)
+    if needed is None:
+        return "The fold losses do not tell the models apart at this margin; set another margin or bring more rows."
+    return (
+        f"These {rows:,} rows cannot tell: about {needed:,} rows like them would, or set a margin other than {percent} "
+        "if a smaller or larger difference matters to you."
+    )
+
+
+def rows_needed(test: Mapping[str, float], confidence: float, rows: int) -> int | None:
+    """Return about n (t SE / |m|)^2, to two digits, t being the quantile of the test; None where the mean is zero."""
+    if test["mean"] == 0:
+        return None
+    quantile = float(stats.t.ppf(confidence, test["degrees_of_freedom"]))
+    needed = max(rows * (quantile * test["std_error"] / abs(test["mean"])) ** 2, rows + 1.0)
+    if needed > 1e15:
+        return None
+    scale = 10 ** max(math.floor(math.log10(needed)) - 1, 0)
+    return math.ceil(needed / scale) * scale
