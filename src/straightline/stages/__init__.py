@@ -1,0 +1,46 @@
+"""The pipeline, a module a stage: read files, call the core, write files. Run as `python -m straightline.stages.data`."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from straightline.errors import UserError
+
+TIMINGS = Path(".straightline/timings.jsonl")
+
+
+@contextmanager
+def stage(name: str, **labels: str) -> Iterator[None]:
+    """Time a stage; turn a UserError into one line on stderr and exit status 1.
+
+    DVC deletes a stage's outputs before it runs. Where the stage fails, those of the last success are put back from
+    DVC's cache.
+    """
+    start = time.perf_counter()
+    try:
+        yield
+    except UserError as error:
+        _restore_outputs()
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BaseException:
+        _restore_outputs()
+        raise
+    _log_time({"stage": name, **labels, "seconds": round(time.perf_counter() - start, 3)})
+
+
+def _log_time(entry: dict[str, str | float]) -> None:
+    TIMINGS.parent.mkdir(exist_ok=True)
+    with TIMINGS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def _restore_outputs() -> None:
+    name = os.environ.get("DVC_STAGE")
+    if name:
+        subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet", name], check=False, capture_output=True)

@@ -1,0 +1,96 @@
+"""Stage `compose`: Hydra's conf/ becomes params.yaml, exactly as `dvc exp run` renders it."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from straightline.config import Config, parse
+from straightline.errors import UserError
+from straightline.stages import stage
+
+
+def run(root: Path) -> None:
+    """Write params.yaml below `root` where conf/ composes to something else, and say what changes.
+
+    An experiment's params.yaml (`dvc exp run -S`) was composed by DVC with its overrides and is left alone.
+    Raises UserError for an invalid config (nothing is written), and, after writing, where the stages that dvc.yaml
+    was expanded to are no longer those of the new params.yaml.
+    """
+    path = root / "params.yaml"
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    if os.environ.get("DVC_EXP_NAME") and before:
+        _remove_gone(root, parse(yaml.safe_load(before)))
+        return
+    after = render(root / "conf")
+    config = parse(yaml.safe_load(after), "conf")
+    if after != before:
+        old, new = _flat(yaml.safe_load(before) or {}), _flat(yaml.safe_load(after))
+        for key in sorted(old.keys() | new.keys()) if old else ():
+            if old.get(key) != new.get(key):
+                print(f"compose: {key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}")
+        path.write_text(after, encoding="utf-8")
+    _remove_gone(root, config)
+    if before and _expansion(yaml.safe_load(before)) != _expansion(yaml.safe_load(after)):
+        raise UserError("params.yaml is written, but the variants changed: run dvc repro again")
+
+
+def check(root: Path) -> None:
+    """Raise UserError unless params.yaml is what conf/ composes to."""
+    path = root / "params.yaml"
+    after = render(root / "conf")
+    parse(yaml.safe_load(after), "conf")
+    if not path.exists() or path.read_text(encoding="utf-8") != after:
+        raise UserError("params.yaml is not what conf/ composes to; run `dvc repro compose`")
+
+
+def render(conf: Path) -> str:
+    """Return the YAML that `conf/config.yaml` composes to. Raises UserError where Hydra cannot compose it."""
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(str(conf.resolve()), version_base=None):
+            config = compose(config_name="config")
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise UserError(f"conf: {', '.join(missing)} must be given; set it in conf/ or with `dvc exp run -S`")
+        OmegaConf.resolve(config)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise UserError(f"conf: cannot be composed: {' '.join(str(error).split())}") from None
+    return OmegaConf.to_yaml(config)
+
+
+def _expansion(values: Mapping[str, Any]) -> tuple[list[str], list[str], str]:
+    return sorted(values.get("targets", {})), sorted(values.get("models", {})), values.get("data", {}).get("path")
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    return dict(_leaves(values, prefix))
+
+
+def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _remove_gone(root: Path, config: Config) -> None:
+    for folder in root.glob("runs/*/*/"):
+        if folder.parent.name not in config.targets or folder.name not in config.models:
+            shutil.rmtree(folder)
+    for folder in root.glob("runs/*/"):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+if __name__ == "__main__":
+    with stage("compose"):
+        run(Path("."))

@@ -1,0 +1,53 @@
+"""Stage `evaluate`: every saved model on the held-out rows, in one process."""
+
+from pathlib import Path
+
+from straightline.backend import import_tensorflow
+
+import_tensorflow()
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from straightline.artifacts import read_json, write_csv, write_json, write_parquet
+from straightline.config import load
+from straightline.scores import effects, row_losses, score
+from straightline.stages import stage
+
+EFFECT_COLUMNS = ["column", "low", "high", "rows", "loss"]
+
+
+def run(root: Path) -> None:
+    """Write metrics/, predictions/ and effects/ below `root`, a file each for every target and model."""
+    config = load(root / "params.yaml")
+    schema = read_json(root / "data/schema.json")
+    train, test = (pd.read_parquet(root / f"data/{part}.parquet") for part in ("train", "test"))
+    features = test[schema["features"]].to_numpy(np.float64)
+    for target in config.targets:
+        column, task = schema["targets"][target]["column"], schema["targets"][target]["task"]
+        truth = test[column].to_numpy(np.float64)
+        for model in config.models:
+            name = f"{target}-{model}"
+            fitted = keras.models.load_model(root / "runs" / target / model / "model.keras", safe_mode=True)
+            predicted = np.asarray(fitted(features), np.float64)[:, 0] if len(truth) else np.empty(0)
+            write_json(root / f"metrics/{name}.json", _metrics(truth, predicted, float(train[column].mean()), task))
+            write_parquet(
+                root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": predicted})
+            )
+            rows = effects(dict(test[schema["features"]]), row_losses(truth, predicted, task)) if len(truth) else []
+            write_csv(root / f"effects/{name}.csv", pd.DataFrame(rows, columns=EFFECT_COLUMNS))
+    print(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")
+
+
+def _metrics(truth: NDArray, predicted: NDArray, mean: float, task: str) -> dict[str, object]:
+    if not len(truth):
+        return {"rows": 0}
+    baseline = score(truth, np.full(len(truth), mean), task)
+    return {"rows": len(truth), **score(truth, predicted, task), "baseline": baseline}
+
+
+if __name__ == "__main__":
+    with stage("evaluate"):
+        run(Path("."))

@@ -1,0 +1,64 @@
+"""Stage `train`: fit one model to one target, on all training rows and on every fold."""
+
+import sys
+from pathlib import Path
+
+from straightline.backend import import_tensorflow
+
+import_tensorflow()
+
+import numpy as np
+import pandas as pd
+
+from straightline.archive import save_model
+from straightline.artifacts import read_json, write_csv, write_json
+from straightline.config import load
+from straightline.progress import epochs_shown
+from straightline.stages import stage
+from straightline.training import Table, Trained, descent_settings, train
+
+
+def run(root: Path, target: str, model: str) -> None:
+    """Write runs/<target>/<model>/ below `root`."""
+    config = load(root / "params.yaml")
+    table = _read_table(root, target)
+    settings = config.models[model]
+    descent = descent_settings(table, settings, config.fit)
+    with epochs_shown(f"{target} / {model}", descent.epochs) as on_epoch:
+        trained = train(table, settings, config.fit, config.folds, on_epoch)
+    _save(trained, root / "runs" / target / model)
+    for message in (trained.certificate or {}).get("messages", []):
+        print(f"train {target}/{model}: {message}")
+    print(
+        f"train {target}/{model}: {len(trained.folds)} fold fits, mean loss {trained.folds['loss'].mean():.6g}; final "
+        f"model: {trained.weights['epochs']} of at most {descent.epochs} epochs of {descent.steps} steps"
+    )
+
+
+def _read_table(root: Path, target: str) -> Table:
+    schema = read_json(root / "data/schema.json")
+    frame = pd.read_parquet(root / "data/train.parquet")
+    column = schema["targets"][target]
+    return Table(
+        features=frame[schema["features"]].to_numpy(np.float64),
+        labels=frame[column["column"]].to_numpy(np.float64),
+        names=schema["features"],
+        task=column["task"],
+        standardize=schema["standardize"],
+    )
+
+
+def _save(trained: Trained, folder: Path) -> None:
+    save_model(trained.model, folder / "model.keras")
+    write_csv(folder / "history.csv", trained.history)
+    write_csv(folder / "folds.csv", trained.folds)
+    write_csv(folder / "learning.csv", trained.learning)
+    write_json(folder / "weights.json", trained.weights)
+    if trained.coefficients is not None:
+        write_csv(folder / "coefficients.csv", trained.coefficients)
+        write_json(folder / "certificate.json", trained.certificate)
+
+
+if __name__ == "__main__":
+    with stage("train", target=sys.argv[1], model=sys.argv[2]):
+        run(Path("."), sys.argv[1], sys.argv[2])
