@@ -1,5 +1,7 @@
 """Files as the stages write them: the same bytes for the same values, and never half a file under its name."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -7,9 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager

@@ -19,7 +19,7 @@ def import_tensorflow() -> None:
         failed = True
         try:
             import keras  # noqa: F401
-            import tensorflow  # noqa: F401, ICN001
+            import tensorflow  # noqa: F401
 
             failed = False
         finally:

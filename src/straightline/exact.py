@@ -34,7 +34,7 @@ class Optimum:
 
     def predict(self, features: NDArray) -> NDArray:
         """Return the linear predictor `(rows,)` of `features` `(rows, columns)`; for a binary target the log odds."""
-        return self.coefficients[0] + features @ self.coefficients[1:]
+        return np.add(self.coefficients[0], features @ self.coefficients[1:])
 
 
 def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str]) -> Optimum:
@@ -49,7 +49,9 @@ def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str])
     design = np.column_stack([np.ones(len(features)), (features - center) / np.where(constant, 1.0, scale)])
     design[:, 1:][:, constant] = 0.0
     kept = np.concatenate([[True], ~constant])
-    messages = [f"{names[column]} is constant and carries no information" for column in np.flatnonzero(constant)]
+    messages = [
+        f"{name} is constant and carries no information" for name, flat in zip(names, constant, strict=True) if flat
+    ]
 
     method = "exact"
     if task == "continuous":
@@ -60,11 +62,12 @@ def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str])
         if not converged:
             weights, method = _firth(design[:, kept], labels, kept), "firth"
             messages.append("the classes are separated: no finite coefficients exist, Firth's estimate is used")
+    covariance: NDArray | None
     covariance, identified, condition = _covariance(curvature, dispersion, kept)
     if len(features) <= kept.sum():
         covariance = None
         messages.append(f"{len(features)} rows for {kept.sum()} coefficients: standard errors do not exist")
-    elif loose := [names[column] for column in np.flatnonzero(~identified[1:] & ~constant)]:
+    elif loose := [name for name, free in zip(names, ~identified[1:] & ~constant, strict=True) if free]:
         messages.append(f"{', '.join(loose)} are collinear: their single weights are not identified")
     if method == "firth":
         covariance, identified = None, np.zeros_like(identified)

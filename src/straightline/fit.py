@@ -183,7 +183,9 @@ def _fit_stack(
     constants = [
         tf.constant(array)
         for array in (
-            _monitor_batches([replica.validation if len(replica.validation) else replica.train for replica in replicas]),
+            _monitor_batches(
+                [replica.validation if len(replica.validation) else replica.train for replica in replicas]
+            ),
             data.features,
             data.labels,
             *_stacked_scalings(scalings, data.features.dtype),
@@ -195,7 +197,9 @@ def _fit_stack(
         stacked.get_weights(), np.full(count, np.inf), np.zeros(count, int), np.full(count, settings.epochs), [], []
     )
     for epoch in range(1, settings.epochs + 1):
-        batches = [_epoch_batches(replica.train, settings, random) for replica, random in zip(replicas, shuffles)]
+        batches = [
+            _epoch_batches(replica.train, settings, random) for replica, random in zip(replicas, shuffles, strict=True)
+        ]
         loss, monitored = program(tf.constant(np.stack(batches, axis=1)), *constants)
         running = progress.last_epoch >= epoch
         _advance(progress, epoch, running, stacked.get_weights(), loss.numpy(), monitored.numpy())
@@ -239,7 +243,9 @@ def _result(progress: _Progress, number: int, steps: int, scaling: Scaling) -> F
 
 def _stacked_scalings(scalings: Sequence[Scaling], dtype: Any) -> list[NDArray]:
     columns = [np.stack([getattr(scaling, name) for scaling in scalings]) for name in ("center", "scale")]
-    target = [np.array([[getattr(scaling, name)] for scaling in scalings]) for name in ("target_center", "target_scale")]
+    target = [
+        np.array([[getattr(scaling, name)] for scaling in scalings]) for name in ("target_center", "target_scale")
+    ]
     return [array[:, np.newaxis].astype(dtype) for array in (*columns, *target)]
 
 
@@ -250,6 +256,10 @@ def _epoch_batches(rows: Rows, settings: Settings, random: np.random.Generator) 
         passes.append(_in_batches(random.permutation(rows), settings.batch_size))
         steps += len(passes[-1])
     return np.concatenate(passes)[: settings.steps]
+
+
+def _monitored(replica: Replica) -> Rows:
+    return replica.validation if len(replica.validation) else replica.train
 
 
 def _monitor_batches(rows: Sequence[Rows]) -> NDArray[np.int32]:
@@ -265,7 +275,7 @@ def _in_batches(rows: Rows, size: int) -> NDArray[np.int32]:
     return batches.reshape(-1, size)
 
 
-def _program(model: keras.Model, settings: Settings) -> Callable:
+def _program(model: keras.Model, settings: Settings) -> Any:
     """Return a compiled function that moves `model` an epoch further and gives the losses of its replicas.
 
     It takes the batches and the monitored rows, features and labels, and the centers and scales of both; it returns

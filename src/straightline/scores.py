@@ -12,9 +12,9 @@ def row_losses(truth: NDArray, prediction: NDArray, task: str) -> NDArray:
     """Return each row's squared error (task `continuous`) or cross-entropy (`binary`), float64 `(rows,)`."""
     truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
     if task == "continuous":
-        return (truth - prediction) ** 2
+        return np.square(truth - prediction)
     clipped = np.clip(prediction, EPSILON, 1 - EPSILON)
-    return -(truth * np.log(clipped) + (1 - truth) * np.log1p(-clipped))
+    return np.negative(truth * np.log(clipped) + (1 - truth) * np.log1p(-clipped))
 
 
 def mean_loss(truth: NDArray, prediction: NDArray, task: str) -> float:
@@ -51,7 +51,7 @@ def score(truth: NDArray, prediction: NDArray, task: str) -> dict[str, float | N
 
 
 def effects(features: Mapping[str, NDArray], losses: NDArray, bins: int = 10) -> list[dict[str, float | str | int]]:
-    """Return the mean loss by value of each column, `column,low,high,rows,loss`: by quantile bin where values are many."""
+    """Return the mean loss by value or quantile bin of each column: `column,low,high,rows,loss`."""
     rows: list[dict[str, float | str | int]] = []
     for name, values in features.items():
         levels = np.unique(values)

@@ -65,7 +65,9 @@ def encode_target(frame: pd.DataFrame, target: Target, origin: str) -> tuple[pd.
         raise UserError(f"{where} is {classes[0]!r} in every row; there is nothing to predict")
     if target.task == "binary" or (target.task == "auto" and len(classes) == 2):
         if len(classes) != 2:
-            raise UserError(f"{where} has {len(classes)} distinct values; a binary target has two; set task: continuous")
+            raise UserError(
+                f"{where} has {len(classes)} distinct values; a binary target has two; set task: continuous"
+            )
         return (values == classes[1]).astype(np.int64), Column(target.column, "binary", classes)
     _require_finite(values, where)
     return values.astype(np.float64), Column(target.column, "continuous", None)

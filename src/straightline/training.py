@@ -1,6 +1,6 @@
 """What the train stage computes: a variant's final model, its folds, and its learning curve."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from straightline import exact, fit
 from straightline.config import Fit, Folds
-from straightline.folds import Fold, Rows, repeated_folds, set_aside
+from straightline.folds import Fold, repeated_folds, set_aside
 from straightline.models import Model
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
@@ -23,8 +24,6 @@ CONFIDENCE = 0.95  # of the coefficients' intervals
 CONVERGED = 1e-3  # a descent has converged when its loss exceeds the optimum by less than this share of it
 LEARNING_SHARES = (1 / 8, 1 / 4, 1 / 2)
 LEARNING_FOLDS = 2
-
-History = dict[str, NDArray]
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,9 @@ def train(table: Table, settings: Model, how: Fit, folds: Folds, on_epoch: fit.O
     """
     parts = repeated_folds(len(table.labels), folds.k, folds.repeats, folds.seed, table.classes)
     subsets = _learning_subsets(table, parts, folds.seed)
-    trainer = _train_regression if isinstance(settings, Regression) else _train_network
-    return trainer(table, settings, how, folds, parts, subsets, on_epoch)  # type: ignore[operator]
+    if isinstance(settings, Regression):
+        return _train_regression(table, settings, how, parts, subsets, on_epoch)
+    return _train_network(table, settings, how, folds.seeds, parts, subsets, on_epoch)
 
 
 def descent_settings(table: Table, settings: Model, how: Fit) -> fit.Settings:
@@ -94,7 +94,6 @@ def _train_regression(
     table: Table,
     settings: Regression,
     how: Fit,
-    folds: Folds,
     parts: list[Fold],
     subsets: list[Fold],
     on_epoch: fit.OnEpoch,
@@ -129,13 +128,13 @@ def _train_network(
     table: Table,
     settings: Neural,
     how: Fit,
-    folds: Folds,
+    seeds: int,
     parts: list[Fold],
     subsets: list[Fold],
     on_epoch: fit.OnEpoch,
 ) -> Trained:
     everything = Fold(-1, 0, np.arange(len(table.labels)), np.arange(0))
-    seeded = [(part, seed) for part in parts for seed in range(folds.seeds)]
+    seeded = [(part, seed) for part in parts for seed in range(seeds)]
     jobs = [(everything, 0), *seeded, *((part, 0) for part in subsets)]
     replicas = [_replica(table, part, seed, how, place) for place, (part, seed) in enumerate(jobs)]
     model = settings.build(len(table.names), ACTIVATIONS[table.task])
@@ -205,7 +204,7 @@ def _learning(subsets: list[Fold], losses: list[float]) -> pd.DataFrame:
 
 def _predict(best: exact.Optimum, features: NDArray, task: str) -> NDArray:
     predictor = best.predict(features)
-    return predictor if task == "continuous" else np.asarray(exact.special.expit(predictor))
+    return predictor if task == "continuous" else np.asarray(special.expit(predictor))
 
 
 def _predict_network(model: keras.Model, fitted: fit.Fitted, features: NDArray) -> NDArray:

@@ -6,7 +6,7 @@ Learning Algorithms, PAKDD 2004, eq. 1.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +114,9 @@ def gain_interval(comparison: Comparison, level: float) -> list[float | None]:
     return [_crossing(excess, gain, -1.0, level), _crossing(excess, gain, 1.0, 1 - level)]
 
 
-def _crossing(excess: Any, gain: float, direction: float, probability: float) -> float | None:
+def _crossing(
+    excess: Callable[[float, float], float], gain: float, direction: float, probability: float
+) -> float | None:
     """Search outwards from the mean gain, where the probability is one half, for where it crosses `probability`."""
     inside, step = gain, 1e-6
     for _ in range(60):
@@ -140,17 +142,15 @@ def decide(
     of predicting the mean: a challenger that does worse failed to train and is no evidence.
     """
     results = {
-        name: compare(comparison, margin, confidence, len(losses)) | {"failed": bool(comparison.neural.mean() > baseline_loss)}
+        name: compare(comparison, margin, confidence, len(losses))
+        | {"failed": bool(comparison.neural.mean() > baseline_loss)}
         for name, comparison in losses.items()
     }
     for result in results.values():
         if result["failed"]:
             result["finding"] = "undecided"
     findings = {result["finding"] for result in results.values()}
-    if "neural_better" in findings:
-        answer = "no"
-    else:
-        answer = "undecided" if "undecided" in findings else "yes"
+    answer = "no" if "neural_better" in findings else "undecided" if "undecided" in findings else "yes"
     agreeing = [name for name, result in results.items() if ANSWERS[result["finding"]] == answer]
     best = min(agreeing, key=lambda name: results[name]["loss"])
     chosen = results[best]
@@ -165,10 +165,10 @@ def decide(
 
 def advice(result: Mapping[str, Any], name: str, margin: float, confidence: float, rows: int) -> str:
     """Return one sentence that a user can act on."""
-    percent = f"{margin:.3g}".rstrip("0").rstrip(".") if margin < 0.001 else f"{100 * margin:.3g} %"
+    percent = f"{100 * margin:.3g} %"
     gain = f"{100 * abs(result['relative_gain']):.3g} %"
     if result["failed"]:
-        return f"{name} does worse than predicting the mean: it failed to train, so try a smaller learning rate or more epochs."
+        return f"{name} failed to train (it does worse than the mean): try a smaller learning rate or more epochs."
     match result["finding"]:
         case "neural_better":
             return f"Use {name}: it lowers the loss by {gain}, more than your margin of {percent}."
@@ -195,5 +195,5 @@ def rows_needed(test: Mapping[str, float], confidence: float, rows: int) -> int 
     needed = max(rows * (quantile * test["std_error"] / abs(test["mean"])) ** 2, rows + 1.0)
     if needed > 1e15:
         return None
-    scale = 10 ** max(math.floor(math.log10(needed)) - 1, 0)
+    scale = int(10 ** max(math.floor(math.log10(needed)) - 1, 0))
     return math.ceil(needed / scale) * scale

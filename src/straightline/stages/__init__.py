@@ -1,4 +1,4 @@
-"""The pipeline, a module a stage: read files, call the core, write files. Run as `python -m straightline.stages.data`."""
+"""The pipeline, a module a stage: read files, call the core, write files; `python -m straightline.stages.data`."""
 
 import json
 import os

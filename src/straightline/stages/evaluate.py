@@ -33,9 +33,7 @@ def run(root: Path) -> None:
             fitted = keras.models.load_model(root / "runs" / target / model / "model.keras", safe_mode=True)
             predicted = np.asarray(fitted(features), np.float64)[:, 0] if len(truth) else np.empty(0)
             write_json(root / f"metrics/{name}.json", _metrics(truth, predicted, float(train[column].mean()), task))
-            write_parquet(
-                root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": predicted})
-            )
+            write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": predicted}))
             rows = effects(dict(test[schema["features"]]), row_losses(truth, predicted, task)) if len(truth) else []
             write_csv(root / f"effects/{name}.csv", pd.DataFrame(rows, columns=EFFECT_COLUMNS))
     print(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")

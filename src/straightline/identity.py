@@ -1,0 +1,74 @@
+"""What makes a pipeline's results the same results, and whether MLflow holds them; needs no MLflow to tell."""
+
+import hashlib
+import json
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from straightline.artifacts import md5
+from straightline.config import load
+
+PIPELINE_TAG = "straightline.pipeline"
+ROLE_TAG = "straightline.role"
+FOLDERS = ("data", "effects", "metrics", "predictions", "reports", "runs", "verdicts")
+
+
+def published_files(root: Path) -> list[Path]:
+    """Return the result files below `root`, in order."""
+    return sorted(
+        path
+        for folder in FOLDERS
+        for path in (root / folder).rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    )
+
+
+def pipeline_hash(root: Path) -> str:
+    """Return a digest of the settings and of every result file: the same for the same results, anywhere."""
+    digests = {path.relative_to(root).as_posix(): md5(path) for path in published_files(root)}
+    content = json.dumps([asdict(load(root / "params.yaml")), digests], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def store_home(root: Path) -> Path:
+    """Return the folder of the default store: the project's, and the parent project's for an experiment elsewhere."""
+    return Path(os.environ.get("DVC_ROOT") or root).resolve()
+
+
+def store_uri(root: Path) -> str:
+    """Return MLFLOW_TRACKING_URI where it is set, else the SQLite database in `store_home`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store_home(root) / 'mlflow.db'}"
+
+
+def is_published(root: Path) -> bool:
+    """Tell whether an SQLite store holds these results, finished; False where that takes MLflow to find out."""
+    uri = store_uri(root)
+    database = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or not database.is_file():
+        return False
+    query = """
+        select 1 from runs
+        join tags pipeline on pipeline.run_uuid = runs.run_uuid and pipeline.key = ? and pipeline.value = ?
+        join tags role on role.run_uuid = runs.run_uuid and role.key = ? and role.value = 'pipeline'
+        where runs.status = 'FINISHED' and runs.lifecycle_stage = 'active'
+    """
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(query, (PIPELINE_TAG, pipeline_hash(root), ROLE_TAG)).fetchone() is not None
+    except sqlite3.Error:
+        return False
+
+
+def run_ui(root: Path, port: int) -> None:
+    """Replace this process by MLflow's UI on the loopback address; only requests for that address are answered."""
+    hosts = f"localhost:{port},127.0.0.1:{port}"
+    origins = f"http://localhost:{port},http://127.0.0.1:{port}"
+    os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    print(f"MLflow UI: http://127.0.0.1:{port} (ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store_uri(root), "--workers", "1"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--allowed-hosts", hosts, "--cors-allowed-origins", origins]
+    os.execv(sys.executable, command)

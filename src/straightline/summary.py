@@ -1,0 +1,123 @@
+"""The answer in words and numbers, as `straightline show` prints it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from straightline.results import Results, Variant
+
+ANSWERS = {"yes": "Yes.", "no": "No.", "undecided": "Undecided."}
+
+
+def headline(verdict: Mapping[str, Any], column: str) -> str:
+    """Return the answer of one target as a sentence with its numbers."""
+    low, high = verdict["relative_gain_interval"]
+    level = round(100 * (2 * verdict["confidence"] - 1))
+    gain = verdict["relative_gain"]
+    change = f"lowers the loss by {100 * gain:.1f} %" if gain >= 0 else f"raises the loss by {-100 * gain:.1f} %"
+    interval = f", {level} % interval of the gain {_percent(low)} to {_percent(high)}"
+    margin = f"the margin is {100 * verdict['margin']:.3g} %"
+    question = f"Is a straight line enough to predict {column}?"
+    return f"{question} {ANSWERS[verdict['answer']]} {verdict['challenger']} {change}{interval}; {margin}."
+
+
+def as_dict(results: Results) -> dict[str, Any]:
+    """Return what `straightline show --json` prints: the verdicts, models, coefficients and where to look on."""
+    return {
+        "targets": {
+            target: {
+                "verdict": dict(verdict),
+                "models": {variant.model: _model(variant, verdict) for variant in results.of_target(target)},
+            }
+            for target, verdict in results.verdicts.items()
+        },
+        "report": str(results.root / "reports/index.html"),
+    }
+
+
+def printed(results: Results) -> RenderableType:
+    """Return the same for a terminal."""
+    parts: list[RenderableType] = []
+    for target, verdict in results.verdicts.items():
+        column = results.schema["targets"][target]["column"]
+        parts += [Text(headline(verdict, column), style="bold"), Text(verdict["advice"]), _models(results, target)]
+        parts += [_coefficients(variant) for variant in results.of_target(target) if variant.coefficients is not None]
+        parts.append(Text())
+    report = results.root / "reports/index.html"
+    parts.append(Text(f"Report:    {report if report.exists() else 'not there yet; run dvc repro'}"))
+    parts.append(Text("MLflow UI: make ui"))
+    return Group(*parts)
+
+
+def show(results: Results) -> None:
+    """Print the answers to stdout; without a terminal the tables keep their full width."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=120)
+    console.print(printed(results))
+
+
+def _model(variant: Variant, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    weights = variant.weights
+    coefficients = variant.coefficients
+    return {
+        "cross_validated_loss": verdict["losses"][variant.model],
+        "held_out": dict(variant.metrics),
+        "epochs": weights["epochs"],
+        "parameters": weights["parameters"],
+        "fits": verdict["fits"][variant.model],
+        "coefficients": None if coefficients is None else _records(coefficients),
+        "certificate": variant.certificate,
+    }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    blank = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in blank.to_dict("records")]
+
+
+def _models(results: Results, target: str) -> Table:
+    verdict = results.verdicts[target]
+    table = Table(title=f"{target}: {verdict['loss'].replace('_', ' ')}", title_justify="left")
+    table.add_column("model")
+    for name in ("cross-validated", "held-out", "epochs", "parameters", "fold fits"):
+        table.add_column(name, justify="right")
+    for variant in results.of_target(target):
+        weights, held_out = variant.weights, variant.metrics.get("loss")
+        table.add_row(
+            variant.model,
+            f"{verdict['losses'][variant.model]:.5g}",
+            "-" if held_out is None else f"{held_out:.5g}",
+            str(weights["epochs"]),
+            str(weights["parameters"]),
+            str(verdict["fits"][variant.model]),
+        )
+    baseline = results.of_target(target)[0].metrics.get("baseline", {}).get("loss")
+    mean = f"{verdict['mean_loss']:.5g}"
+    table.add_row("predicting the mean", mean, "-" if baseline is None else f"{baseline:.5g}", "-", "-", "-")
+    return table
+
+
+def _coefficients(variant: Variant) -> Table:
+    coefficients = variant.coefficients
+    assert coefficients is not None
+    table = Table(title=f"{variant.target}: weights of {variant.model}", title_justify="left")
+    table.add_column("term")
+    for name in ("estimate", "std error", "95 % interval", "gradient descent"):
+        table.add_column(name, justify="right")
+    for row in coefficients.itertuples():
+        interval = f"{_number(row.ci_low)} to {_number(row.ci_high)}" if _number(row.ci_low) != "-" else "-"
+        table.add_row(str(row.term), *map(_number, (row.estimate, row.std_error)), interval, _number(row.trained))
+    return table
+
+
+def _number(value: Any) -> str:
+    return "-" if pd.isna(value) else f"{value:.5g}"
+
+
+def _percent(value: float | None) -> str:
+    return "unbounded" if value is None else f"{100 * value:.1f} %"

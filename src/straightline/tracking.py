@@ -1,0 +1,266 @@
+"""Results to MLflow: a parent run a pipeline, a child a target and model. The only module that imports mlflow."""
+
+import logging
+import os
+import subprocess
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from straightline.artifacts import md5
+from straightline.backend import import_tensorflow
+from straightline.errors import UserError
+from straightline.identity import PIPELINE_TAG, ROLE_TAG, pipeline_hash, store_home, store_uri
+from straightline.results import Results, Variant
+from straightline.summary import headline
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+from mlflow.tracking import MlflowClient
+
+EXPERIMENT = "straightline"
+BATCH = 1000  # metrics that MLflow takes in one call
+LIBRARIES = ("keras", "numpy", "tensorflow")
+
+
+def publish(results: Results) -> str:
+    """Publish `results` unless they are there, and return a line that says what happened.
+
+    What an interrupted publication left under the same identity is deleted first. Raises UserError where the store
+    cannot be reached or written.
+    """
+    uri, home = store_uri(results.root), store_home(results.root)
+    identity = pipeline_hash(results.root)
+    try:
+        # One publisher at a time: MLflow's first use of a database creates its tables, which two at once would spoil.
+        with _quietly(), FileLock(home / ".straightline/mlflow.lock"):
+            mlflow.set_tracking_uri(uri)
+            client = MlflowClient()
+            experiment = _experiment(client, home if uri.startswith("sqlite:") else None)
+            if _already_there(client, experiment, identity):
+                return "track: already in MLflow"
+            _publish(client, experiment, results, identity)
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"MLflow's store {uri} cannot be used: {reason}; mend it, then run `straightline track`"
+        ) from None
+    return f"track: {len(results.variants)} runs published to {uri}; look at them with `make ui`"
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _experiment(client: MlflowClient, home: Path | None) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None if home is None else (home / "mlartifacts").as_uri()
+    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+
+
+def _already_there(client: MlflowClient, experiment: str, identity: str) -> bool:
+    runs = client.search_runs([experiment], f"tags.`{PIPELINE_TAG}` = '{identity}'")
+    if any(run.data.tags.get(ROLE_TAG) == "pipeline" and run.info.status == "FINISHED" for run in runs):
+        return True
+    for run in runs:
+        client.delete_run(run.info.run_id)
+    return False
+
+
+def _publish(client: MlflowClient, experiment: str, results: Results, identity: str) -> None:
+    tags = {PIPELINE_TAG: identity} | _environment_tags(results.root)
+    name = ", ".join(f"{target}: {verdict['answer']}" for target, verdict in results.verdicts.items())
+    headlines = [headline(verdict, target) for target, verdict in results.verdicts.items()]
+    note = {"mlflow.note.content": "\n\n".join(headlines)}
+    parent = client.create_run(experiment, tags=tags | {ROLE_TAG: "pipeline"} | note, run_name=name).info.run_id
+    datasets = _datasets(results)
+    with _closing(client, parent):
+        client.log_batch(parent, params=_params(asdict(results.config)))
+        gains = {f"{target}_relative_gain": verdict["relative_gain"] for target, verdict in results.verdicts.items()}
+        client.log_batch(parent, metrics=[Metric(name, gain, 0, 0) for name, gain in gains.items()])
+        client.log_artifact(parent, str(results.root / "params.yaml"))
+        for folder in ("reports", "verdicts"):
+            if (results.root / folder).is_dir():
+                client.log_artifacts(parent, str(results.root / folder), folder)
+        for variant in results.variants.values():
+            child = client.create_run(
+                experiment,
+                tags=tags | _variant_tags(results, variant) | {"mlflow.parentRunId": parent},
+                run_name=f"{variant.target} / {variant.model}",
+            ).info.run_id
+            with _closing(client, child):
+                _log_variant(client, child, results, variant, datasets)
+
+
+@contextmanager
+def _closing(client: MlflowClient, run: str) -> Iterator[None]:
+    status = "FAILED"
+    try:
+        yield
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        client.set_terminated(run, status)
+
+
+def _log_variant(client: MlflowClient, run: str, results: Results, variant: Variant, datasets: list[Any]) -> None:
+    config = results.config
+    settings = {
+        "target": asdict(config.targets[variant.target]),
+        "model": asdict(config.models[variant.model]),
+        "fit": asdict(config.fit),
+        "folds": asdict(config.folds),
+        "data": asdict(config.data),
+    }
+    client.log_batch(run, params=_params(settings))
+    metrics = list(_metrics(results, variant))
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run, metrics=metrics[start : start + BATCH])
+    client.log_artifacts(run, str(variant.folder), "files")
+    if variant.coefficients is not None:
+        client.log_table(run, variant.coefficients, "coefficients.json")
+    client.log_table(run, _weight_table(variant), "weights.json")
+    pictures = sorted((results.root / "reports").glob("*.png"))
+    for picture in pictures:
+        if picture.stem in ("losses", f"predictions-{variant.target}"):
+            client.log_artifact(run, str(picture), "pictures")
+    with mlflow.start_run(run_id=run):
+        for dataset, context in datasets:
+            mlflow.log_input(dataset, context=context)
+        _log_model(results, variant)
+
+
+def _metrics(results: Results, variant: Variant) -> Iterator[Metric]:
+    history = variant.history
+    for name in ("loss", "val_loss"):
+        for epoch, value in history.loc[history[name].notna(), ["epoch", name]].itertuples(index=False):
+            yield Metric(name, float(value), 0, int(epoch))
+    losses = variant.folds.groupby(["repeat", "fold"])["loss"].mean()
+    for step, value in enumerate(losses):
+        yield Metric("fold_loss", float(value), 0, step)
+    yield Metric("cross_validated_loss", results.verdicts[variant.target]["losses"][variant.model], 0, 0)
+    for name, value in variant.metrics.items():
+        if isinstance(value, int | float):
+            yield Metric(f"held_out_{name}", float(value), 0, 0)
+    weights = variant.weights
+    for name in ("parameters", "epochs", "best_epoch", "steps"):
+        yield Metric(name, float(weights[name]), 0, 0)
+    seconds = _seconds(results.root, variant)
+    if seconds is not None:
+        yield Metric("train_seconds", seconds, 0, 0)
+
+
+def _seconds(root: Path, variant: Variant) -> float | None:
+    path = root / ".straightline/timings.jsonl"
+    if not path.exists():
+        return None
+    rows = pd.read_json(path, lines=True)
+    if not {"target", "model"} <= set(rows):
+        return None
+    own = rows[(rows["stage"] == "train") & (rows["target"] == variant.target) & (rows["model"] == variant.model)]
+    return float(own["seconds"].iloc[-1]) if len(own) else None
+
+
+def _weight_table(variant: Variant) -> pd.DataFrame:
+    rows = []
+    for layer in variant.weights["layers"]:
+        for (source, unit), value in np.ndenumerate(np.array(layer["kernel"])):
+            rows.append((layer["name"], f"from {source}", unit, value))
+        rows += [(layer["name"], "bias", unit, value) for unit, value in enumerate(layer["bias"])]
+    return pd.DataFrame(rows, columns=["layer", "weight", "unit", "value"])
+
+
+def _datasets(results: Results) -> list[Any]:
+    datasets = []
+    for part, context in (("train", "training"), ("test", "held-out")):
+        path = results.root / f"data/{part}.parquet"
+        frame = pd.read_parquet(path)
+        if len(frame):
+            source = results.config.data.path
+            datasets.append((from_pandas(frame, source=source, name=part, digest=md5(path)), context))
+    return datasets
+
+
+class _Keras:
+    """mlflow.keras, which writes its input example into a folder that it has not made yet (MLflow 3.17.2)."""
+
+    @staticmethod
+    def save_model(path: str, **options: Any) -> None:
+        import mlflow.keras
+
+        Path(path).mkdir()
+        mlflow.keras.save_model(path=path, **options)
+
+
+def _log_model(results: Results, variant: Variant) -> None:
+    import_tensorflow()
+    import keras
+
+    keras.utils.disable_interactive_logging()
+    model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)
+    rows = pd.read_parquet(results.root / "data/train.parquet", columns=results.schema["features"])
+    example = rows.head(5).to_numpy(np.float64)
+    mlflow.models.Model.log(
+        None,
+        flavor=_Keras,
+        name="model",
+        model=model,
+        signature=infer_signature(example, np.asarray(model(example))),
+        input_example=example,
+        pip_requirements=[f"{name}=={version(name)}" for name in LIBRARIES],
+    )
+
+
+def _params(values: Mapping[str, Any]) -> list[Param]:
+    return [Param(key, str(value)[:6000]) for key, value in _flat(values, "")]
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _variant_tags(results: Results, variant: Variant) -> dict[str, str]:
+    verdict = results.verdicts[variant.target]
+    return {
+        ROLE_TAG: "variant",
+        "target": variant.target,
+        "model": variant.model,
+        "answer": verdict["answer"],
+        "finding": verdict["finding"],
+        "mlflow.note.content": headline(verdict, results.schema["targets"][variant.target]["column"]),
+    }
+
+
+def _environment_tags(root: Path) -> dict[str, str]:
+    tags = {name: os.environ[name] for name in ("DVC_STAGE", "DVC_EXP_NAME") if os.environ.get(name)}
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=root, check=False, capture_output=True, text=True
+    ).stdout.strip()
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
