@@ -12,6 +12,8 @@ from straightline.config import Config, parse
 from straightline.errors import UserError
 from straightline.stages import stage
 
+AGAIN = ".straightline/again"  # tells the Makefile that a second try will do
+
 
 def run(root: Path) -> None:
     """Write params.yaml below `root` where conf/ composes to something else, and say what changes.
@@ -35,6 +37,8 @@ def run(root: Path) -> None:
         path.write_text(after, encoding="utf-8")
     _remove_gone(root, config)
     if before and _expansion(yaml.safe_load(before)) != _expansion(yaml.safe_load(after)):
+        (root / AGAIN).parent.mkdir(exist_ok=True)
+        (root / AGAIN).touch()
         raise UserError("params.yaml is written, but the variants changed: run dvc repro again")
 
 
