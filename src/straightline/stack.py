@@ -1,13 +1,37 @@
 """Replica-stacked Keras models: R networks of one shape as one model whose variables lead with a replica axis."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 Weights = list[NDArray]
+
+
+SMALL = 1024  # products of a kernel's sides up to which a fused sum beats XLA's batched matrix product (docs/log.md)
+THIN = 4
+
+
+@tf.custom_gradient
+def _matmul(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+    """Multiply `(R, rows, a)` by `(R, a, b)`; small products are written as sums, which XLA fuses and vectorises."""
+    _, sources, units = kernel.shape
+    if min(sources, units) <= THIN:
+        product = tf.reduce_sum(inputs[:, :, :, None] * kernel[:, None, :, :], axis=2)
+    else:
+        product = tf.matmul(inputs, kernel)
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if sources * units <= SMALL:
+            of_kernel = tf.reduce_sum(inputs[:, :, :, None] * upstream[:, :, None, :], axis=1)
+        else:
+            of_kernel = tf.matmul(inputs, upstream, transpose_a=True)
+        return tf.matmul(upstream, kernel, transpose_b=True), of_kernel
+
+    return product, gradient
 
 
 class StackedDense(keras.layers.Layer):
@@ -26,7 +50,7 @@ class StackedDense(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Return the activations."""
-        return self.activation(keras.ops.matmul(inputs, self.kernel) + self.bias)
+        return self.activation(_matmul(inputs, tf.convert_to_tensor(self.kernel)) + self.bias)
 
 
 def stack(model: keras.Sequential, replicas: int) -> keras.Model:

@@ -10,19 +10,21 @@ from rich.text import Text
 
 from straightline.results import Results, Variant
 
-ANSWERS = {"yes": "Yes.", "no": "No.", "undecided": "Undecided."}
+OPENINGS = {
+    "yes": "Yes, a straight line is enough to predict {}",
+    "no": "No, a straight line is not enough to predict {}",
+    "undecided": "Undecided whether a straight line is enough to predict {}",
+}
 
 
 def headline(verdict: Mapping[str, Any], column: str) -> str:
     """Return the answer of one target as a sentence with its numbers."""
-    low, high = verdict["relative_gain_interval"]
+    gain, (low, high) = verdict["relative_gain"], verdict["relative_gain_interval"]
     level = round(100 * (2 * verdict["confidence"] - 1))
-    gain = verdict["relative_gain"]
-    change = f"lowers the loss by {100 * gain:.1f} %" if gain >= 0 else f"raises the loss by {-100 * gain:.1f} %"
-    interval = f", {level} % interval of the gain {_percent(low)} to {_percent(high)}"
-    margin = f"the margin is {100 * verdict['margin']:.3g} %"
-    question = f"Is a straight line enough to predict {column}?"
-    return f"{question} {ANSWERS[verdict['answer']]} {verdict['challenger']} {change}{interval}; {margin}."
+    change = f"{'lowers' if gain >= 0 else 'raises'} the loss by {100 * abs(gain):.1f} %"
+    interval = f"gain with its {level} % interval: {100 * gain:.1f} %, {_percent(low)} to {_percent(high)}"
+    opening = OPENINGS[verdict["answer"]].format(column)
+    return f"{opening}: {verdict['challenger']} {change} ({interval}; margin {100 * verdict['margin']:.3g} %)."
 
 
 def as_dict(results: Results) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def descent_settings(table: Table, settings: Model, how: Fit) -> fit.Settings:
     rows = len(table.labels)
     kept = rows if isinstance(settings, Regression) else rows - round(rows * how.validation)
     steps = -(-kept // how.batch_size)
-    epochs = how.epochs or int(np.clip(75_000 // steps, 30, 1000))
+    epochs = how.epochs or int(np.clip(50_000 // steps, 20, 1000))
     return fit.Settings(
         loss=LOSSES[table.task],
         optimizer=how.optimizer,
