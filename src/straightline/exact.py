@@ -1,16 +1,18 @@
 """The exact optimum of a regression, in float64 on standardised columns, mapped back to the user's units."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import linalg, special, stats
+from scipy import linalg, optimize, special, stats
 
 from straightline.errors import UserError
 
-NEWTON_STEPS = 25  # an optimum that exists takes about ten; one that runs off to infinity never ends
+NEWTON_STEPS = 100  # an optimum that exists takes about ten
+SUSPICIOUS_LOG_ODDS = 25.0  # Newton's method reaches more only on its way to infinity, or nearly so
 RANK_TOLERANCE = 1e-10
 
 
@@ -58,8 +60,49 @@ def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str])
         weights, dispersion, curvature = _least_squares(design, labels)
     else:
         dispersion = 1.0
+        weights, curvature = _newton(design, labels)
+        if np.abs(design @ weights).max() > SUSPICIOUS_LOG_ODDS and _separated(design, labels):
+            method = "firth"
+            messages.append("the classes are separated: no finite coefficients exist, Firth's estimate is used")
+            weights, converged = _firth(design[:, kept], labels, kept)
+            if not converged:
+                messages.append("Firth's estimate has not fully converged either")
+    covariance: NDArray | None
+    identified: NDArray
+    loss: float
+    method: str
+    degrees_of_freedom: float
+    condition_number: float
+    messages: list[str] = field(default_factory=list)
+
+    def predict(self, features: NDArray) -> NDArray:
+        """Return the linear predictor `(rows,)` of `features` `(rows, columns)`; for a binary target the log odds."""
+        return np.add(self.coefficients[0], features @ self.coefficients[1:])
+
+
+def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str]) -> Optimum:
+    """Return ordinary least squares (task `continuous`) or maximum likelihood (`binary`, labels 0 and 1).
+
+    `features` is `(rows, columns)` with `names`, `labels` `(rows,)`. A constant column gets the weight 0. Collinear
+    columns share the minimum-norm weights, which predict the same as any others. Where the classes are separated no
+    maximum exists, and Firth's penalised estimate stands in (Heinze and Schemper 2002).
+    """
+    center, scale = features.mean(axis=0), features.std(axis=0)
+    constant = scale <= 1e-12 * np.abs(center)
+    design = np.column_stack([np.ones(len(features)), (features - center) / np.where(constant, 1.0, scale)])
+    design[:, 1:][:, constant] = 0.0
+    kept = np.concatenate([[True], ~constant])
+    messages = [
+        f"{name} is constant and carries no information" for name, flat in zip(names, constant, strict=True) if flat
+    ]
+
+    method = "exact"
+    if task == "continuous":
+        weights, dispersion, curvature = _least_squares(design, labels)
+    else:
+        dispersion = 1.0
         converged, weights, curvature = _newton(design, labels)
-        if not converged:
+        if not converged and _separated(design, labels):
             weights, method = _firth(design[:, kept], labels, kept), "firth"
             messages.append("the classes are separated: no finite coefficients exist, Firth's estimate is used")
     covariance: NDArray | None
@@ -122,7 +165,7 @@ def _least_squares(design: NDArray, labels: NDArray) -> tuple[NDArray, float, ND
     return weights, float(np.sum((labels - design @ weights) ** 2) / freedom), design
 
 
-def _newton(design: NDArray, labels: NDArray) -> tuple[bool, NDArray, NDArray]:
+def _newton(design: NDArray, labels: NDArray) -> tuple[NDArray, NDArray]:
     weights = np.zeros(design.shape[1])
     loss = mean_loss(design @ weights, labels, "binary")
     root = design
@@ -133,22 +176,31 @@ def _newton(design: NDArray, labels: NDArray) -> tuple[bool, NDArray, NDArray]:
         step = linalg.lstsq(root, (labels - probability) / spread, cond=RANK_TOLERANCE)[0]
         decrement = float(step @ (design.T @ (labels - probability))) / len(labels)
         if decrement < 1e-14:
-            return True, weights, root
+            break
         while (shorter := mean_loss(design @ (weights + step), labels, "binary")) > loss and np.abs(step).max() > 1e-12:
             step = step / 2
         weights, loss = weights + step, shorter
-    return False, weights, root
+    return weights, root
 
 
-def _firth(design: NDArray, labels: NDArray, kept: NDArray) -> NDArray:
+def _separated(design: NDArray, labels: NDArray) -> bool:
+    """Tell whether a direction exists that no row contradicts and some row favours (Konis 2007, section 4.3)."""
+    signed = np.where(labels > 0, 1.0, -1.0)[:, np.newaxis] * design
+    found = optimize.linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), bounds=(-1, 1))
+    return bool(found.status == 0 and -found.fun > 1e-6)
+
+
+def _firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, bool]:
     from firthmodels import FirthLogisticRegression
 
-    model = FirthLogisticRegression(max_iter=1000).fit(design[:, 1:], labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of no convergence, which the result tells too
+        model = FirthLogisticRegression(max_iter=1000).fit(design[:, 1:], labels)
     if not np.isfinite(model.coef_).all():
-        raise UserError("the classes are separated and Firth's regression did not converge; leave columns out")
+        raise UserError("the classes are separated and Firth's regression has no finite answer; leave columns out")
     weights = np.zeros(len(kept))
     weights[kept] = np.concatenate([np.atleast_1d(model.intercept_), np.ravel(model.coef_)])
-    return weights
+    return weights, bool(model.converged_)
 
 
 def _covariance(curvature: NDArray, dispersion: float, kept: NDArray) -> tuple[NDArray, NDArray, float]:

@@ -20,8 +20,7 @@ def run(root: Path) -> None:
     config = load(root / "params.yaml")
     frame = _source(root, config)
     columns = [target.column for target in config.targets.values()]
-    named = None if isinstance(config.data, Balloons) else config.data.features
-    features = [name for name in frame.columns if name not in columns] if named is None else named
+    features = _features(config, frame, columns)
     if overlap := set(features) & set(columns):
         raise UserError(f"data.features: {sorted(overlap)} is a target too; a target cannot predict itself")
     table = encode_features(frame, features, config.data.path)
@@ -42,6 +41,14 @@ def run(root: Path) -> None:
     write_parquet(root / "data/test.parquet", table.iloc[test])
     write_json(root / "data/schema.json", schema)
     print(f"data: {len(train):,} training rows, {len(test):,} held out, {len(features)} features")
+
+
+def _features(config: Config, frame: pd.DataFrame, targets: list[str]) -> list[str]:
+    if isinstance(config.data, Balloons):
+        return list(balloons.FEATURES)
+    if config.data.features is not None:
+        return config.data.features
+    return [str(name) for name in frame.columns if name not in targets]
 
 
 def _source(root: Path, config: Config) -> pd.DataFrame:
