@@ -68,45 +68,7 @@ def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str])
             if not converged:
                 messages.append("Firth's estimate has not fully converged either")
     covariance: NDArray | None
-    identified: NDArray
-    loss: float
-    method: str
-    degrees_of_freedom: float
-    condition_number: float
-    messages: list[str] = field(default_factory=list)
-
-    def predict(self, features: NDArray) -> NDArray:
-        """Return the linear predictor `(rows,)` of `features` `(rows, columns)`; for a binary target the log odds."""
-        return np.add(self.coefficients[0], features @ self.coefficients[1:])
-
-
-def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str]) -> Optimum:
-    """Return ordinary least squares (task `continuous`) or maximum likelihood (`binary`, labels 0 and 1).
-
-    `features` is `(rows, columns)` with `names`, `labels` `(rows,)`. A constant column gets the weight 0. Collinear
-    columns share the minimum-norm weights, which predict the same as any others. Where the classes are separated no
-    maximum exists, and Firth's penalised estimate stands in (Heinze and Schemper 2002).
-    """
-    center, scale = features.mean(axis=0), features.std(axis=0)
-    constant = scale <= 1e-12 * np.abs(center)
-    design = np.column_stack([np.ones(len(features)), (features - center) / np.where(constant, 1.0, scale)])
-    design[:, 1:][:, constant] = 0.0
-    kept = np.concatenate([[True], ~constant])
-    messages = [
-        f"{name} is constant and carries no information" for name, flat in zip(names, constant, strict=True) if flat
-    ]
-
-    method = "exact"
-    if task == "continuous":
-        weights, dispersion, curvature = _least_squares(design, labels)
-    else:
-        dispersion = 1.0
-        converged, weights, curvature = _newton(design, labels)
-        if not converged and _separated(design, labels):
-            weights, method = _firth(design[:, kept], labels, kept), "firth"
-            messages.append("the classes are separated: no finite coefficients exist, Firth's estimate is used")
-    covariance: NDArray | None
-    covariance, identified, condition = _covariance(curvature, dispersion, kept)
+    covariance, identified, condition, rank = _covariance(curvature, dispersion, kept)
     if len(features) <= kept.sum():
         covariance = None
         messages.append(f"{len(features)} rows for {kept.sum()} coefficients: standard errors do not exist")
@@ -123,7 +85,7 @@ def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str])
         identified=identified,
         loss=mean_loss(design @ weights, labels, task),
         method=method,
-        degrees_of_freedom=len(features) - kept.sum() if task == "continuous" else np.inf,
+        degrees_of_freedom=float(len(features) - rank) if task == "continuous" else np.inf,
         condition_number=condition,
         messages=messages,
     )
@@ -203,7 +165,7 @@ def _firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, bo
     return weights, bool(model.converged_)
 
 
-def _covariance(curvature: NDArray, dispersion: float, kept: NDArray) -> tuple[NDArray, NDArray, float]:
+def _covariance(curvature: NDArray, dispersion: float, kept: NDArray) -> tuple[NDArray, NDArray, float, int]:
     """Invert the curvature's Gram matrix; a weight with a part in the null space is not identified."""
     _, singular, right = linalg.svd(linalg.qr(curvature[:, kept], mode="r")[0], full_matrices=False)
     sound = singular > RANK_TOLERANCE * singular[0]
@@ -216,4 +178,5 @@ def _covariance(curvature: NDArray, dispersion: float, kept: NDArray) -> tuple[N
     elif loose.any():
         identified[kept] = (np.abs(right[loose]) < 1e-8).all(axis=0)
     identified[0] &= identified[kept].all()  # the intercept at zero depends on every other weight
-    return covariance, identified, float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
+    condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
+    return covariance, identified, condition, int(sound.sum())
