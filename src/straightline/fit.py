@@ -7,7 +7,7 @@ loss on the monitored rows. A step of a small network costs microseconds that wa
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -15,25 +15,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from straightline import stack
+from straightline import scaling, stack
+from straightline.batches import Replica, epoch_batches, monitor_batches
 from straightline.errors import UserError
-from straightline.folds import Rows
-
-MONITOR_ROWS = 1024  # rows of a forward pass of the monitored loss: large for speed, small enough for the cache
+from straightline.scaling import Scaling
 
 OnEpoch = Callable[[int, NDArray], None]
-
-
-@dataclass(frozen=True)
-class Replica:
-    """One fit: the rows to train on, those whose loss decides when to stop, and a seed.
-
-    Without `validation` it runs all epochs, and the loss on the training rows decides which epoch was best.
-    """
-
-    train: Rows
-    validation: Rows
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -56,16 +43,6 @@ class Settings:
     epochs: int
     patience: int
     standardize: bool
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """What was taken from the columns and the target, and what they were divided by: float64, `(columns,)` and one."""
-
-    center: NDArray
-    scale: NDArray
-    target_center: float
-    target_scale: float
 
 
 @dataclass(frozen=True)
@@ -98,28 +75,26 @@ def fit(
     `features` is `(rows, inputs)`, `labels` `(rows,)`, both float64. `on_epoch` is told the epoch and the monitored
     losses of the replicas that ran it, by two threads. Raises UserError where a loss is no longer finite.
     """
-    scalings = [_scaling(features, labels, replica.train, settings) for replica in replicas]
+    scalings = [_scaling(features[replica.train], labels[replica.train], settings) for replica in replicas]
     # Scaled once in float64 over all rows, since a column far from zero would lose its digits in float32.
-    overall = _scaling(features, labels, np.arange(len(labels)), settings)
+    overall = _scaling(features, labels, settings)
     scaled = _Data(
-        ((features - overall.center) / overall.scale).astype(model.compute_dtype),
-        ((labels - overall.target_center) / overall.target_scale).astype(model.compute_dtype)[:, np.newaxis],
+        overall,
+        ((features - overall.center) / overall.scale).astype(stack.dtype_of(model)),
+        ((labels - overall.target_center) / overall.target_scale).astype(stack.dtype_of(model))[:, np.newaxis],
     )
     numbers = range(len(replicas))
     halves = [half for half in (numbers[::2], numbers[1::2]) if half]
 
     def run(half: Sequence[int]) -> list[Fitted]:
-        relative = [_relative(scalings[number], overall) for number in half]
-        outcomes = _fit_stack(model, scaled, [replicas[number] for number in half], relative, settings, on_epoch)
-        return [
-            replace(
-                outcome,
-                scaling=scalings[number],
-                losses=outcome.losses * scalings[number].target_scale ** 2,
-                monitored=outcome.monitored * scalings[number].target_scale ** 2,
-            )
-            for number, outcome in zip(half, outcomes, strict=True)
-        ]
+        return _fit_stack(
+            model,
+            scaled,
+            [replicas[number] for number in half],
+            [scalings[number] for number in half],
+            settings,
+            on_epoch,
+        )
 
     fitted: dict[int, Fitted] = {}
     # XLA runs such small programs on one core; two threads whatever the machine has keep results the same everywhere.
@@ -129,29 +104,17 @@ def fit(
     return [fitted[number] for number in numbers]
 
 
-def _scaling(features: NDArray, labels: NDArray, rows: Rows, settings: Settings) -> Scaling:
-    inputs = features.shape[1]
+def _scaling(features: NDArray, labels: NDArray, settings: Settings) -> Scaling:
     if not settings.standardize:
-        return Scaling(np.zeros(inputs), np.ones(inputs), 0.0, 1.0)
-    own, target = features[rows], labels[rows]
-    center, deviation = own.mean(axis=0), own.std(axis=0)
-    scale = np.where(deviation > 1e-12 * np.abs(center), deviation, 1.0)
-    if settings.loss == "binary_crossentropy":
-        return Scaling(center, scale, 0.0, 1.0)
-    return Scaling(center, scale, float(target.mean()), float(target.std()) or 1.0)
-
-
-def _relative(scaling: Scaling, overall: Scaling) -> Scaling:
-    return Scaling(
-        (scaling.center - overall.center) / overall.scale,
-        scaling.scale / overall.scale,
-        (scaling.target_center - overall.target_center) / overall.target_scale,
-        scaling.target_scale / overall.target_scale,
-    )
+        return scaling.unscaled(features.shape[1])
+    return scaling.standardization(features, labels, scale_target=settings.loss != "binary_crossentropy")
 
 
 @dataclass(frozen=True)
 class _Data:
+    """All rows, scaled by `scaling` and cast to the model's dtype."""
+
+    scaling: Scaling
     features: NDArray
     labels: NDArray
 
@@ -183,14 +146,13 @@ def _fit_stack(
     constants = [
         tf.constant(array)
         for array in (
-            _monitor_batches(
-                [replica.validation if len(replica.validation) else replica.train for replica in replicas]
-            ),
+            monitor_batches([replica.monitored for replica in replicas]),
             data.features,
             data.labels,
-            *_stacked_scalings(scalings, data.features.dtype),
+            *scaling.stacked([scaling.relative(own, data.scaling) for own in scalings], data.features.dtype),
         )
     ]
+    units = np.array([own.target_scale for own in scalings]) ** 2
     stoppable = np.array([len(replica.validation) > 0 for replica in replicas])
     shuffles = [np.random.default_rng([replica.seed, 1]) for replica in replicas]
     progress = _Progress(
@@ -198,11 +160,12 @@ def _fit_stack(
     )
     for epoch in range(1, settings.epochs + 1):
         batches = [
-            _epoch_batches(replica.train, settings, random) for replica, random in zip(replicas, shuffles, strict=True)
+            epoch_batches(replica.train, settings.batch_size, settings.steps, random)
+            for replica, random in zip(replicas, shuffles, strict=True)
         ]
         loss, monitored = program(tf.constant(np.stack(batches, axis=1)), *constants)
         running = progress.last_epoch >= epoch
-        _advance(progress, epoch, running, stacked.get_weights(), loss.numpy(), monitored.numpy())
+        _advance(progress, epoch, running, stacked.get_weights(), loss.numpy() * units, monitored.numpy() * units)
         on_epoch(epoch, progress.monitored[-1][running])
         progress.last_epoch[running & stoppable & (epoch - progress.best_epoch >= settings.patience)] = epoch
         if (progress.last_epoch <= epoch).all():
@@ -229,50 +192,16 @@ def _advance(
     ]
 
 
-def _result(progress: _Progress, number: int, steps: int, scaling: Scaling) -> Fitted:
+def _result(progress: _Progress, number: int, steps: int, scaled: Scaling) -> Fitted:
     last = int(min(progress.last_epoch[number], len(progress.losses)))
     return Fitted(
         weights=stack.unstack_weights(progress.best, number),
-        scaling=scaling,
+        scaling=scaled,
         best_epoch=int(progress.best_epoch[number]),
         losses=np.array([loss[number] for loss in progress.losses[:last]], dtype=np.float64),
         monitored=np.array([loss[number] for loss in progress.monitored[:last]], dtype=np.float64),
         steps=steps * last,
     )
-
-
-def _stacked_scalings(scalings: Sequence[Scaling], dtype: Any) -> list[NDArray]:
-    columns = [np.stack([getattr(scaling, name) for scaling in scalings]) for name in ("center", "scale")]
-    target = [
-        np.array([[getattr(scaling, name)] for scaling in scalings]) for name in ("target_center", "target_scale")
-    ]
-    return [array[:, np.newaxis].astype(dtype) for array in (*columns, *target)]
-
-
-def _epoch_batches(rows: Rows, settings: Settings, random: np.random.Generator) -> NDArray[np.int32]:
-    """Return row numbers `(steps, batch)`, every row once before any comes again; what a last batch lacks is -1."""
-    passes, steps = [], 0
-    while steps < settings.steps:
-        passes.append(_in_batches(random.permutation(rows), settings.batch_size))
-        steps += len(passes[-1])
-    return np.concatenate(passes)[: settings.steps]
-
-
-def _monitored(replica: Replica) -> Rows:
-    return replica.validation if len(replica.validation) else replica.train
-
-
-def _monitor_batches(rows: Sequence[Rows]) -> NDArray[np.int32]:
-    """Return row numbers as `(steps, replicas, rows)`, -1 where a replica has no more."""
-    longest = max(map(len, rows))
-    padded = [np.concatenate([own, np.full(longest - len(own), -1, own.dtype)]) for own in rows]
-    return np.stack([_in_batches(own, min(MONITOR_ROWS, longest)) for own in padded], axis=1)
-
-
-def _in_batches(rows: Rows, size: int) -> NDArray[np.int32]:
-    batches = np.full(-(-len(rows) // size) * size, -1, dtype=np.int32)
-    batches[: len(rows)] = rows
-    return batches.reshape(-1, size)
 
 
 def _program(model: keras.Model, settings: Settings) -> Any:
@@ -292,13 +221,13 @@ def _program(model: keras.Model, settings: Settings) -> Any:
     kernels = [layer.kernel for layer in model.layers if isinstance(layer, stack.StackedDense)]
 
     @tf.function(jit_compile=True, autograph=False)
-    def epoch(batches: Any, monitored: Any, features: Any, labels: Any, *scaling: Any) -> Any:
+    def epoch(batches: Any, monitored: Any, features: Any, labels: Any, *scales: Any) -> Any:
         def losses(rows: Any) -> tuple[Any, Any]:
             real = tf.cast(rows >= 0, features.dtype)
             rows = tf.maximum(rows, 0)
             inputs, truth = tf.gather(features, rows), tf.gather(labels, rows)
             if settings.standardize:
-                inputs, truth = (inputs - scaling[0]) / scaling[1], (truth - scaling[2]) / scaling[3]
+                inputs, truth = (inputs - scales[0]) / scales[1], (truth - scales[2]) / scales[3]
             loss = loss_of(truth, model(inputs, training=True))
             return tf.reduce_sum(loss * real, axis=1), tf.reduce_sum(real, axis=1)
 

@@ -58,12 +58,17 @@ def stack(model: keras.Sequential, replicas: int) -> keras.Model:
 
     Raises TypeError for a layer that is not Dense.
     """
-    outputs = inputs = keras.Input(batch_shape=(replicas, None, model.input_shape[-1]), dtype=model.compute_dtype)
+    outputs = inputs = keras.Input(batch_shape=(replicas, None, model.input_shape[-1]), dtype=dtype_of(model))
     for layer in model.layers:
         if type(layer) is not keras.layers.Dense:
             raise TypeError(f"expected Dense layers, got {type(layer).__name__} ({layer.name})")
         outputs = StackedDense(layer.units, layer.activation, dtype=layer.dtype_policy, name=layer.name)(outputs)
     return keras.Model(inputs, outputs, name=model.name)
+
+
+def dtype_of(model: keras.Sequential) -> str:
+    """Return the dtype that `model` computes in; a Sequential's own is not that of its layers."""
+    return str(model.layers[-1].compute_dtype)
 
 
 def initial_weights(model: keras.Sequential, seed: int) -> Weights:

@@ -228,7 +228,7 @@ def _log_model(results: Results, variant: Variant) -> None:
         flavor=_Keras,
         name="model",
         model=model,
-        signature=infer_signature(example, np.asarray(model(example))),
+        signature=infer_signature(example, keras.ops.convert_to_numpy(model(example))),
         input_example=example,
         pip_requirements=[f"{name}=={version(name)}" for name in LIBRARIES],
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from straightline import exact, fit
+from straightline.batches import Replica
 from straightline.config import Fit, Folds
 from straightline.folds import Fold, repeated_folds, set_aside
 from straightline.models import Model
@@ -99,7 +100,7 @@ def _train_regression(
     on_epoch: fit.OnEpoch,
 ) -> Trained:
     model = settings.build(len(table.names), ACTIVATIONS[table.task])
-    everything = fit.Replica(np.arange(len(table.labels)), np.arange(0), how.seed)
+    everything = Replica(np.arange(len(table.labels)), np.arange(0), how.seed)
     descent = descent_settings(table, settings, how)
     (reached,) = fit.fit(model, table.features, table.labels, [everything], descent, on_epoch)
     best = exact.optimum(table.features, table.labels, table.task, table.names)
@@ -160,13 +161,13 @@ def _train_network(
     )
 
 
-def _replica(table: Table, part: Fold, seed: int, how: Fit, place: int) -> fit.Replica:
+def _replica(table: Table, part: Fold, seed: int, how: Fit, place: int) -> Replica:
     # The validation rows are the same for every seed of a fold, so that seeds differ in initialisation and order only.
     own = int(np.random.SeedSequence([how.seed, part.repeat + 1, part.fold]).generate_state(1)[0])
     strata = None if table.classes is None else table.classes[part.train]
     kept, aside = set_aside(part.train, how.validation, own, strata)
     drawn = np.random.SeedSequence([how.seed, part.repeat + 1, part.fold, seed, len(part.train)])
-    return fit.Replica(kept, aside, int(drawn.generate_state(1)[0]))
+    return Replica(kept, aside, int(drawn.generate_state(1)[0]))
 
 
 def _learning_subsets(table: Table, parts: list[Fold], seed: int) -> list[Fold]:
@@ -211,7 +212,7 @@ def _predict_network(model: keras.Model, fitted: fit.Fitted, features: NDArray) 
     scaling = fitted.scaling
     model.set_weights(fitted.weights)
     outputs = model((features - scaling.center) / scaling.scale)
-    return scaling.target_center + scaling.target_scale * np.asarray(outputs, np.float64)[:, 0]
+    return scaling.target_center + scaling.target_scale * keras.ops.convert_to_numpy(outputs)[:, 0].astype(np.float64)
 
 
 def _raw_coefficients(fitted: fit.Fitted) -> NDArray:

@@ -31,7 +31,9 @@ def run(root: Path) -> None:
         for model in config.models:
             name = f"{target}-{model}"
             fitted = keras.models.load_model(root / "runs" / target / model / "model.keras", safe_mode=True)
-            predicted = np.asarray(fitted(features), np.float64)[:, 0] if len(truth) else np.empty(0)
+            predicted = (
+                keras.ops.convert_to_numpy(fitted(features))[:, 0].astype(np.float64) if len(truth) else np.empty(0)
+            )
             write_json(root / f"metrics/{name}.json", _metrics(truth, predicted, float(train[column].mean()), task))
             write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": predicted}))
             rows = effects(dict(test[schema["features"]]), row_losses(truth, predicted, task)) if len(truth) else []

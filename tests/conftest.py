@@ -1,0 +1,64 @@
+"""Fixtures: a small finished project, made by the real stages without DVC."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def oracles() -> dict:
+    return json.loads((ROOT / "tests/reference/oracles.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def params() -> dict:
+    """The committed params.yaml."""
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def small(params: dict, **changes: object) -> dict:
+    """Return `params` with few rows, folds and epochs; `changes` are dotted keys with `__` for the dot."""
+    values = json.loads(json.dumps(params))
+    defaults = {"data__rows": 600, "folds__k": 3, "folds__seeds": 2, "fit__epochs": 6, "models__neural__hidden": [4]}
+    for key, value in (defaults | changes).items():
+        *parents, last = key.split("__")
+        place = values
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    return values
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
+    """A finished project; tests copy it before they change it."""
+    root = tmp_path_factory.mktemp("finished")
+    run_stages(root, small(params))
+    return root
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    """A copy of `finished` that a test may change."""
+    return Path(shutil.copytree(finished, tmp_path / "project"))
+
+
+def run_stages(root: Path, values: dict) -> None:
+    """Run every stage but compose and track below `root`."""
+    from straightline.stages import compare, data, evaluate, report, train
+
+    (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    if not (root / "src").exists():
+        (root / "src").symlink_to(ROOT / "src")
+    data.run(root)
+    for target in values["targets"]:
+        for model in values["models"]:
+            train.run(root, target, model)
+    evaluate.run(root)
+    compare.run(root)
+    report.run(root)

@@ -1,0 +1,109 @@
+"""The exact optimum against statsmodels, under changes of units, and where it does not exist."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from straightline import exact
+
+NAMES = ("a", "b", "c")
+
+
+@pytest.fixture
+def features() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(80, 3)) * [1, 100, 1e-3] + [5, 1000, 0]
+
+
+def labels_of(features: np.ndarray, task: str, seed: int = 1) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(size=len(features))
+    score = features @ [1, 0.01, 500] + noise
+    return score if task == "continuous" else (score > np.median(score)).astype(float)
+
+
+@pytest.mark.parametrize("task", ["continuous", "binary"])
+def test_equals_statsmodels(features: np.ndarray, task: str) -> None:
+    labels = labels_of(features, task)
+    design = sm.add_constant(features)
+    known = sm.OLS(labels, design).fit() if task == "continuous" else sm.Logit(labels, design).fit(disp=0, tol=1e-10)
+    table = exact.coefficient_table(exact.optimum(features, labels, task, NAMES), NAMES, np.zeros(4), 0.95)
+    assert table["term"].tolist() == ["Intercept", *NAMES]
+    for column, values in (
+        ("estimate", known.params),
+        ("std_error", known.bse),
+        ("statistic", known.tvalues),
+        ("p_value", known.pvalues),
+        ("ci_low", known.conf_int()[:, 0]),
+        ("ci_high", known.conf_int()[:, 1]),
+    ):
+        np.testing.assert_allclose(table[column], values, rtol=1e-6)
+
+
+@given(st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=3), st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=3))
+@settings(max_examples=30, deadline=None)
+def test_units_do_not_change_the_fit(scale: list[float], shift: list[float]) -> None:
+    features = np.random.default_rng(0).normal(size=(60, 3))
+    for task in ("continuous", "binary"):
+        labels = labels_of(features * [1, 100, 1e-3], task)
+        plain = exact.optimum(features, labels, task, NAMES)
+        moved = exact.optimum(features * scale + shift, labels, task, NAMES)
+        np.testing.assert_allclose(moved.coefficients[1:] * scale, plain.coefficients[1:], rtol=1e-6, atol=1e-8)
+        assert moved.loss == pytest.approx(plain.loss, rel=1e-9)
+
+
+def test_no_other_weights_do_better(features: np.ndarray) -> None:
+    for task in ("continuous", "binary"):
+        labels = labels_of(features, task)
+        best = exact.optimum(features, labels, task, NAMES)
+        for seed in range(20):
+            other = best.coefficients * (1 + 1e-3 * np.random.default_rng(seed).normal(size=4))
+            assert exact.mean_loss(other[0] + features @ other[1:], labels, task) >= best.loss
+
+
+@pytest.mark.parametrize("task", ["continuous", "binary"])
+def test_collinear_columns_predict_alike_and_stay_blank(features: np.ndarray, task: str) -> None:
+    labels = labels_of(features, task)
+    plain = exact.optimum(features, labels, task, NAMES)
+    doubled = np.column_stack([features, 2 * features[:, 0] + 1])
+    fitted = exact.optimum(doubled, labels, task, (*NAMES, "d"))
+    np.testing.assert_allclose(fitted.predict(doubled), plain.predict(features), rtol=1e-8, atol=1e-8)
+    table = exact.coefficient_table(fitted, (*NAMES, "d"), np.zeros(5), 0.95).set_index("term")
+    assert table.loc[["Intercept", "a", "d"], "estimate"].isna().all()
+    known = exact.coefficient_table(plain, NAMES, np.zeros(4), 0.95).set_index("term")
+    for column in ("estimate", "std_error", "p_value"):
+        np.testing.assert_allclose(table.loc[["b", "c"], column], known.loc[["b", "c"], column], rtol=1e-6)
+    assert any("a, d are collinear" in message for message in fitted.messages)
+
+
+def test_a_constant_column_is_dropped(features: np.ndarray) -> None:
+    labels = labels_of(features, "continuous")
+    plain = exact.optimum(features, labels, "continuous", NAMES)
+    fitted = exact.optimum(np.column_stack([features, np.full(80, 3.0)]), labels, "continuous", (*NAMES, "d"))
+    np.testing.assert_allclose(fitted.coefficients, [*plain.coefficients, 0.0], rtol=1e-9)
+    assert fitted.messages == ["d is constant and carries no information"]
+    assert fitted.degrees_of_freedom == 76
+
+
+def test_separated_classes_have_no_coefficients_but_a_prediction(features: np.ndarray) -> None:
+    labels = (features[:, 0] > 5).astype(float)
+    fitted = exact.optimum(features, labels, "binary", NAMES)
+    assert fitted.method == "firth"
+    table = exact.coefficient_table(fitted, NAMES, np.zeros(4), 0.95)
+    assert table[["estimate", "std_error", "p_value"]].isna().all(axis=None)
+    assert ((fitted.predict(features) > 0) == (labels > 0)).mean() > 0.9
+
+
+def test_a_steep_but_finite_optimum_is_no_separation() -> None:
+    features = np.linspace(-1, 1, 400)[:, np.newaxis]
+    labels = (features[:, 0] > 0).astype(float)
+    labels[[198, 203]] = 1 - labels[[198, 203]]
+    fitted = exact.optimum(features, labels, "binary", ["a"])
+    assert (fitted.method, fitted.messages) == ("exact", [])
+    assert fitted.covariance is not None
+
+
+def test_fewer_rows_than_columns_have_no_standard_errors(features: np.ndarray) -> None:
+    fitted = exact.optimum(features[:3], labels_of(features, "continuous")[:3], "continuous", NAMES)
+    assert fitted.covariance is None
+    assert fitted.loss < 1e-20

@@ -1,0 +1,67 @@
+"""Scores against scikit-learn; archives against themselves."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from straightline.archive import save_model
+from straightline.models import Neural
+from straightline.scores import effects, row_losses, score
+
+
+def test_continuous_scores_are_scikit_learns() -> None:
+    random = np.random.default_rng(0)
+    truth, prediction = random.normal(size=(2, 50))
+    found = score(truth, prediction, "continuous")
+    assert found["mse"] == found["loss"] == pytest.approx(metrics.mean_squared_error(truth, prediction))
+    assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth, prediction))
+    assert found["mae"] == pytest.approx(metrics.mean_absolute_error(truth, prediction))
+    assert found["r2"] == pytest.approx(metrics.r2_score(truth, prediction))
+
+
+def test_binary_scores_are_scikit_learns() -> None:
+    random = np.random.default_rng(0)
+    truth, prediction = (random.random(50) > 0.4).astype(float), random.random(50)
+    found = score(truth, prediction, "binary")
+    assert found["cross_entropy"] == found["loss"] == pytest.approx(metrics.log_loss(truth, prediction))
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(truth, prediction > 0.5))
+    assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(truth, prediction))
+    assert found["brier"] == pytest.approx(metrics.brier_score_loss(truth, prediction))
+
+
+def test_row_losses_are_keras_own() -> None:
+    truth, prediction = np.array([0.0, 1.0, 1.0, 0.0]), np.array([0.0, 1.0, 0.3, 1.0])
+    known = keras.losses.binary_crossentropy(truth[:, None].astype("float64"), prediction[:, None])
+    np.testing.assert_allclose(row_losses(truth, prediction, "binary"), keras.ops.convert_to_numpy(known), rtol=1e-6)
+
+
+def test_a_constant_truth_has_no_r2_and_no_auc() -> None:
+    assert score(np.ones(3), np.ones(3), "continuous")["r2"] is None
+    assert score(np.ones(3), np.full(3, 0.9), "binary")["roc_auc"] is None
+
+
+def test_effects_cover_every_row_once() -> None:
+    random = np.random.default_rng(0)
+    columns = {"many": random.normal(size=500), "few": random.integers(0, 3, 500).astype(float), "one": np.ones(500)}
+    losses = random.random(500)
+    rows = effects(columns, losses)
+    for name, bins in (("many", 10), ("few", 3), ("one", 1)):
+        own = [row for row in rows if row["column"] == name]
+        assert len(own) == bins
+        assert sum(row["rows"] for row in own) == 500
+        assert sum(row["rows"] * row["loss"] for row in own) == pytest.approx(losses.sum())
+
+
+def test_archives_of_one_model_are_equal_byte_for_byte(tmp_path: Path) -> None:
+    settings = Neural(kind="neural", hidden=[3], activation="relu", learning_rate=0.1, schedule="constant", l2=0.0)
+    built = [settings.build(2, "linear") for _ in range(2)]
+    built[1].set_weights(built[0].get_weights())
+    for number, model in enumerate(built):
+        save_model(model, tmp_path / f"{number}.keras")
+    assert (tmp_path / "0.keras").read_bytes() == (tmp_path / "1.keras").read_bytes()
+    loaded = keras.models.load_model(tmp_path / "0.keras", safe_mode=True)
+    rows = np.random.default_rng(0).normal(size=(5, 2))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded(rows)), keras.ops.convert_to_numpy(built[0](rows)))

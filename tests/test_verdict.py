@@ -1,0 +1,108 @@
+"""The verdict against its formula, its five findings by construction, and its symmetries."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from straightline.verdict import Comparison, compare, corrected_t_test, decide, rows_needed
+
+NOISE = np.random.default_rng(0).normal(size=100)
+
+
+def comparison(gain: float, noise: float = 0.01) -> Comparison:
+    return Comparison(np.ones(100), 1 - gain + noise * NOISE, 10)
+
+
+def losses(count: int = 10) -> st.SearchStrategy[np.ndarray]:
+    return st.lists(st.floats(0.1, 10), min_size=count, max_size=count).map(np.array)
+
+
+def test_the_test_is_the_corrected_one() -> None:
+    values = 0.02 + 0.1 * NOISE
+    found = corrected_t_test(values, 10)
+    error = np.std(values, ddof=1) * math.sqrt(1 / 100 + 1 / 9)
+    assert found.std_error == pytest.approx(error, rel=1e-12)
+    assert found.probability_positive() == pytest.approx(stats.t(99, values.mean(), error).sf(0), rel=1e-12)
+
+
+def test_without_spread_the_sign_decides() -> None:
+    for value, probability in ((0.1, 1.0), (0.0, 0.5), (-0.1, 0.0)):
+        assert corrected_t_test(np.full(10, value), 10).probability_positive() == probability
+
+
+@pytest.mark.parametrize(
+    ("gain", "noise", "finding"),
+    [
+        (0.3, 0.01, "neural_better"),
+        (-0.3, 0.01, "regression_better"),
+        (0.0, 0.01, "practically_equivalent"),
+        (-0.05, 0.02, "regression_enough"),
+        (0.05, 0.5, "undecided"),
+    ],
+)
+def test_each_finding_is_reached(gain: float, noise: float, finding: str) -> None:
+    assert compare(comparison(gain, noise), 0.05, 0.95)["finding"] == finding
+
+
+@given(losses(), losses(), st.floats(0, 0.5), st.floats(0.6, 0.99))
+@settings(max_examples=200, deadline=None)
+def test_swapping_the_models_swaps_the_findings(
+    one: np.ndarray, other: np.ndarray, margin: float, level: float
+) -> None:
+    first = compare(Comparison(one, other, 10), margin, level)
+    second = compare(Comparison(other, one, 10), margin, level)
+    assert first["probabilities"]["neural_better"] == pytest.approx(
+        second["probabilities"]["regression_better"], abs=1e-12
+    )
+    swapped = {"neural_better": "regression_better", "regression_better": "neural_better"}
+    if first["finding"] in (*swapped, "practically_equivalent"):
+        assert second["finding"] == swapped.get(first["finding"], first["finding"])
+
+
+@given(losses(), losses(), st.floats(0.01, 100))
+@settings(max_examples=100, deadline=None)
+def test_the_unit_of_the_loss_does_not_matter(one: np.ndarray, other: np.ndarray, unit: float) -> None:
+    plain = compare(Comparison(one, other, 10), 0.05, 0.95)
+    scaled = compare(Comparison(one * unit, other * unit, 10), 0.05, 0.95)
+    assert plain["probabilities"]["neural_better"] == pytest.approx(scaled["probabilities"]["neural_better"], abs=1e-9)
+    assert plain["relative_gain"] == pytest.approx(scaled["relative_gain"], abs=1e-9)
+
+
+@given(losses(), losses(), st.floats(0, 0.5))
+@settings(max_examples=200, deadline=None)
+def test_the_interval_inverts_the_test(one: np.ndarray, other: np.ndarray, margin: float) -> None:
+    found = compare(Comparison(one, other, 10), margin, 0.95)
+    low, high = found["relative_gain_interval"]
+    if low is not None and abs(low - margin) > 1e-9:
+        assert (low >= margin) == (found["finding"] == "neural_better")
+    if low is not None and high is not None:
+        assert low <= found["relative_gain"] <= high
+
+
+def test_challengers_share_the_error_rate_and_all_must_fall() -> None:
+    one = decide({"neural": comparison(0.3)}, 2.0, 0.05, 0.95, 1000)
+    assert (one["answer"], one["challenger"]) == ("no", "neural")
+    both = decide({"weak": comparison(0.0), "strong": comparison(0.3)}, 2.0, 0.05, 0.95, 1000)
+    assert (both["answer"], both["challenger"]) == ("no", "strong")
+    none = decide({"weak": comparison(0.0), "worse": comparison(-0.3)}, 2.0, 0.05, 0.95, 1000)
+    assert (none["answer"], none["challenger"]) == ("yes", "weak")
+    mixed = decide({"weak": comparison(0.0), "noisy": comparison(0.05, 0.5)}, 2.0, 0.05, 0.95, 1000)
+    assert (mixed["answer"], mixed["challenger"]) == ("undecided", "noisy")
+    assert "rows like them" in mixed["advice"]
+
+
+def test_a_network_that_failed_is_no_evidence() -> None:
+    found = decide({"neural": comparison(-0.9)}, 1.5, 0.05, 0.95, 1000)
+    assert found["answer"] == "undecided"
+    assert "failed to train" in found["advice"]
+
+
+def test_rows_needed_follow_the_square_of_the_noise() -> None:
+    test = {"mean": 0.01, "std_error": 0.02, "degrees_of_freedom": 9}
+    exact = 1000 * (stats.t.ppf(0.95, 9) * 2) ** 2
+    assert exact <= rows_needed(test, 0.95, 1000) <= exact * 1.1
+    assert rows_needed(test | {"mean": 0.0}, 0.95, 1000) is None
