@@ -31,6 +31,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 EXPERIMENT = "straightline"
 BATCH = 1000  # metrics that MLflow takes in one call
@@ -47,14 +48,13 @@ def publish(results: Results) -> str:
     identity = pipeline_hash(results.root)
     try:
         # One publisher at a time: MLflow's first use of a database creates its tables, which two at once would spoil.
-        with _quietly(), FileLock(home / ".straightline/mlflow.lock"):
-            mlflow.set_tracking_uri(uri)
+        with _quietly(), FileLock(home / ".straightline/mlflow.lock"), _store(uri):
             client = MlflowClient()
             experiment = _experiment(client, home if uri.startswith("sqlite:") else None)
             if _already_there(client, experiment, identity):
                 return "track: already in MLflow"
             _publish(client, experiment, results, identity)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(
             f"MLflow's store {uri} cannot be used: {reason}; mend it, then run `straightline track`"
@@ -69,6 +69,17 @@ def _quietly() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _store(uri: str) -> Iterator[None]:
+    # MLflow keeps the address in the environment, where the next publication of another project would find it.
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def _experiment(client: MlflowClient, home: Path | None) -> str:

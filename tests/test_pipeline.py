@@ -1,0 +1,218 @@
+"""The real pipeline in a repository of its own: DVC, Hydra and MLflow as their users know them."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+SMALL = {
+    "conf/data/balloons.yaml": {
+        "rows: 125000": "rows: 600",
+        "  - /target@_global_.targets.num_balloons: num_balloons\n": "",
+    },
+    "conf/folds/repeated.yaml": {"k: 10": "k: 3", "seeds: 3": "seeds: 1"},
+    "conf/fit/adam.yaml": {"epochs: null": "epochs: 5"},
+}
+ALL = ["compose", "data", "train@color-regression", "train@color-neural", "evaluate", "compare", "report", "track"]
+
+
+class Repository:
+    """A git and DVC repository, and commands run in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        drop = ("DVC_", "MLFLOW_", "GIT_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith(drop)}
+        # The copy's own modules, not those that the tests run.
+        self.environment |= {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(root / "src"),
+        }
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        done = subprocess.run(
+            command, cwd=self.root, env=self.environment, check=False, capture_output=True, text=True, timeout=600
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output
+        return output
+
+    def dvc(self, *command: str, fails: bool = False) -> str:
+        return self.run(sys.executable, "-m", "dvc", *command, fails=fails)
+
+    def edit(self, path: str, changes: dict[str, str]) -> None:
+        file = self.root / path
+        text = file.read_text()
+        for old, new in changes.items():
+            assert old in text, old
+            text = text.replace(old, new)
+        file.write_text(text)
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t")
+
+    def live_runs(self) -> list[tuple]:
+        with closing(sqlite3.connect(self.root / "mlflow.db")) as database:
+            query = """select name, status, group_concat(k.value, ' ') from runs
+                join tags k on k.run_uuid = runs.run_uuid and k.key like 'straightline.%'
+                where lifecycle_stage = 'active' group by runs.run_uuid order by 3, 1"""
+            return database.execute(query).fetchall()
+
+
+def ran(output: str) -> list[str]:
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A small copy of this repository after its first `dvc repro`, committed."""
+    root = tmp_path_factory.mktemp("repository")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines():
+        if (ROOT / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    own = Repository(root)
+    for path, changes in SMALL.items():
+        own.edit(path, changes)
+    for name in ("dvc.lock", "metrics", "verdicts"):
+        shutil.rmtree(root / name) if (root / name).is_dir() else (root / name).unlink(missing_ok=True)
+    own.run("git", "init", "-q", "-b", "main")
+    own.run("git", "config", "user.name", "t")
+    own.run("git", "config", "user.email", "t@example.org")
+    assert "run dvc repro again" in own.dvc("repro", fails=True)
+    output = own.dvc("repro")
+    assert ran(output) == ALL[1:]
+    own.commit()
+    return own
+
+
+def test_every_file_is_there_and_nothing_runs_twice(repository: Repository) -> None:
+    for name in ("data/train.parquet", "metrics/color-neural.json", "verdicts/color.json", "reports/index.html"):
+        assert (repository.root / name).stat().st_size > 0
+    output = repository.dvc("repro")
+    assert ran(output) == []
+    assert "up to date" in output
+    assert repository.run("git", "status", "--porcelain") == ""
+    assert {run[1] for run in repository.live_runs()} == {"FINISHED"}
+    assert [run[0] for run in repository.live_runs()] == [
+        f"color: {answer(repository)}",
+        "color / neural",
+        "color / regression",
+    ]
+
+
+def answer(repository: Repository) -> str:
+    return yaml.safe_load((repository.root / "verdicts/color.json").read_text())["answer"]
+
+
+def test_forced_again_gives_the_same_lock(repository: Repository) -> None:
+    before = (repository.root / "dvc.lock").read_bytes()
+    runs = repository.live_runs()
+    assert ran(repository.dvc("repro", "--force")) == ALL
+    assert (repository.root / "dvc.lock").read_bytes() == before
+    assert repository.live_runs() == runs
+
+
+def test_the_users_commands_of_dvc(repository: Repository) -> None:
+    assert "train@color-neural" in repository.dvc("dag")
+    shown = repository.dvc("metrics", "show", "--json")
+    assert '"metrics/color-neural.json"' in shown
+    assert '"roc_auc"' in shown
+    html = repository.dvc("plots", "show", "-o", "plots_html").strip().splitlines()[-1].removeprefix("file://")
+    page = Path(html).read_text()
+    assert "color / neural" in page
+    assert "color / regression" in page
+    shutil.rmtree(repository.root / "plots_html")
+
+
+def test_an_edit_of_conf_reruns_what_depends_on_it(repository: Repository) -> None:
+    repository.edit("conf/verdict/default.yaml", {"margin: 0.05": "margin: 0.2"})
+    output = repository.dvc("repro")
+    assert "verdict.margin: 0.05 -> 0.2" in output
+    assert ran(output) == ["compose", "compare", "report", "track"]
+    repository.commit()
+
+
+def test_a_network_changed_by_an_experiment_trains_no_regression(repository: Repository) -> None:
+    output = repository.dvc("exp", "run", "-S", "models.neural.hidden=[3]")
+    assert ran(output) == ["compose", "train@color-neural", "evaluate", "compare", "report", "track"]
+    weights = yaml.safe_load((repository.root / "runs/color/neural/weights.json").read_text())
+    assert weights["parameters"] == 3 * 3 + 3 + 3 + 1
+    assert "metrics/color-neural.json" in repository.dvc("metrics", "diff")
+    assert ran(repository.dvc("repro")) == []
+    repository.run("git", "checkout", "-q", ".")
+    repository.dvc("checkout", "-q")
+
+
+def test_queued_experiments_end_in_this_store(repository: Repository) -> None:
+    before = len(repository.live_runs())
+    repository.dvc("exp", "run", "--queue", "-S", "verdict.margin=0.3,0.4")
+    repository.dvc("exp", "run", "--run-all")
+    assert len(repository.live_runs()) == before + 6
+    assert repository.dvc("exp", "show", "--csv").count("Success") == 2
+
+
+def test_a_lost_store_is_published_again(repository: Repository) -> None:
+    (repository.root / "mlflow.db").unlink()
+    for expected in ("2 runs published", "already in MLflow"):
+        assert expected in repository.run(sys.executable, "-m", "straightline", "track")
+        assert len(repository.live_runs()) == 3
+
+
+def test_a_clone_with_the_cache_gets_the_same_runs(repository: Repository, tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "-q", str(repository.root), str(tmp_path / "clone")], check=True)
+    clone = Repository(tmp_path / "clone")
+    clone.dvc("config", "--local", "cache.dir", str(repository.root / ".dvc/cache"))
+    clone.dvc("checkout", "-q")
+    assert ran(clone.dvc("repro")) == ["track"]
+    assert clone.live_runs() == repository.live_runs()
+
+
+def test_a_users_table_and_its_faults(repository: Repository) -> None:
+    from sklearn.datasets import load_diabetes
+
+    load_diabetes(as_frame=True, scaled=False).frame.to_csv(repository.root / "own.csv", index=False)
+    pd.DataFrame({"a": range(100), "target": ["x"] * 99 + [None]}).to_csv(repository.root / "bad.csv", index=False)
+    repository.commit()
+    own = ["exp", "run", "-S", "data=table", "-S", "data.path=own.csv"]
+    output = repository.dvc(*own, "-S", "data.target=target")
+    assert ran(output) == [name.replace("color", "target") for name in ALL]
+    assert [path.name for path in (repository.root / "runs").iterdir()] == ["target"]
+    kept = (repository.root / "data/train.parquet").read_bytes()
+    for changes, words in (
+        ((*own, "-S", "data.target=targt"), "data: own.csv: has no column 'targt'; nearest: target"),
+        ((*own[:-1], "data.path=bad.csv", "-S", "data.target=target"), "missing in 1 of 100 rows"),
+    ):
+        failed = repository.dvc(*changes, fails=True)
+        assert words in failed
+        assert "Traceback" not in failed
+        assert (repository.root / "data/train.parquet").read_bytes() == kept
+        assert (repository.root / "verdicts/target.json").exists()
+
+
+def test_a_diverging_network_keeps_the_last_one(repository: Repository) -> None:
+    repository.run("git", "checkout", "-q", ".")
+    repository.run("git", "clean", "-qfd")
+    repository.dvc("checkout", "-q")
+    kept = {path: path.read_bytes() for path in (repository.root / "runs").rglob("*.*")}
+    assert kept
+    repository.edit("conf/model/neural.yaml", {"activation: relu": "activation: selu", "rate: 0.001": "rate: 10"})
+    repository.edit("conf/fit/adam.yaml", {"optimizer: adam": "optimizer: sgd"})
+    output = repository.dvc("repro", fails=True)
+    assert "train: training diverged" in output
+    assert "smaller learning_rate" in output
+    assert "Traceback" not in output
+    assert {path.parent.name for path in kept} == {"regression", "neural"}
+    neural = {path: content for path, content in kept.items() if path.parent.name == "neural"}
+    assert neural == {path: path.read_bytes() for path in neural}

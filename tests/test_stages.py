@@ -1,0 +1,306 @@
+"""A finished project's files: what they hold, what the page and the command line make of them, and MLflow."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from straightline import exact, identity, page, summary
+from straightline.artifacts import md5, read_json
+from straightline.config import load
+from straightline.errors import UserError
+from straightline.results import load_results
+from straightline.scores import mean_loss
+from straightline.stages import report, track, train
+from tests.conftest import run_stages, small
+
+FOLDS = "repeat,fold,seed,rows,train_rows,epochs,steps,method,loss,mean_loss"
+
+
+class TestTrained:
+    def test_every_file_of_a_variant(self, finished: Path) -> None:
+        common = {"model.keras", "history.csv", "folds.csv", "weights.json", "learning.csv"}
+        regression = common | {"coefficients.csv", "certificate.json"}
+        for target in ("color", "num_balloons"):
+            for model, names in (("regression", regression), ("neural", common)):
+                folder = finished / "runs" / target / model
+                assert {path.name for path in folder.iterdir()} == names
+                assert (folder / "folds.csv").read_text().splitlines()[0] == FOLDS
+
+    def test_folds_are_the_same_for_every_model(self, finished: Path) -> None:
+        columns = ["repeat", "fold", "rows", "train_rows", "mean_loss"]
+        regression, neural = (
+            pd.read_csv(finished / f"runs/color/{model}/folds.csv") for model in ("regression", "neural")
+        )
+        assert len(regression) == 3
+        assert neural["seed"].tolist() == [0, 1] * 3
+        pd.testing.assert_frame_equal(
+            neural.loc[neural["seed"] == 0, columns].reset_index(drop=True), regression[columns]
+        )
+        assert set(regression["method"]) == {"exact"}
+        assert set(neural["method"]) == {"network"}
+
+    @pytest.mark.parametrize("target", ["color", "num_balloons"])
+    def test_the_shipped_regression_is_the_exact_optimum(self, finished: Path, target: str) -> None:
+        results = load_results(finished)
+        schema = results.schema
+        rows = pd.read_parquet(finished / "data/train.parquet")
+        features, labels = rows[schema["features"]].to_numpy(), rows[target].to_numpy(float)
+        best = exact.optimum(features, labels, schema["targets"][target]["task"], schema["features"])
+        variant = results.variants[target, "regression"]
+        model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)
+        assert model.layers[-1].kernel.dtype == "float64"
+        np.testing.assert_allclose(model.layers[-1].kernel.numpy()[:, 0], best.coefficients[1:], rtol=1e-12)
+        assert variant.coefficients is not None
+        np.testing.assert_allclose(variant.coefficients["estimate"], best.coefficients, rtol=1e-12)
+        certificate = variant.certificate
+        assert certificate is not None
+        assert certificate["exact_loss"] == pytest.approx(best.loss, rel=1e-12)
+        assert certificate["gap"] == pytest.approx(certificate["descent_loss"] - best.loss)
+        assert certificate["gap"] >= 0
+
+    def test_metrics_are_those_of_the_saved_predictions(self, finished: Path) -> None:
+        results = load_results(finished)
+        for (target, _), variant in results.variants.items():
+            task = results.schema["targets"][target]["task"]
+            table = pd.read_parquet(variant.predictions)
+            truth = pd.read_parquet(finished / "data/test.parquet")[target]
+            assert table["truth"].tolist() == truth.tolist()
+            assert variant.metrics["loss"] == pytest.approx(mean_loss(table["truth"], table["prediction"], task))
+
+    def test_verdicts_hold_the_promised_keys(self, finished: Path) -> None:
+        verdict = read_json(finished / "verdicts/color.json")
+        promised = {"target", "task", "loss", "answer", "finding", "baseline", "challenger", "margin", "confidence"}
+        promised |= {"losses", "relative_gain", "relative_gain_interval", "probabilities", "rows", "folds", "repeats"}
+        assert promised | {"seeds", "fits", "challengers", "advice"} <= verdict.keys()
+        assert verdict["fits"] == {"regression": 3, "neural": 6}
+        folds = pd.read_csv(finished / "runs/color/neural/folds.csv")
+        assert verdict["losses"]["neural"] == pytest.approx(folds["loss"].mean())
+
+
+class TestOwnTable:
+    @pytest.fixture(scope="class")
+    def root(self, tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
+        """scikit-learn's diabetes table in its own units, the target in thousands, all rows trained on."""
+        from sklearn.datasets import load_diabetes
+
+        root = tmp_path_factory.mktemp("own")
+        table = load_diabetes(as_frame=True, scaled=False).frame
+        table.assign(target=1000 * table["target"]).to_csv(root / "diabetes.csv", index=False)
+        data = {"source": "table", "path": "diabetes.csv", "target": "target", "features": None, "seed": 0}
+        values = small(params, fit__epochs=400, models__regression__finish="none", data__rows=None)
+        values["data"] = data | {"held_out": 0.0, "standardize": True}
+        values["targets"] = {"target": {"column": "target", "task": "auto"}}
+        run_stages(root, values)
+        return root
+
+    def test_descent_arrives_in_the_users_units(self, root: Path) -> None:
+        variant = load_results(root).variants["target", "regression"]
+        assert variant.certificate is not None
+        assert variant.certificate["converged"]
+        table = variant.coefficients
+        assert table is not None
+        sure = table["std_error"] < 0.2 * table["estimate"].abs()
+        np.testing.assert_allclose(table.loc[sure, "trained"], table.loc[sure, "estimate"], rtol=0.1)
+        model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)
+        np.testing.assert_allclose(model.layers[-1].kernel.numpy()[:, 0], table["trained"][1:], rtol=1e-12)
+
+    def test_the_saved_network_takes_raw_columns(self, root: Path) -> None:
+        variant = load_results(root).variants["target", "neural"]
+        model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)
+        assert model.layers[0].name == "standardization"
+        table = pd.read_parquet(root / "data/train.parquet")
+        predicted = keras.ops.convert_to_numpy(model(table.drop(columns="target").to_numpy()))[:, 0]
+        mean = np.full(len(table), table["target"].mean())
+        assert mean_loss(table["target"], predicted, "continuous") < 0.7 * mean_loss(
+            table["target"], mean, "continuous"
+        )
+
+    def test_without_held_out_rows_there_are_no_scores(self, root: Path) -> None:
+        assert read_json(root / "metrics/target-neural.json") == {"rows": 0}
+        assert "No rows were held out" in (root / "reports/index.html").read_text()
+        assert summary.as_dict(load_results(root))["targets"]["target"]["models"]["neural"]["held_out"] == {"rows": 0}
+
+
+class TestPage:
+    def test_two_renderings_are_equal(self, project: Path) -> None:
+        before = {path.name: path.read_bytes() for path in (project / "reports").iterdir()}
+        report.run(project)
+        assert before == {path.name: path.read_bytes() for path in (project / "reports").iterdir()}
+        assert set(before) == {
+            "index.html", "losses.csv", "losses.png", "predictions-color.png", "predictions-num_balloons.png"
+        }  # fmt: skip
+
+    def test_numbers_are_the_files(self, finished: Path) -> None:
+        html = (finished / "reports/index.html").read_text()
+        results = load_results(finished)
+        for target, verdict in results.verdicts.items():
+            assert summary.headline(verdict, target) in html
+            for variant in results.of_target(target):
+                assert f"<td>{page.number(variant.metrics['loss'])}</td>" in html
+                assert f"<td>{page.number(verdict['losses'][variant.model])}</td>" in html
+
+    def test_names_are_text_not_html(self, project: Path) -> None:
+        schema = json.loads((project / "data/schema.json").read_text())
+        path = project / "runs/color/regression/coefficients.csv"
+        path.write_text(path.read_text().replace("children", "<script>alert(1)</script>"))
+        schema["targets"]["color"]["column"] = "<script>alert(2)</script>"
+        (project / "data/schema.json").write_text(json.dumps(schema))
+        results = load_results(project)
+        html = page.render(results, page.draw(results, page.loss_table(results)))
+        assert "<script>" not in html
+        assert "&lt;script&gt;alert(1)" in html
+        assert "&lt;script&gt;alert(2)" in html
+
+    def test_losses_of_all_variants_are_in_one_table(self, finished: Path) -> None:
+        table = pd.read_csv(finished / "reports/losses.csv")
+        for (target, model), variant in load_results(finished).variants.items():
+            own = table[(table["target"] == target) & (table["model"] == model)].reset_index(drop=True)
+            pd.testing.assert_frame_equal(own[["epoch", "loss", "val_loss"]], variant.history)
+
+
+class TestCommandLine:
+    def run(self, root: Path, *command: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "straightline", *command], cwd=root, check=False, capture_output=True, text=True
+        )
+
+    def test_show(self, finished: Path) -> None:
+        shown = json.loads(self.run(finished, "show", "--json").stdout)
+        assert shown["targets"]["color"]["verdict"] == read_json(finished / "verdicts/color.json")
+        text = self.run(finished, "show").stdout
+        for word in ("a straight line", "children", "reports/index.html", "make ui", "held-out", "parameters"):
+            assert word in text
+
+    def test_an_error_is_one_line(self, tmp_path: Path) -> None:
+        for command in ("show", "compose", "track"):
+            done = self.run(tmp_path, command)
+            assert done.returncode == 2
+            assert done.stderr.count("\n") == 1
+            assert "Traceback" not in done.stderr
+
+    def test_a_missing_result_is_named(self, project: Path) -> None:
+        (project / "verdicts/color.json").unlink()
+        assert "color.json: not there yet; run `dvc repro`" in self.run(project, "show").stderr
+
+    def test_a_failing_stage_is_one_line(self, project: Path) -> None:
+        path = project / "params.yaml"
+        path.write_text(path.read_text().replace("learning_rate: 0.003", "learning_rate: -1"))
+        done = subprocess.run(
+            [sys.executable, "-m", "straightline.stages.data"], cwd=project, check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith("data: params.yaml: models.regression.learning_rate: expected greater than 0")
+        assert done.stderr.count("\n") == 1
+
+
+def test_diverging_training_leaves_the_earlier_files(project: Path) -> None:
+    path = project / "params.yaml"
+    text = (
+        path.read_text()
+        .replace("learning_rate: 0.001", "learning_rate: 10.0")
+        .replace("optimizer: adam", "optimizer: sgd")
+    )
+    path.write_text(text)
+    assert load(path).fit.optimizer == "sgd"
+    table = pd.read_parquet(project / "data/train.parquet")
+    table["num_balloons"] *= 1e30
+    table.to_parquet(project / "data/train.parquet")
+    before = {file: file.read_bytes() for file in (project / "runs").rglob("*.*")}
+    with pytest.raises(UserError, match="diverged"):
+        train.run(project, "num_balloons", "neural")
+    assert before == {file: file.read_bytes() for file in (project / "runs").rglob("*.*")}
+
+
+class TestMLflow:
+    @pytest.fixture(scope="class")
+    def tracked(self, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        root = Path(shutil.copytree(finished, tmp_path_factory.mktemp("tracked") / "project"))
+        track.run(root)
+        return root
+
+    def runs(self, root: Path) -> dict[str, dict[str, list]]:
+        """Read the live runs by name from the database itself, since MLflow keeps a deleted one open."""
+        queries = {
+            "status": "select status from runs where run_uuid = ?",
+            "params": "select key, value from params where run_uuid = ? order by key",
+            "metrics": "select key, step, value from metrics where run_uuid = ? order by key, step",
+            "inputs": """select name, digest from inputs join datasets on dataset_uuid = source_id
+                where destination_id = ? order by name""",
+        }
+        with closing(sqlite3.connect(root / "mlflow.db")) as database:
+            live = database.execute("select run_uuid, name from runs where lifecycle_stage = 'active'").fetchall()
+            assert len({name for _, name in live}) == len(live)
+            return {
+                name: {what: database.execute(query, (run,)).fetchall() for what, query in queries.items()}
+                for run, name in live
+            }
+
+    def publish(self, root: Path) -> str:
+        command = [sys.executable, "-m", "straightline", "track"]
+        return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+
+    def test_a_parent_and_a_child_for_each_variant(self, tracked: Path) -> None:
+        runs = self.runs(tracked)
+        assert len(runs) == 5
+        assert {run["status"][0][0] for run in runs.values()} == {"FINISHED"}
+        history = load_results(tracked).variants["color", "neural"].history
+        run = runs["color / neural"]
+        for name in ("loss", "val_loss"):
+            logged = [(step, value) for key, step, value in run["metrics"] if key == name]
+            assert logged == list(zip(history["epoch"], history[name], strict=True))
+        assert ("model.hidden", "[4]") in run["params"]
+        assert run["inputs"] == [(part, md5(tracked / f"data/{part}.parquet")) for part in ("test", "train")]
+        assert (tracked / "published.txt").read_text().strip() == identity.pipeline_hash(tracked)
+
+    def test_again_adds_none_and_a_lost_store_is_restored(self, tracked: Path) -> None:
+        before = self.runs(tracked)
+        assert identity.is_published(tracked)
+        assert "already" in self.publish(tracked)
+        assert self.runs(tracked) == before
+        (tracked / "mlflow.db").unlink()
+        assert not identity.is_published(tracked)
+        assert "4 runs published" in self.publish(tracked)
+        assert self.runs(tracked) == before
+
+    def test_an_interrupted_publication_is_made_whole(self, tracked: Path) -> None:
+        before = self.runs(tracked)
+        with closing(sqlite3.connect(tracked / "mlflow.db")) as database, database:
+            database.execute("update runs set status = 'RUNNING' where name not like '% / %'")
+            database.execute("update runs set lifecycle_stage = 'deleted' where name = 'color / neural'")
+        assert not identity.is_published(tracked)
+        self.publish(tracked)
+        assert self.runs(tracked) == before
+
+    def test_models_load_both_ways(self, tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        import mlflow
+
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+        mlflow.set_tracking_uri(f"sqlite:///{tracked}/mlflow.db")
+        rows = pd.read_parquet(tracked / "data/test.parquet")
+        features = rows[["relationship", "children", "age"]].to_numpy()
+        for run in mlflow.search_runs(["1"], filter_string="tags.target = 'color'", output_format="list"):
+            uri = f"runs:/{run.info.run_id}/model"
+            known = pd.read_parquet(tracked / f"predictions/color-{run.data.tags['model']}.parquet")["prediction"]
+            loaded = mlflow.keras.load_model(uri)
+            np.testing.assert_allclose(keras.ops.convert_to_numpy(loaded(features))[:, 0], known, rtol=1e-6)
+            served = mlflow.pyfunc.load_model(uri)
+            assert served.metadata.signature is not None
+            np.testing.assert_allclose(np.ravel(served.predict(features)), known, rtol=1e-6)
+            assert served.input_example is not None
+
+    def test_an_unusable_store_costs_the_copy_only(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (project / "mlflow.db").write_text("no database")
+        track.run(project)
+        out = capsys.readouterr().out
+        assert "not published" in out
+        assert "run `straightline track`" in out
+        assert (project / "published.txt").exists()
