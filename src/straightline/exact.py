@@ -146,7 +146,7 @@ def _newton(design: NDArray, labels: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _separated(design: NDArray, labels: NDArray) -> bool:
-    """Tell whether a direction exists that no row contradicts and some row favours (Konis 2007, section 4.3)."""
+    """Tell whether a direction exists that no row contradicts and some row favours (Konis 2007)."""
     signed = np.where(labels > 0, 1.0, -1.0)[:, np.newaxis] * design
     found = optimize.linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), bounds=(-1, 1))
     return bool(found.status == 0 and -found.fun > 1e-6)

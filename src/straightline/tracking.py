@@ -79,7 +79,7 @@ def _store(uri: str) -> Iterator[None]:
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before or "")
 
 
 def _experiment(client: MlflowClient, home: Path | None) -> str:

@@ -11,4 +11,6 @@ from pydantic import Field
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
 
+__all__ = ["Model", "Neural", "Regression"]
+
 Model = Annotated[Regression | Neural, Field(discriminator="kind")]
