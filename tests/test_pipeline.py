@@ -158,7 +158,7 @@ def test_a_network_changed_by_an_experiment_trains_no_regression(repository: Rep
 def test_queued_experiments_end_in_this_store(repository: Repository) -> None:
     before = len(repository.live_runs())
     repository.dvc("exp", "run", "--queue", "-S", "verdict.margin=0.3,0.4")
-    repository.dvc("exp", "run", "--run-all")
+    repository.dvc("exp", "run", "--run-all", "-j", "2")
     assert len(repository.live_runs()) == before + 6
     assert repository.dvc("exp", "show", "--csv").count("Success") == 2
 

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from straightline import exact, identity, page, summary
+from straightline import exact, identity, summary
 from straightline.artifacts import md5, read_json
 from straightline.config import load
 from straightline.errors import UserError
 from straightline.results import load_results
 from straightline.scores import mean_loss
-from straightline.stages import report, track, train
+from straightline.stages import track, train
 from tests.conftest import run_stages, small
 
 FOLDS = "repeat,fold,seed,rows,train_rows,epochs,steps,method,loss,mean_loss"
@@ -128,43 +128,6 @@ class TestOwnTable:
         assert read_json(root / "metrics/target-neural.json") == {"rows": 0}
         assert "No rows were held out" in (root / "reports/index.html").read_text()
         assert summary.as_dict(load_results(root))["targets"]["target"]["models"]["neural"]["held_out"] == {"rows": 0}
-
-
-class TestPage:
-    def test_two_renderings_are_equal(self, project: Path) -> None:
-        before = {path.name: path.read_bytes() for path in (project / "reports").iterdir()}
-        report.run(project)
-        assert before == {path.name: path.read_bytes() for path in (project / "reports").iterdir()}
-        assert set(before) == {
-            "index.html", "losses.csv", "losses.png", "predictions-color.png", "predictions-num_balloons.png"
-        }  # fmt: skip
-
-    def test_numbers_are_the_files(self, finished: Path) -> None:
-        html = (finished / "reports/index.html").read_text()
-        results = load_results(finished)
-        for target, verdict in results.verdicts.items():
-            assert summary.headline(verdict, target) in html
-            for variant in results.of_target(target):
-                assert f"<td>{page.number(variant.metrics['loss'])}</td>" in html
-                assert f"<td>{page.number(verdict['losses'][variant.model])}</td>" in html
-
-    def test_names_are_text_not_html(self, project: Path) -> None:
-        schema = json.loads((project / "data/schema.json").read_text())
-        path = project / "runs/color/regression/coefficients.csv"
-        path.write_text(path.read_text().replace("children", "<script>alert(1)</script>"))
-        schema["targets"]["color"]["column"] = "<script>alert(2)</script>"
-        (project / "data/schema.json").write_text(json.dumps(schema))
-        results = load_results(project)
-        html = page.render(results, page.draw(results, page.loss_table(results)))
-        assert "<script>" not in html
-        assert "&lt;script&gt;alert(1)" in html
-        assert "&lt;script&gt;alert(2)" in html
-
-    def test_losses_of_all_variants_are_in_one_table(self, finished: Path) -> None:
-        table = pd.read_csv(finished / "reports/losses.csv")
-        for (target, model), variant in load_results(finished).variants.items():
-            own = table[(table["target"] == target) & (table["model"] == model)].reset_index(drop=True)
-            pd.testing.assert_frame_equal(own[["epoch", "loss", "val_loss"]], variant.history)
 
 
 class TestCommandLine:

@@ -1,81 +1,111 @@
-"""Results as pictures: PNG bytes that are the same for the same numbers."""
+"""Results as pictures: PNG bytes that are the same for the same numbers, whatever the user's matplotlibrc says."""
 
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-COLORS = ("#3b6fb6", "#d1603d", "#4c9a6a", "#8a63b0", "#b58a2a", "#5b6770")
+COLORS = ("#2f6db5", "#d1603d", "#3d8f62", "#8a63b0", "#a07a1c", "#5b6770")
+DASHES = ("-", "--", ":", "-.")  # a round of colors each, where there are more models than colors
+WIDTH, COLUMNS = 7.2, 2  # inches, so that text stays legible on a phone; panels beside each other
 SAMPLE = 2000  # points of a scatter plot; more hide each other
 
-
-def losses(curves: Sequence[tuple[str, pd.DataFrame]]) -> bytes:
-    """Return the loss curves of all variants, `(name, table with epoch and shown)`, on one logarithmic axis."""
-    figure, axes = _figure(8.4, 4.2)
-    for (name, table), color in zip(curves, _cycle(len(curves)), strict=True):
-        axes.plot(table["epoch"], table["shown"], color=color, label=name, linewidth=2)
-    axes.set(xlabel="epoch", ylabel="loss", yscale="log")
-    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return _png(figure)
+Named = Sequence[tuple[str, pd.DataFrame]]
 
 
-def predictions(task: str, models: Sequence[tuple[str, pd.DataFrame]]) -> bytes:
+def losses(panels: Sequence[tuple[str, str, Named]]) -> bytes:
+    """Return all loss curves, a panel a target: `(title, y label, [(model, table with epoch and shown)])`.
+
+    Targets have panels of their own since their losses are in different units; a model has one color in all.
+    """
+    with _style():
+        figure, axes = _panels(len(panels), 3.3)
+        for panel, (title, label, models) in zip(axes, panels, strict=True):
+            for number, (name, table) in enumerate(models):
+                color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
+                # Markers, since a line through one point is invisible.
+                panel.plot(
+                    table["epoch"], table["shown"], label=name, color=color, linestyle=dash, marker="o", markersize=3
+                )
+            panel.set_title(title, loc="left")
+            # A loss that is zero throughout has no logarithm.
+            positive = any((table["shown"] > 0).any() for _, table in models)
+            panel.set(xlabel="epoch", ylabel=label, yscale="log" if positive else "linear")
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 4), frameon=False)
+        return _png(figure)
+
+
+def predictions(task: str, models: Named) -> bytes:
     """Return predictions against truth, a panel a model, `(name, table with truth and prediction)`.
 
     Continuous: a sample of the rows about the diagonal. Binary: the share of ones by predicted probability, in ten bins
     of equal width, the size of a point standing for its rows.
     """
-    figure = Figure(figsize=(4.2 * len(models), 4.0), layout="constrained")
-    panels = figure.subplots(1, len(models), squeeze=False, sharex=True, sharey=True)[0]
-    for axes, (name, table), color in zip(panels, models, _cycle(len(models)), strict=True):
-        _plain(axes)
-        if task == "continuous":
-            _scatter(axes, table, color)
-        else:
-            _reliability(axes, table, color)
-        axes.set_title(name, fontsize=11, loc="left")
-    return _png(figure)
+    with _style():
+        figure, axes = _panels(len(models), 3.6)
+        values = np.concatenate([table.to_numpy(np.float64).ravel() for _, table in models])
+        limits = (float(values.min()), float(values.max())) if task == "continuous" else (0.0, 1.0)
+        for number, (panel, (name, table)) in enumerate(zip(axes, models, strict=True)):
+            panel.plot(limits, limits, color="#8c8c8c", linewidth=1)
+            draw = _scatter if task == "continuous" else _reliability
+            draw(panel, table, COLORS[number % len(COLORS)])
+            panel.set_title(name, loc="left")
+            panel.locator_params(nbins=5)
+        return _png(figure)
 
 
 def _scatter(axes: Axes, table: pd.DataFrame, color: str) -> None:
     sample = table.sample(min(SAMPLE, len(table)), random_state=0)
-    low, high = table.to_numpy().min(), table.to_numpy().max()
-    axes.plot([low, high], [low, high], color="#999999", linewidth=1)
-    axes.scatter(sample["truth"], sample["prediction"], s=5, alpha=0.35, color=color, linewidths=0)
+    size, alpha = (20, 0.7) if len(sample) < SAMPLE / 5 else (6, 0.35)
+    axes.scatter(sample["truth"], sample["prediction"], s=size, alpha=alpha, color=color, linewidths=0)
     axes.set(xlabel="truth", ylabel="prediction")
 
 
 def _reliability(axes: Axes, table: pd.DataFrame, color: str) -> None:
     place = np.clip((table["prediction"] * 10).astype(int), 0, 9)
     bins = table.groupby(place).agg(predicted=("prediction", "mean"), share=("truth", "mean"), rows=("truth", "size"))
-    axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
     axes.plot(bins["predicted"], bins["share"], color=color, linewidth=1.5)
     axes.scatter(bins["predicted"], bins["share"], s=15 + 150 * bins["rows"] / bins["rows"].max(), color=color)
-    axes.set(xlabel="predicted probability", ylabel="share of ones")
+    axes.set(xlabel="predicted probability", ylabel="share of ones", xlim=(-0.05, 1.05), ylim=(-0.05, 1.05))
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    _plain(axes)
-    return figure, axes
+def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    rows, columns = math.ceil(count / COLUMNS), min(count, COLUMNS)
+    figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
+    return figure, [figure.add_subplot(rows, columns, number + 1) for number in range(count)]
 
 
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e6e6e6", linewidth=0.7)
-    axes.set_axisbelow(True)
-
-
-def _cycle(count: int) -> list[str]:
-    return [COLORS[number % len(COLORS)] for number in range(count)]
+@contextmanager
+def _style() -> Iterator[None]:
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(
+            {
+                "axes.axisbelow": True,
+                "axes.grid": True,
+                "axes.spines.right": False,
+                "axes.spines.top": False,
+                "axes.titlesize": 12,
+                "font.size": 11,
+                "grid.color": "#e6e6e6",
+                "grid.linewidth": 0.7,
+                "lines.linewidth": 2,
+            }
+        )
+        yield
 
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     # Matplotlib writes its version into a PNG by default.
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     return buffer.getvalue()

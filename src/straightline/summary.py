@@ -1,5 +1,6 @@
 """The answer in words and numbers, as `straightline show` prints it."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,11 +21,21 @@ OPENINGS = {
 def headline(verdict: Mapping[str, Any], column: str) -> str:
     """Return the answer of one target as a sentence with its numbers."""
     gain, (low, high) = verdict["relative_gain"], verdict["relative_gain_interval"]
-    level = round(100 * (2 * verdict["confidence"] - 1))
-    change = f"{'lowers' if gain >= 0 else 'raises'} the loss by {100 * abs(gain):.1f} %"
-    interval = f"gain with its {level} % interval: {100 * gain:.1f} %, {_percent(low)} to {_percent(high)}"
+    tried = max(len(verdict["challengers"]), 1)
+    level = 100 * (1 - 2 * (1 - verdict["confidence"]) / tried)
+    change = f"{'lowers' if gain >= 0 else 'raises'} the loss by {percent(abs(gain))}"
+    interval = f"{level:.3g} % interval of the gain {percent(low)} to {percent(high)}"
     opening = OPENINGS[verdict["answer"]].format(column)
     return f"{opening}: {verdict['challenger']} {change} ({interval}; margin {100 * verdict['margin']:.3g} %)."
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a percentage with one decimal, more just below 100, and a word where there is no bound."""
+    if value is None:
+        return "unbounded"
+    missing = 1 - abs(value)
+    decimals = 1 if not 0 < missing < 1e-3 else min(-2 - math.floor(math.log10(missing)), 12)
+    return f"{100 * value:,.{decimals}f} %"
 
 
 def as_dict(results: Results) -> dict[str, Any]:
@@ -119,7 +130,3 @@ def _coefficients(variant: Variant) -> Table:
 
 def _number(value: Any) -> str:
     return "-" if pd.isna(value) else f"{value:.5g}"
-
-
-def _percent(value: float | None) -> str:
-    return "unbounded" if value is None else f"{100 * value:.1f} %"

@@ -38,7 +38,8 @@ def read_table(path: Path) -> pd.DataFrame:
         if path.suffix.lower() in (".parquet", ".pq"):
             frame = pa.parquet.read_table(path).to_pandas()
         else:
-            frame = pa.csv.read_csv(path).to_pandas()
+            blanks = pa.csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
+            frame = pa.csv.read_csv(path, convert_options=blanks).to_pandas()
     except (pa.ArrowException, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: not readable as a table: {reason}; expected comma-separated UTF-8 text") from None

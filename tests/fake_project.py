@@ -1,0 +1,242 @@
+"""A small finished project in files, without DVC and, unless real models are asked for, without TensorFlow."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from straightline import balloons
+from straightline.artifacts import write_csv, write_json, write_parquet, write_text
+from straightline.config import Config, load
+from straightline.scores import effects, row_losses, score
+from straightline.stages import compare
+
+ROWS, FOLDS, SEEDS, UNITS = 200, 5, 2, 8
+PARAMS: dict[str, Any] = {
+    "targets": {
+        "num_balloons": {"column": "num_balloons", "task": "continuous"},
+        "color": {"column": "color", "task": "binary"},
+    },
+    "data": {
+        "source": "balloons",
+        "path": "src/straightline/balloons.py",
+        "rows": ROWS,
+        "seed": 0,
+        "held_out": 0.2,
+        "standardize": False,
+        "partnered_children": 0.1,
+    },
+    "models": {
+        "regression": {"kind": "regression", "learning_rate": 0.003, "schedule": "cosine", "finish": "exact"},
+        "neural": {
+            "kind": "neural",
+            "hidden": [UNITS],
+            "activation": "relu",
+            "learning_rate": 0.001,
+            "schedule": "constant",
+            "l2": 0.0,
+        },
+    },
+    "fit": {"optimizer": "adam", "batch_size": 32, "epochs": None, "patience": None, "validation": 0.2, "seed": 0},
+    "folds": {"k": FOLDS, "repeats": 1, "seeds": SEEDS, "seed": 0},
+    "verdict": {"margin": 0.05, "confidence": 0.95},
+}
+FINAL_LOSSES = {
+    ("continuous", "regression"): 0.0205,
+    ("continuous", "neural"): 0.0002,
+    ("binary", "regression"): 0.197,
+    ("binary", "neural"): 0.012,
+}
+LOSSES = {"continuous": "mean_squared_error", "binary": "binary_crossentropy"}
+
+Layers = list[tuple[NDArray, NDArray]]  # (kernel, bias) of each layer
+
+
+@dataclass(frozen=True)
+class _Data:
+    train: pd.DataFrame
+    test: pd.DataFrame
+    features: list[str]
+
+
+def write_project(root: Path, *, models: bool = False, held_out: float = 0.2) -> None:
+    """Write below `root` what a finished pipeline leaves, but reports/ and MLflow: two targets times two models.
+
+    The weights, predictions, metrics and verdicts agree with each other; fold losses and loss curves are made up.
+    `model.keras` is a placeholder, or with `models` a real Keras model that gives exactly the predictions' values
+    (to float32 for the network).
+    """
+    values = PARAMS | {"data": PARAMS["data"] | {"held_out": held_out}}
+    write_text(root / "params.yaml", yaml.safe_dump(values, sort_keys=False))
+    config = load(root / "params.yaml")
+    table = balloons.generate(ROWS, 0, 0.1)
+    tests = round(ROWS * held_out)
+    data = _Data(table.iloc[tests:], table.iloc[:tests], list(balloons.FEATURES))
+    _write_data(root, data)
+    for target in config.targets:
+        for model in config.models:
+            _write_variant(root, config, data, target, model, models)
+    compare.run(root)
+
+
+def _write_data(root: Path, data: _Data) -> None:
+    write_parquet(root / "data/train.parquet", data.train)
+    write_parquet(root / "data/test.parquet", data.test)
+    classes = {"num_balloons": None, "color": [0, 1]}
+    schema = {
+        "features": data.features,
+        "standardize": False,
+        "targets": {
+            name: {"column": name, "task": PARAMS["targets"][name]["task"], "classes": own}
+            for name, own in classes.items()
+        },
+        "rows": {"train": len(data.train), "test": len(data.test)},
+    }
+    write_json(root / "data/schema.json", schema)
+
+
+def _write_variant(root: Path, config: Config, data: _Data, target: str, model: str, real: bool) -> None:
+    task = config.targets[target].task
+    random = np.random.default_rng([len(target), len(model)])
+    layers = _regression_layers(task) if model == "regression" else _network_layers(data, target, task, random)
+    folder = root / "runs" / target / model
+    folder.mkdir(parents=True)
+    mean = np.full(len(data.train), data.train[target].mean())
+    mean_loss = float(row_losses(data.train[target].to_numpy(), mean, task).mean())
+    _write_tables(folder, data, FINAL_LOSSES[task, model], mean_loss, model, random)
+    parameters = sum(kernel.size + bias.size for kernel, bias in layers)
+    _write_weights(folder, data, layers, parameters)
+    if model == "regression":
+        _write_certificate(folder, data, layers, task)
+    _write_scores(root, data, layers, target, task, model)
+    if real:
+        _save_model(folder / "model.keras", config.models[model], layers, len(data.features), task)
+    else:
+        (folder / "model.keras").write_bytes(b"a placeholder")
+
+
+def _regression_layers(task: str) -> Layers:
+    exact = balloons.exact_linear(0.1) if task == "continuous" else balloons.exact_logistic()
+    slopes = np.add([exact[name] for name in balloons.FEATURES], [0.001, -0.002, 0.003])
+    return [(slopes[:, np.newaxis], np.array([exact["Intercept"] + 0.0005]))]
+
+
+def _network_layers(data: _Data, target: str, task: str, random: np.random.Generator) -> Layers:
+    """Return random hidden units, and an output layer by least squares on them."""
+    kernel, bias = random.normal(size=(len(data.features), UNITS)), random.normal(size=UNITS)
+    hidden = np.maximum(data.train[data.features].to_numpy() @ kernel + bias, 0)
+    labels = data.train[target].to_numpy(np.float64)
+    wanted = labels if task == "continuous" else 8 * labels - 4
+    output = np.linalg.lstsq(np.column_stack([hidden, np.ones(len(hidden))]), wanted, rcond=None)[0]
+    return [(kernel, bias), (output[:-1, np.newaxis], output[-1:])]
+
+
+def _predict(layers: Layers, features: NDArray, task: str) -> NDArray:
+    values = features
+    for number, (kernel, bias) in enumerate(layers):
+        values = values @ kernel + bias
+        if number < len(layers) - 1:
+            values = np.maximum(values, 0)
+    return values[:, 0] if task == "continuous" else 1 / (1 + np.exp(-values[:, 0]))
+
+
+def _write_tables(
+    folder: Path, data: _Data, loss: float, mean_loss: float, model: str, random: np.random.Generator
+) -> None:
+    epochs = np.arange(1, 13)
+    curve = loss * (1 + 8 * np.exp(-epochs / 2))
+    validation = curve * 1.1 if model == "neural" else np.nan
+    write_csv(folder / "history.csv", pd.DataFrame({"epoch": epochs, "loss": curve, "val_loss": validation}))
+    tests = len(data.train) // FOLDS
+    place = {"rows": tests, "train_rows": len(data.train) - tests, "epochs": 12, "steps": 48}
+    seeds, method = (SEEDS, "network") if model == "neural" else (1, "exact")
+    folds = [
+        {"repeat": 0, "fold": fold, "seed": seed}
+        | place
+        | {"method": method, "loss": loss * random.uniform(0.9, 1.1), "mean_loss": mean_loss}
+        for fold in range(FOLDS)
+        for seed in range(seeds)
+    ]
+    write_csv(folder / "folds.csv", pd.DataFrame(folds))
+    learning = [(rows, fold, 0, loss * (1 + 20 / rows)) for fold in range(2) for rows in (16, 32, 64)]
+    write_csv(folder / "learning.csv", pd.DataFrame(learning, columns=["rows", "fold", "seed", "loss"]))
+
+
+def _write_weights(folder: Path, data: _Data, layers: Layers, parameters: int) -> None:
+    names = [*(f"hidden_{number}" for number in range(1, len(layers))), "output"]
+    weights = {
+        "features": data.features,
+        "parameters": parameters,
+        "epochs": 12,
+        "best_epoch": 12,
+        "steps": 48,
+        "layers": [
+            {"name": name, "kernel": kernel.tolist(), "bias": bias.tolist()}
+            for name, (kernel, bias) in zip(names, layers, strict=True)
+        ],
+    }
+    write_json(folder / "weights.json", weights)
+
+
+def _write_certificate(folder: Path, data: _Data, layers: Layers, task: str) -> None:
+    kernel, bias = layers[0]
+    estimate = np.concatenate([bias, kernel[:, 0]])
+    error = 0.01 + 0.02 * np.abs(estimate)
+    table = {
+        "term": ["Intercept", *data.features],
+        "estimate": estimate,
+        "std_error": error,
+        "statistic": estimate / error,
+        "p_value": np.exp(-np.abs(estimate / error)),
+        "ci_low": estimate - 2 * error,
+        "ci_high": estimate + 2 * error,
+        "trained": estimate * 0.999,
+    }
+    write_csv(folder / "coefficients.csv", pd.DataFrame(table))
+    loss = FINAL_LOSSES[task, "regression"]
+    certificate = {
+        "loss": LOSSES[task],
+        "method": "exact",
+        "rows": len(data.train),
+        "descent_loss": loss * 1.00001,
+        "exact_loss": loss,
+        "gap": loss * 0.00001,
+        "tolerance": 0.001,
+        "converged": True,
+        "condition_number": 1.5,
+        "messages": [],
+    }
+    write_json(folder / "certificate.json", certificate)
+
+
+def _write_scores(root: Path, data: _Data, layers: Layers, target: str, task: str, model: str) -> None:
+    name, rows = f"{target}-{model}", len(data.test)
+    truth = data.test[target].to_numpy(np.float64)
+    prediction = _predict(layers, data.test[data.features].to_numpy(), task)
+    write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": prediction}))
+    metrics: dict[str, Any] = {"rows": rows}
+    by_column: list[Any] = []
+    if rows:
+        mean = np.full(rows, data.train[target].mean())
+        metrics |= score(truth, prediction, task) | {"baseline": score(truth, mean, task)}
+        by_column = list(effects(dict(data.test[data.features]), row_losses(truth, prediction, task)))
+    write_json(root / f"metrics/{name}.json", metrics)
+    columns = ["column", "low", "high", "rows", "loss"]
+    write_csv(root / f"effects/{name}.csv", pd.DataFrame(by_column, columns=columns))
+
+
+def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, task: str) -> None:
+    from straightline.backend import import_tensorflow
+
+    import_tensorflow()
+    from straightline.archive import save_model
+
+    activation = "linear" if task == "continuous" else "sigmoid"
+    dtype = {"dtype": "float64"} if settings.kind == "regression" else {}
+    model = settings.build(inputs, activation, **dtype)
+    model.set_weights([array for layer in layers for array in layer])
+    save_model(model, path)

@@ -1,0 +1,385 @@
+"""The report against the files it is made of: equal numbers, equal bytes, nothing from a file taken for HTML."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from straightline import page, summary
+from straightline.artifacts import read_json, write_csv, write_json
+from straightline.results import load_results
+from straightline.stages import compare, report
+from straightline.verdict import ANSWERS
+from tests.fake_project import write_project
+
+ROOT = Path(__file__).parent.parent
+HOSTILE = "<script>alert('a & \"b\"')</script>"
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300)
+UPRIGHT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-", ",\N{NO-BREAK SPACE}%")
+
+
+class Page(HTMLParser):
+    """What a page holds: `tables` by id of their heading, as rows of cells, and `tags`."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tables: dict[str, list[list[str]]] = {}
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open, self.in_cell = "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.append((tag, values))
+        if tag == "table":
+            self.open = str(values["aria-labelledby"])
+            self.tables[self.open] = []
+        elif tag == "tr":
+            self.tables[self.open].append([])
+        elif tag in ("td", "th"):
+            self.tables[self.open][-1].append("")
+            self.in_cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self.open = "" if tag == "table" else self.open
+        self.in_cell = self.in_cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self.in_cell:
+            self.tables[self.open][-1][-1] += data
+
+    def column(self, table: str, name: str) -> list[str]:
+        """Return the cells of a column, without its header."""
+        header, *rows = self.tables[table]
+        return [row[header.index(name)] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fake project with its report; `project` is a copy that a test may change."""
+    root = tmp_path_factory.mktemp("untouched")
+    write_project(root)
+    report.run(root)
+    return root
+
+
+@pytest.fixture
+def project(untouched: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(untouched, tmp_path / "project"))
+
+
+@pytest.fixture(scope="module")
+def shown(untouched: Path) -> Page:
+    return Page((untouched / "reports/index.html").read_text(encoding="utf-8"))
+
+
+def reported(root: Path) -> Page:
+    return Page(source(root))
+
+
+def source(root: Path) -> str:
+    report.run(root)
+    return (root / "reports/index.html").read_text(encoding="utf-8")
+
+
+def change(path: Path, edit: Callable[[Any], None]) -> None:
+    values = read_json(path)
+    edit(values)
+    write_json(path, values)
+
+
+def written(numbers: Iterable[float | None]) -> list[str]:
+    return [page.number(own) for own in numbers]
+
+
+def value(text: str) -> float:
+    """Return the number that `page.number` shows."""
+    mantissa, _, exponent = text.translate(UPRIGHT).partition("×10")
+    return float(mantissa) * 10.0 ** int(exponent or 0)
+
+
+@pytest.mark.parametrize("target", ["num_balloons", "color"])
+def test_models_side_by_side_are_the_files(untouched: Path, shown: Page, target: str) -> None:
+    project, verdict = untouched, read_json(untouched / f"verdicts/{target}.json")
+    table = f"{target}-models"
+    assert [row[0] for row in shown.tables[table][1:]] == ["regression", "neural", "baseline: predicting the mean"]
+    metrics = [read_json(project / f"metrics/{target}-{model}.json") for model in ("regression", "neural")]
+    weights = [read_json(project / f"runs/{target}/{model}/weights.json") for model in ("regression", "neural")]
+    losses = [verdict["losses"]["regression"], verdict["losses"]["neural"], verdict["mean_loss"]]
+    held_out = [metrics[0]["loss"], metrics[1]["loss"], metrics[0]["baseline"]["loss"]]
+    fits = [verdict["fits"]["regression"], verdict["fits"]["neural"], None]
+    assert shown.column(table, "cross-validated loss") == written(losses)
+    assert shown.column(table, "held-out loss") == written(held_out)
+    assert shown.column(table, "parameters") == written([*(own["parameters"] for own in weights), None])
+    assert shown.column(table, "epochs") == written([*(own["epochs"] for own in weights), None])
+    assert shown.column(table, "fold fits") == written(fits)
+    for key, name in page.METRIC_NAMES.items():
+        if key in metrics[0]:
+            scores = [metrics[0][key], metrics[1][key], metrics[0]["baseline"][key]]
+            assert shown.column(f"{target}-scores", name) == written(scores)
+
+
+@pytest.mark.parametrize("target", ["num_balloons", "color"])
+def test_weights_are_the_files_beside_the_oracles(
+    untouched: Path, shown: Page, oracles: dict[str, Any], target: str
+) -> None:
+    table = f"{target}-regression"
+    oracle = oracles["linear"]["evident_c1_0.1"] if target == "num_balloons" else oracles["logistic"]
+    coefficients = pd.read_csv(untouched / f"runs/{target}/regression/coefficients.csv")
+    assert [row[0] for row in shown.tables[table][1:]] == list(coefficients["term"])
+    names = {"estimate": "estimate", "std_error": "std error", "trained": "gradient descent"}
+    for key, name in names.items():
+        assert shown.column(table, name) == written(coefficients[key])
+    ends = zip(written(coefficients["ci_low"]), written(coefficients["ci_high"]), strict=True)
+    assert shown.column(table, "95 % interval") == [f"{low} to {high}" for low, high in ends]
+    assert shown.column(table, "population") == written(oracle_weights(oracle))
+
+
+def oracle_weights(oracle: dict[str, Any]) -> list[float]:
+    """Return intercept, relationship, children, age of an entry of tests/reference/oracles.json."""
+    return [float(oracle["bias"]), *(float(oracle["w"][name]) for name in ("relationship", "children", "age"))]
+
+
+def test_weights_of_the_printed_balloons_are_the_oracles(project: Path, oracles: dict[str, Any]) -> None:
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("partnered_children: 0.1", "partnered_children: 1.0"))
+    shown = reported(project).column("num_balloons-regression", "population")
+    assert shown == written(oracle_weights(oracles["linear"]["printed_c1_1.0"]))
+
+
+def test_answer_comes_first_with_its_numbers(untouched: Path) -> None:
+    project, text = untouched, (untouched / "reports/index.html").read_text(encoding="utf-8")
+    for target in ("num_balloons", "color"):
+        verdict = read_json(project / f"verdicts/{target}.json")
+        section = text.partition(f'<section id="{target}"')[2].partition("</section>")[0]
+        first = section.partition("<h3")[0]
+        for share in (verdict["relative_gain"], *verdict["relative_gain_interval"]):
+            assert summary.percent(share) in first
+        for loss in verdict["losses"].values():
+            assert page.number(loss) in first
+        assert verdict["advice"] in first
+        assert f"badge {verdict['answer']}" in first
+        assert page.FINDINGS[verdict["finding"]].format(**verdict) in first
+
+
+def test_every_finding_has_words() -> None:
+    assert set(page.FINDINGS) == set(ANSWERS)
+
+
+def test_two_challengers_are_listed_with_a_wider_interval(project: Path) -> None:
+    values = yaml.safe_load((project / "params.yaml").read_text())
+    values["models"]["wide"] = values["models"]["neural"]
+    (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    for target in values["targets"]:
+        copy(project / f"runs/{target}/neural", project / f"runs/{target}/wide")
+        for kind, suffix in (("metrics", "json"), ("predictions", "parquet"), ("effects", "csv")):
+            copy(project / f"{kind}/{target}-neural.{suffix}", project / f"{kind}/{target}-wide.{suffix}")
+    compare.run(project)
+    table = reported(project).tables["color-challengers"]
+    assert table[0] == ["model", "gain", "95 % interval", "finding"]
+    assert [row[0] for row in table[1:]] == ["neural", "wide"]
+
+
+def copy(origin: Path, target: Path) -> None:
+    if origin.is_dir():
+        shutil.copytree(origin, target)
+    else:
+        shutil.copy(origin, target)
+
+
+def test_two_renderings_are_the_same_bytes(project: Path) -> None:
+    def contents() -> dict[str, bytes]:
+        report.run(project)
+        return {path.name: path.read_bytes() for path in sorted((project / "reports").iterdir())}
+
+    first = contents()
+    assert list(first) == [
+        "index.html",
+        "losses.csv",
+        "losses.png",
+        "predictions-color.png",
+        "predictions-num_balloons.png",
+    ]
+    assert contents() == first
+    assert not [name for name, content in first.items() if b"Software" in content or b"tEXt" in content]
+
+
+def test_pictures_do_not_follow_the_users_matplotlibrc(project: Path) -> None:
+    import matplotlib as mpl
+
+    results = load_results(project)
+    table = page.loss_table(results)
+    first = page.draw(results, table)
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        assert page.draw(results, table) == first
+        assert mpl.rcParams["font.size"] == 30
+
+
+def test_the_page_stands_alone(untouched: Path, shown: Page) -> None:
+    assert not [tag for tag, _ in shown.tags if tag in ("script", "link", "iframe")]
+    addresses = [str(own[key]) for _, own in shown.tags for key in ("src", "href") if key in own]
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
+    images = [own for tag, own in shown.tags if tag == "img"]
+    assert len(images) == 3
+    assert all(own["alt"] for own in images)
+    ids = [own["id"] for _, own in shown.tags if "id" in own]
+    assert len(ids) == len(set(ids))
+    labels = {own[key] for _, own in shown.tags for key in ("aria-labelledby", "aria-describedby") if key in own}
+    assert labels <= set(ids)
+    assert "make ui" in (untouched / "reports/index.html").read_text()
+
+
+def test_names_are_escaped_everywhere(project: Path) -> None:
+    def rename(schema: dict[str, Any]) -> None:
+        schema["features"][1] = HOSTILE
+        for target in schema["targets"].values():
+            target["column"] = HOSTILE
+        schema["targets"]["color"]["classes"] = [HOSTILE, HOSTILE]
+
+    change(project / "data/schema.json", rename)
+    for target in ("num_balloons", "color"):
+        path = project / f"runs/{target}/regression/coefficients.csv"
+        table = pd.read_csv(path)
+        write_csv(path, table.assign(term=[HOSTILE, *table["term"][1:]]))
+        change(project / f"verdicts/{target}.json", lambda verdict: verdict.update(advice=HOSTILE))
+        change(project / f"runs/{target}/regression/certificate.json", lambda own: own.update(messages=[HOSTILE]))
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("src/straightline/balloons.py", f"'{HOSTILE.replace(chr(39), '')}'"))
+    text = source(project)
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    shown = Page(text)
+    assert shown.tables["color-regression"][1][0] == HOSTILE
+    assert HOSTILE in next(str(own["alt"]) for tag, own in shown.tags if tag == "img")
+    assert not [tag for tag, own in shown.tags if any(key.startswith("on") or "alert" in key for key in own)]
+
+
+def test_without_held_out_rows_it_says_why_there_are_no_scores(tmp_path: Path) -> None:
+    write_project(tmp_path, held_out=0.0)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/predictions-color.png").write_bytes(b"of an earlier run")
+    text = source(tmp_path)
+    assert text.count("No rows were held out (<code>data.held_out</code> is 0)") == 2
+    assert "color-scores" not in Page(text).tables
+    assert Page(text).column("color-models", "held-out loss") == ["–", "–", "–"]
+    assert [path.name for path in (tmp_path / "reports").glob("*.png")] == ["losses.png"]
+
+
+def test_firth_and_unidentified_weights(project: Path) -> None:
+    folder = project / "runs/color/regression"
+    change(folder / "certificate.json", lambda own: own.update(method="firth", messages=["the classes are separated"]))
+    table = pd.read_csv(folder / "coefficients.csv")
+    blank = table.assign(**{key: math.nan for key in table.columns if key not in ("term", "trained")})
+    write_csv(folder / "coefficients.csv", blank)
+    text = source(project)
+    assert "The likelihood has no finite optimum." in text
+    assert "Note: the classes are separated." in text
+    shown = Page(text)
+    assert {cell for row in shown.tables["color-regression"][1:] for cell in row[1:4]} == {"–"}
+    assert shown.column("color-regression", "gradient descent") == written(table["trained"])
+
+
+def test_no_population_column_for_a_users_table(project: Path) -> None:
+    path = project / "params.yaml"
+    values = yaml.safe_load(path.read_text())
+    own = {"source": "table", "path": "own.csv", "target": "color", "features": None}
+    values["data"] = own | {"seed": 0, "held_out": 0.2, "standardize": True}
+    path.write_text(yaml.safe_dump(values))
+    assert "population" not in reported(project).tables["color-regression"][0]
+
+
+def test_losses_csv_is_every_history_in_one(untouched: Path) -> None:
+    project = untouched
+    table = pd.read_csv(project / "reports/losses.csv")
+    assert list(table) == ["target", "model", "variant", "epoch", "loss", "val_loss", "shown"]
+    for (target, model), part in table.groupby(["target", "model"]):
+        history = pd.read_csv(project / f"runs/{target}/{model}/history.csv")
+        own = part[list(history)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, history)
+        shown = history["loss"] if model == "regression" else history["val_loss"]
+        assert part["shown"].tolist() == shown.tolist()
+        assert set(part["variant"]) == {f"{target} / {model}"}
+
+
+def test_losses_of_zero_and_a_single_epoch_are_drawn(project: Path) -> None:
+    for model in ("regression", "neural"):
+        history = pd.DataFrame({"epoch": [1], "loss": [0.0], "val_loss": [0.0 if model == "neural" else math.nan]})
+        write_csv(project / f"runs/color/{model}/history.csv", history)
+    report.run(project)
+
+
+def test_dvc_template_draws_every_variant_in_one_plot() -> None:
+    from dvc_render import VegaRenderer
+
+    points = [
+        {"variant": variant, "epoch": epoch, "shown": 1.0 / epoch, "rev": rev}
+        for variant in ("a", "b")
+        for epoch in (1, 2)
+        for rev in ("workspace", "main")
+    ]
+    template = ROOT / ".dvc/plots/losses.json"
+    renderer = VegaRenderer(points, "losses", template=str(template), x="epoch", y="shown", title="Loss", anchor="x")
+    plot = renderer.get_filled_template()
+    assert "DVC_METRIC" not in json.dumps(plot)
+    assert plot["data"]["values"] == points
+    encoding = {name: own["field"] for name, own in plot["encoding"].items()}
+    assert encoding | {"x": "epoch", "y": "shown", "color": "variant", "strokeDash": "rev"} == encoding
+
+
+def test_report_imports_neither_tensorflow_nor_mlflow(project: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom straightline.stages import report\nreport.run(Path(sys.argv[1]))\n"
+        "names = {'tensorflow', 'keras', 'mlflow', 'matplotlib.pyplot'}\nprint(sorted(names & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", program, project], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("given_value", "shown"),
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (1.0, "1.000"),
+        (0.45, "0.4500"),
+        (-0.0011599, "−0.001160"),
+        (0.00009999, "9.999 × 10⁻⁵"),
+        (0.000099999, "0.0001000"),
+        (4.0866e-08, "4.087 × 10⁻⁸"),
+        (-1.5e300, "−1.500 × 10³⁰⁰"),
+        (9.99996, "10.00"),
+        (1234.56, "1,235"),
+        (25000, "25,000"),
+        (0.99999712, "0.9999971"),
+        (math.inf, "∞"),
+        (math.nan, "–"),
+        (None, "–"),
+    ],
+)
+def test_number_known_answers(given_value: float | None, shown: str) -> None:
+    assert page.number(given_value).replace("\N{NO-BREAK SPACE}", " ") == shown
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(0.05, "5.0 %"), (-0.123, "-12.3 %"), (0.9999980, "99.9998 %"), (1.0, "100.0 %"), (0.0, "0.0 %")],
+)
+def test_percent_known_answers(share: float, shown: str) -> None:
+    assert summary.percent(share).replace("\N{NO-BREAK SPACE}", " ") == shown
+    assert summary.percent(None) == "unbounded"
+
+
+@given(NUMBERS)
+def test_number_is_right_to_four_digits(given_value: float) -> None:
+    assert value(page.number(given_value)) == pytest.approx(given_value, rel=5.001e-4, abs=1e-307)
