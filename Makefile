@@ -25,7 +25,8 @@ all: run
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@# The first import compiles bytecode: two at once now instead of one after the other in the stages.
-	@$(BIN)/python -c 'import mlflow.store.tracking.sqlalchemy_store, dvc.repo, matplotlib.figure' 2>/dev/null & \
+	@$(BIN)/python -m compileall -q $(BIN)/../lib/python3*/site-packages/keras/src & \
+		$(BIN)/python -c 'import mlflow.store.tracking.sqlalchemy_store, dvc.repo, matplotlib.figure' 2>/dev/null & \
 		$(BIN)/python -c 'import keras, sklearn.model_selection, scipy.stats' 2>/dev/null; wait
 	touch $@
 

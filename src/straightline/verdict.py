@@ -166,7 +166,7 @@ def decide(
 def advice(result: Mapping[str, Any], name: str, margin: float, confidence: float, rows: int) -> str:
     """Return one sentence that a user can act on."""
     percent = f"{100 * margin:.3g} %"
-    gain = f"{100 * abs(result['relative_gain']):.3g} %"
+    gain = f"{100 * abs(result['relative_gain']):.4g} %"
     if result["failed"]:
         return f"{name} failed to train (it does worse than the mean): try a smaller learning rate or more epochs."
     match result["finding"]:

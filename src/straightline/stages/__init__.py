@@ -16,7 +16,7 @@ TIMINGS = Path(".straightline/timings.jsonl")
 
 @contextmanager
 def stage(name: str, **labels: str) -> Iterator[None]:
-    """Time a stage; turn a UserError into one line on stderr and exit status 1.
+    """Run a process's one stage and end it: time it; turn a UserError into one line on stderr and exit status 1.
 
     DVC deletes a stage's outputs before it runs. Where the stage fails, those of the last success are put back from
     DVC's cache.
@@ -32,6 +32,9 @@ def stage(name: str, **labels: str) -> Iterator[None]:
         _restore_outputs()
         raise
     _log_time({"stage": name, **labels, "seconds": round(time.perf_counter() - start, 3)})
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # everything is on disk; TensorFlow would take two seconds to take itself down
 
 
 def _log_time(entry: dict[str, str | float]) -> None:
