@@ -86,24 +86,25 @@ class TestTrained:
         assert verdict["losses"]["neural"] == pytest.approx(folds["loss"].mean())
 
 
+@pytest.fixture(scope="module")
+def own_project(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
+    """scikit-learn's diabetes table in its own units, the target in thousands, all rows trained on."""
+    from sklearn.datasets import load_diabetes
+
+    root = tmp_path_factory.mktemp("own")
+    table = load_diabetes(as_frame=True, scaled=False).frame
+    table.assign(target=1000 * table["target"]).to_csv(root / "diabetes.csv", index=False)
+    data = {"source": "table", "path": "diabetes.csv", "target": "target", "features": None, "seed": 0}
+    values = small(params, fit__epochs=400, models__regression__finish="none", data__rows=None)
+    values["data"] = data | {"held_out": 0.0, "standardize": True}
+    values["targets"] = {"target": {"column": "target", "task": "auto"}}
+    run_stages(root, values)
+    return root
+
+
 class TestOwnTable:
-    @pytest.fixture(scope="class")
-    def root(self, tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
-        """scikit-learn's diabetes table in its own units, the target in thousands, all rows trained on."""
-        from sklearn.datasets import load_diabetes
-
-        root = tmp_path_factory.mktemp("own")
-        table = load_diabetes(as_frame=True, scaled=False).frame
-        table.assign(target=1000 * table["target"]).to_csv(root / "diabetes.csv", index=False)
-        data = {"source": "table", "path": "diabetes.csv", "target": "target", "features": None, "seed": 0}
-        values = small(params, fit__epochs=400, models__regression__finish="none", data__rows=None)
-        values["data"] = data | {"held_out": 0.0, "standardize": True}
-        values["targets"] = {"target": {"column": "target", "task": "auto"}}
-        run_stages(root, values)
-        return root
-
-    def test_descent_arrives_in_the_users_units(self, root: Path) -> None:
-        variant = load_results(root).variants["target", "regression"]
+    def test_descent_arrives_in_the_users_units(self, own_project: Path) -> None:
+        variant = load_results(own_project).variants["target", "regression"]
         assert variant.certificate is not None
         assert variant.certificate["converged"]
         table = variant.coefficients
@@ -113,21 +114,23 @@ class TestOwnTable:
         model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)
         np.testing.assert_allclose(model.layers[-1].kernel.numpy()[:, 0], table["trained"][1:], rtol=1e-12)
 
-    def test_the_saved_network_takes_raw_columns(self, root: Path) -> None:
-        variant = load_results(root).variants["target", "neural"]
+    def test_the_saved_network_takes_raw_columns(self, own_project: Path) -> None:
+        variant = load_results(own_project).variants["target", "neural"]
         model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)
         assert model.layers[0].name == "standardization"
-        table = pd.read_parquet(root / "data/train.parquet")
+        table = pd.read_parquet(own_project / "data/train.parquet")
         predicted = keras.ops.convert_to_numpy(model(table.drop(columns="target").to_numpy()))[:, 0]
         mean = np.full(len(table), table["target"].mean())
         assert mean_loss(table["target"], predicted, "continuous") < 0.7 * mean_loss(
             table["target"], mean, "continuous"
         )
 
-    def test_without_held_out_rows_there_are_no_scores(self, root: Path) -> None:
-        assert read_json(root / "metrics/target-neural.json") == {"rows": 0}
-        assert "No rows were held out" in (root / "reports/index.html").read_text()
-        assert summary.as_dict(load_results(root))["targets"]["target"]["models"]["neural"]["held_out"] == {"rows": 0}
+    def test_without_held_out_rows_there_are_no_scores(self, own_project: Path) -> None:
+        assert read_json(own_project / "metrics/target-neural.json") == {"rows": 0}
+        assert "No rows were held out" in (own_project / "reports/index.html").read_text()
+        assert summary.as_dict(load_results(own_project))["targets"]["target"]["models"]["neural"]["held_out"] == {
+            "rows": 0
+        }
 
 
 class TestCommandLine:
@@ -183,13 +186,14 @@ def test_diverging_training_leaves_the_earlier_files(project: Path) -> None:
     assert before == {file: file.read_bytes() for file in (project / "runs").rglob("*.*")}
 
 
-class TestMLflow:
-    @pytest.fixture(scope="class")
-    def tracked(self, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        root = Path(shutil.copytree(finished, tmp_path_factory.mktemp("tracked") / "project"))
-        track.run(root)
-        return root
+@pytest.fixture(scope="module")
+def tracked(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = Path(shutil.copytree(finished, tmp_path_factory.mktemp("tracked") / "project"))
+    track.run(root)
+    return root
 
+
+class TestMLflow:
     def runs(self, root: Path) -> dict[str, dict[str, list]]:
         """Read the live runs by name from the database itself, since MLflow keeps a deleted one open."""
         queries = {

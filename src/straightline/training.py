@@ -1,7 +1,5 @@
 """What the train stage computes: a variant's final model, its folds, and its learning curve."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,46 +15,22 @@ from straightline.folds import Fold, repeated_folds, set_aside
 from straightline.models import Model
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
-from straightline.scores import mean_loss
+from straightline.trained import (
+    LOSSES,
+    Table,
+    Trained,
+    certificate,
+    fold_losses,
+    fold_place,
+    history_table,
+    learning_table,
+    weight_summary,
+)
 
-LOSSES = {"continuous": "mean_squared_error", "binary": "binary_crossentropy"}
 ACTIVATIONS = {"continuous": "linear", "binary": "sigmoid"}
 CONFIDENCE = 0.95  # of the coefficients' intervals
-CONVERGED = 1e-3  # a descent has converged when its loss exceeds the optimum by less than this share of it
 LEARNING_SHARES = (1 / 8, 1 / 4, 1 / 2)
 LEARNING_FOLDS = 2
-
-
-@dataclass(frozen=True)
-class Table:
-    """Training rows: `features` `(rows, columns)` with `names`, `labels` `(rows,)` (0 and 1 where `task` is binary)."""
-
-    features: NDArray
-    labels: NDArray
-    names: Sequence[str]
-    task: str
-    standardize: bool
-
-    @property
-    def classes(self) -> NDArray | None:
-        """The labels as classes to stratify by, or None."""
-        return self.labels.astype(np.int64) if self.task == "binary" else None
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A variant: the model to ship (raw float64 columns to predictions) and the tables about it.
-
-    `coefficients` and `certificate` are a regression's, else None.
-    """
-
-    model: keras.Model
-    history: pd.DataFrame
-    folds: pd.DataFrame
-    learning: pd.DataFrame
-    weights: dict[str, Any]
-    coefficients: pd.DataFrame | None = None
-    certificate: dict[str, Any] | None = None
 
 
 def train(table: Table, settings: Model, how: Fit, folds: Folds, on_epoch: fit.OnEpoch) -> Trained:
@@ -112,16 +86,16 @@ def _train_regression(
     def rows_of(part: Fold) -> dict[str, Any]:
         own = exact.optimum(table.features[part.train], table.labels[part.train], table.task, table.names)
         prediction = _predict(own, table.features[part.test], table.task)
-        return {"epochs": 0, "steps": 0, "method": own.method} | _losses(table, part, prediction)
+        return {"epochs": 0, "steps": 0, "method": own.method} | fold_losses(table, part, prediction)
 
     return Trained(
         model=shipped,
-        history=_history(reached, has_validation=False),
-        folds=pd.DataFrame([_place(part, 0) | rows_of(part) for part in parts]),
-        learning=_learning(subsets, [rows_of(part)["loss"] for part in subsets]),
-        weights=_weights(shipped, table, reached),
+        history=history_table(reached, has_validation=False),
+        folds=pd.DataFrame([fold_place(part, 0) | rows_of(part) for part in parts]),
+        learning=learning_table(subsets, [rows_of(part)["loss"] for part in subsets]),
+        weights=weight_summary(shipped, table, reached),
         coefficients=exact.coefficient_table(best, table.names, trained, CONFIDENCE),
-        certificate=_certificate(table, best, trained),
+        certificate=certificate(table, best, trained),
     )
 
 
@@ -145,19 +119,19 @@ def _train_network(
 
     def rows_of(part: Fold, one: fit.Fitted) -> dict[str, Any]:
         ran = {"epochs": len(one.losses), "steps": one.steps, "method": "network"}
-        return ran | _losses(table, part, _predict_network(model, one, table.features[part.test]))
+        return ran | fold_losses(table, part, _predict_network(model, one, table.features[part.test]))
 
     shipped = _shipped_network(settings, table, final)
-    scored = [_place(part, seed) | rows_of(part, one) for (part, seed), one in zip(seeded, fitted, strict=False)]
+    scored = [fold_place(part, seed) | rows_of(part, one) for (part, seed), one in zip(seeded, fitted, strict=False)]
     return Trained(
         model=shipped,
-        history=_history(final, has_validation=True),
+        history=history_table(final, has_validation=True),
         folds=pd.DataFrame(scored),
-        learning=_learning(
+        learning=learning_table(
             subsets,
             [rows_of(part, one)["loss"] for part, one in zip(subsets, fitted[len(seeded) :], strict=True)],
         ),
-        weights=_weights(shipped, table, final),
+        weights=weight_summary(shipped, table, final),
     )
 
 
@@ -180,27 +154,6 @@ def _learning_subsets(table: Table, parts: list[Fold], seed: int) -> list[Fold]:
                 kept, _ = set_aside(part.train, 1 - share, seed, strata)
                 subsets.append(Fold(part.repeat, part.fold, kept, part.test))
     return subsets
-
-
-def _place(part: Fold, seed: int) -> dict[str, int]:
-    return {
-        "repeat": part.repeat,
-        "fold": part.fold,
-        "seed": seed,
-        "rows": len(part.test),
-        "train_rows": len(part.train),
-    }
-
-
-def _losses(table: Table, part: Fold, prediction: NDArray) -> dict[str, float]:
-    truth = table.labels[part.test]
-    mean = np.full(len(truth), table.labels[part.train].mean())
-    return {"loss": mean_loss(truth, prediction, table.task), "mean_loss": mean_loss(truth, mean, table.task)}
-
-
-def _learning(subsets: list[Fold], losses: list[float]) -> pd.DataFrame:
-    rows = [(len(part.train), part.fold, 0, loss) for part, loss in zip(subsets, losses, strict=True)]
-    return pd.DataFrame(rows, columns=["rows", "fold", "seed", "loss"])
 
 
 def _predict(best: exact.Optimum, features: NDArray, task: str) -> NDArray:
@@ -237,46 +190,3 @@ def _shipped_network(settings: Neural, table: Table, fitted: fit.Fitted) -> kera
         )
     features = keras.Input((len(table.names),), dtype="float64", name="features")
     return keras.Sequential([features, *layers], name=plain.name)
-
-
-def _history(fitted: fit.Fitted, has_validation: bool) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "epoch": np.arange(1, len(fitted.losses) + 1),
-            "loss": fitted.losses,
-            "val_loss": fitted.monitored if has_validation else np.nan,
-        }
-    )
-
-
-def _weights(model: keras.Model, table: Table, fitted: fit.Fitted) -> dict[str, Any]:
-    return {
-        "features": list(table.names),
-        "parameters": int(sum(np.size(variable) for variable in model.trainable_variables)),
-        "epochs": len(fitted.losses),
-        "best_epoch": fitted.best_epoch,
-        "steps": fitted.steps,
-        "layers": [
-            {"name": layer.name, "kernel": layer.kernel.numpy().tolist(), "bias": layer.bias.numpy().tolist()}
-            for layer in model.layers
-            if isinstance(layer, keras.layers.Dense)
-        ],
-    }
-
-
-def _certificate(table: Table, best: exact.Optimum, trained: NDArray) -> dict[str, Any]:
-    reached = exact.mean_loss(trained[0] + table.features @ trained[1:], table.labels, table.task)
-    gap = reached - best.loss
-    condition = best.condition_number
-    return {
-        "loss": LOSSES[table.task],
-        "method": best.method,
-        "rows": len(table.labels),
-        "descent_loss": reached,
-        "exact_loss": best.loss,
-        "gap": gap,
-        "tolerance": CONVERGED,
-        "converged": bool(gap <= CONVERGED * best.loss),
-        "condition_number": condition if np.isfinite(condition) else None,
-        "messages": best.messages,
-    }

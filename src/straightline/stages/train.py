@@ -15,7 +15,8 @@ from straightline.artifacts import read_json, write_csv, write_json
 from straightline.config import load
 from straightline.progress import epochs_shown
 from straightline.stages import stage
-from straightline.training import Table, Trained, descent_settings, train
+from straightline.trained import Table, Trained
+from straightline.training import descent_settings, train
 
 
 def run(root: Path, target: str, model: str) -> None:

@@ -1,0 +1,119 @@
+"""What training starts from and ends with: rows, a fitted variant, and the tables about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from straightline import exact, fit
+from straightline.folds import Fold
+from straightline.scores import mean_loss
+
+LOSSES = {"continuous": "mean_squared_error", "binary": "binary_crossentropy"}
+CONVERGED = 1e-3  # a descent has converged when its loss exceeds the optimum by less than this share of it
+
+
+@dataclass(frozen=True)
+class Table:
+    """Training rows: `features` `(rows, columns)` with `names`, `labels` `(rows,)` (0 and 1 where `task` is binary)."""
+
+    features: NDArray
+    labels: NDArray
+    names: Sequence[str]
+    task: str
+    standardize: bool
+
+    @property
+    def classes(self) -> NDArray | None:
+        """The labels as classes to stratify by, or None."""
+        return self.labels.astype(np.int64) if self.task == "binary" else None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A variant: the model to ship (raw float64 columns to predictions) and the tables about it.
+
+    `coefficients` and `certificate` are a regression's, else None.
+    """
+
+    model: keras.Model
+    history: pd.DataFrame
+    folds: pd.DataFrame
+    learning: pd.DataFrame
+    weights: dict[str, Any]
+    coefficients: pd.DataFrame | None = None
+    certificate: dict[str, Any] | None = None
+
+
+def fold_place(part: Fold, seed: int) -> dict[str, int]:
+    """Return what a row of folds.csv says of where it stands."""
+    return {
+        "repeat": part.repeat,
+        "fold": part.fold,
+        "seed": seed,
+        "rows": len(part.test),
+        "train_rows": len(part.train),
+    }
+
+
+def fold_losses(table: Table, part: Fold, prediction: NDArray) -> dict[str, float]:
+    """Return the loss of `prediction` on the fold's held-out rows, and that of its training rows' mean."""
+    truth = table.labels[part.test]
+    mean = np.full(len(truth), table.labels[part.train].mean())
+    return {"loss": mean_loss(truth, prediction, table.task), "mean_loss": mean_loss(truth, mean, table.task)}
+
+
+def learning_table(subsets: list[Fold], losses: list[float]) -> pd.DataFrame:
+    """Return learning.csv: the loss by number of training rows."""
+    rows = [(len(part.train), part.fold, 0, loss) for part, loss in zip(subsets, losses, strict=True)]
+    return pd.DataFrame(rows, columns=["rows", "fold", "seed", "loss"])
+
+
+def history_table(fitted: fit.Fitted, has_validation: bool) -> pd.DataFrame:
+    """Return history.csv; `val_loss` is blank without validation rows."""
+    return pd.DataFrame(
+        {
+            "epoch": np.arange(1, len(fitted.losses) + 1),
+            "loss": fitted.losses,
+            "val_loss": fitted.monitored if has_validation else np.nan,
+        }
+    )
+
+
+def weight_summary(model: keras.Model, table: Table, fitted: fit.Fitted) -> dict[str, Any]:
+    """Return weights.json: the size of `model`, its training and its Dense layers."""
+    return {
+        "features": list(table.names),
+        "parameters": int(sum(np.size(variable) for variable in model.trainable_variables)),
+        "epochs": len(fitted.losses),
+        "best_epoch": fitted.best_epoch,
+        "steps": fitted.steps,
+        "layers": [
+            {"name": layer.name, "kernel": layer.kernel.numpy().tolist(), "bias": layer.bias.numpy().tolist()}
+            for layer in model.layers
+            if isinstance(layer, keras.layers.Dense)
+        ],
+    }
+
+
+def certificate(table: Table, best: exact.Optimum, trained: NDArray) -> dict[str, Any]:
+    """Return certificate.json: how far the descent's coefficients `trained` are from the optimum `best`."""
+    reached = exact.mean_loss(trained[0] + table.features @ trained[1:], table.labels, table.task)
+    gap = reached - best.loss
+    condition = best.condition_number
+    return {
+        "loss": LOSSES[table.task],
+        "method": best.method,
+        "rows": len(table.labels),
+        "descent_loss": reached,
+        "exact_loss": best.loss,
+        "gap": gap,
+        "tolerance": CONVERGED,
+        "converged": bool(gap <= CONVERGED * best.loss),
+        "condition_number": condition if np.isfinite(condition) else None,
+        "messages": best.messages,
+    }
