@@ -10,6 +10,11 @@ import yaml
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest file first, so that one of two workers has it to itself."""
+    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+
+
 @pytest.fixture(scope="session")
 def oracles() -> dict:
     return json.loads((ROOT / "tests/reference/oracles.json").read_text())
