@@ -1,7 +1,7 @@
 # make       set up and run the whole comparison, then print the answer
 # make test  every test, lint and type check
 # make ui    MLflow's UI on this machine
-# make lint, make bench
+# make lint
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
 
-.PHONY: all run test lint ui bench
+.PHONY: all run test lint ui
 all: run
 
 # pip installs uv, uv the rest: two seconds instead of three minutes.
@@ -47,6 +47,3 @@ lint: .venv/installed
 
 ui: .venv/installed
 	straightline ui
-
-bench: .venv/installed
-	python benchmarks/training.py
