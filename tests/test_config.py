@@ -48,6 +48,7 @@ def test_the_committed_settings_are_valid_and_what_conf_composes_to(params: dict
         ("fit.epochs", 1.5, "fit.epochs", "1.5"),
         ("fit.batch_size", True, "fit.batch_size", "True"),
         ("fit.optimizer", "magic", "fit.optimizer", "magic"),
+        ("fit.momentum", 0.9, "fit.momentum", "0 with optimizer adam"),
         ("fit.validation", 1.0, "fit.validation", "1.0"),
         ("folds.k", 1, "folds.k", "1"),
         ("data.rows", KeyError, "data.rows", "missing"),

@@ -16,11 +16,14 @@ class Replica:
     """One fit: the rows to train on, those whose loss decides when to stop, and a seed.
 
     Without `validation` it runs all epochs, and the loss on the training rows decides which epoch was best.
+    `learning_rate` and `l2` are its own, or None for those of the stack.
     """
 
     train: Rows
     validation: Rows
     seed: int
+    learning_rate: float | None = None
+    l2: float | None = None
 
     @property
     def monitored(self) -> Rows:
@@ -28,23 +31,36 @@ class Replica:
         return self.validation if len(self.validation) else self.train
 
 
-def epoch_batches(rows: Rows, size: int, count: int, random: np.random.Generator) -> NDArray[np.int32]:
-    """Return row numbers `(steps, batch)`, every row once before any comes again; what a last batch lacks is -1."""
-    passes, steps = [], 0
-    while steps < count:
-        passes.append(_in_batches(random.permutation(rows), size))
-        steps += len(passes[-1])
-    return np.concatenate(passes)[:count]
+def epoch_batches(rows: Rows, size: int, steps: int, epochs: int, random: np.random.Generator) -> NDArray[np.int32]:
+    """Return row numbers `(epochs, steps, size)`, in each epoch every row once before any comes again.
+
+    What a last, smaller batch lacks is -1. Epochs drawn one by one are those drawn at once.
+    """
+    full = -(-len(rows) // size)
+    passes = -(-steps // full)
+    # Row numbers under random high bits, sorted: twice as fast as NumPy's shuffle, and without Python's lock.
+    keys = random.integers(2**32, size=(epochs * passes, len(rows)), dtype=np.uint64) << np.uint64(32)
+    keys |= rows.astype(np.uint64)
+    keys.sort(axis=1)
+    batches = np.full((epochs * passes, full * size), -1, np.int32)
+    batches[:, : len(rows)] = keys.astype(np.uint32)
+    return batches.reshape(epochs, passes * full, size)[:, :steps]
+
+
+def in_chunks(replicas: Sequence[NDArray[np.int32]], epochs: int, lanes: int, chunk: int) -> NDArray[np.int32]:
+    """Join batches `(epochs or fewer, steps, size)` into `(epochs, chunks, chunk, lanes, size)`, -1 where some lack."""
+    drawn, steps, size = replicas[0].shape
+    joined = np.full((epochs, -(-steps // chunk) * chunk, lanes, size), -1, np.int32)
+    for lane, batches in enumerate(replicas):
+        joined[:drawn, :steps, lane] = batches
+    return joined.reshape(epochs, -1, chunk, lanes, size)
 
 
 def monitor_batches(rows: Sequence[Rows]) -> NDArray[np.int32]:
     """Return row numbers as `(steps, replicas, rows)`, -1 where a replica has no more."""
     longest = max(map(len, rows))
-    padded = [np.concatenate([own, np.full(longest - len(own), -1, own.dtype)]) for own in rows]
-    return np.stack([_in_batches(own, min(MONITOR_ROWS, longest)) for own in padded], axis=1)
-
-
-def _in_batches(rows: Rows, size: int) -> NDArray[np.int32]:
-    batches = np.full(-(-len(rows) // size) * size, -1, dtype=np.int32)
-    batches[: len(rows)] = rows
-    return batches.reshape(-1, size)
+    size = min(MONITOR_ROWS, longest)
+    joined = np.full((len(rows), -(-longest // size) * size), -1, np.int32)
+    for own, line in zip(rows, joined, strict=True):
+        line[: len(own)] = own
+    return np.ascontiguousarray(joined.reshape(len(rows), -1, size).swapaxes(0, 1))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from straightline.errors import UserError
 from straightline.models import Model
@@ -56,14 +56,25 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Fit:
-    """How gradient descent runs; `validation` is the share of a network's rows set aside for early stopping."""
+    """How gradient descent runs; `validation` is the share of a network's rows set aside for early stopping.
+
+    `momentum` is that of `rmsprop` and `sgd`; Adam has its own.
+    """
 
     optimizer: Literal["adam", "rmsprop", "sgd"]
+    momentum: Share
     batch_size: int = Field(ge=1, le=1_000_000)
     epochs: Annotated[int, Field(ge=1, le=100_000)] | None
     patience: Annotated[int, Field(ge=1, le=100_000)] | None
     validation: float = Field(gt=0, lt=1)
     seed: Seed
+
+    @field_validator("momentum")
+    @classmethod
+    def _not_for_adam(cls, momentum: float, info: ValidationInfo) -> float:
+        if momentum and info.data.get("optimizer") == "adam":
+            raise PydanticCustomError("momentum", "0 with optimizer adam, which has its own momentum")
+        return momentum
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -1,13 +1,13 @@
-"""The training loop: one compiled program an epoch, for a whole stack of replicas.
+"""Fit hundreds of replicas of a Keras model at once, each on its own rows, with its own early stopping.
 
-XLA compiles the loop over the batches of an epoch, with a Keras model, loss and optimizer inside, together with the
-loss on the monitored rows. A step of a small network costs microseconds that way instead of the milliseconds of
-`model.fit`, and stacked replicas share what is left of the overhead (docs/log.md).
+Replicas are packed into stacks of one size, so that one program serves them all, whichever still run; two threads work
+on the stacks (docs/log.md).
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,33 +16,17 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from straightline import scaling, stack
-from straightline.batches import Replica, epoch_batches, monitor_batches
-from straightline.errors import UserError
+from straightline.batches import Replica, epoch_batches, in_chunks, monitor_batches
+from straightline.program import CHUNK, Program, Rows, Settings, State
 from straightline.scaling import Scaling
 
+__all__ = ["Fitted", "OnEpoch", "Settings", "fit"]
+
+LANES = 32  # at most, in a stack: enough to share a step's overhead, few enough for the cache and for dropping stacks
+THREADS = 2  # whatever the machine has: XLA runs such small programs on one core
+CALL = 16_384  # replica-steps that a call of the program should have, since one costs milliseconds by itself
+
 OnEpoch = Callable[[int, NDArray], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a stack descends.
-
-    `loss` is `mean_squared_error` or `binary_crossentropy`, `l2` the kernels' penalty. An epoch is `steps` batches,
-    whatever the rows of a replica: one with few rows goes through them more than once. `schedule` is `constant` or
-    `cosine` (Loshchilov and Hutter 2017, eq. 5, to 0 over all epochs). `standardize` takes from each column, and from
-    a continuous target, the mean of the replica's training rows and divides by their deviation.
-    """
-
-    loss: str
-    optimizer: str
-    learning_rate: float
-    schedule: str
-    l2: float
-    batch_size: int
-    steps: int
-    epochs: int
-    patience: int
-    standardize: bool
 
 
 @dataclass(frozen=True)
@@ -51,7 +35,8 @@ class Fitted:
 
     `weights` are those of the plain model between scaled columns and scaled target; the losses are in the target's
     own units. `losses` are means over an epoch's batches while the weights move, `monitored` those of the epoch's last
-    weights on the rows that decide when to stop.
+    weights on the rows that decide when to stop. `diverged` is the epoch whose loss was not finite, which ended the
+    replica, else None; `best_epoch` is 0, and `weights` are the initial ones, where that was the first.
     """
 
     weights: stack.Weights
@@ -60,6 +45,7 @@ class Fitted:
     losses: NDArray
     monitored: NDArray
     steps: int
+    diverged: int | None
 
 
 def fit(
@@ -72,181 +58,167 @@ def fit(
 ) -> list[Fitted]:
     """Fit `model` (rows, inputs -> rows, 1) once for each replica; results do not depend on which others there are.
 
-    `features` is `(rows, inputs)`, `labels` `(rows,)`, both float64. `on_epoch` is told the epoch and the monitored
-    losses of the replicas that ran it, by two threads. Raises UserError where a loss is no longer finite.
+    `features` is `(rows, inputs)`, `labels` `(rows,)`, both float64. `on_epoch` is told, every few epochs, how many are
+    done and the last monitored losses of the replicas that still run. Warns, and goes on slower, where XLA cannot
+    compile the program.
     """
-    scalings = [_scaling(features[replica.train], labels[replica.train], settings) for replica in replicas]
-    # Scaled once in float64 over all rows, since a column far from zero would lose its digits in float32.
-    overall = _scaling(features, labels, settings)
-    scaled = _Data(
-        overall,
-        ((features - overall.center) / overall.scale).astype(stack.dtype_of(model)),
-        ((labels - overall.target_center) / overall.target_scale).astype(stack.dtype_of(model))[:, np.newaxis],
-    )
-    numbers = range(len(replicas))
-    halves = [half for half in (numbers[::2], numbers[1::2]) if half]
+    job = _Job(model, features, labels, replicas, settings)
+    stacks = job.packed(np.arange(len(replicas)), [])
+    losses = np.full((2, len(replicas), settings.epochs), np.nan)
+    fitted: dict[int, Fitted] = {}
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        for first in range(0, settings.epochs, job.epochs):
+            epochs = slice(first, min(first + job.epochs, settings.epochs))
+            ran = pool.map(partial(job.run, epochs=epochs.stop - first), stacks)
+            for one, history in zip(stacks, ran, strict=True):
+                losses[:, one.numbers, epochs] = history
+                ended = [number for number in one.numbers[one.ended] if number not in fitted]
+                fitted.update((number, job.fitted(number, one, losses[:, number])) for number in ended)
+            left = np.array([number for number in range(len(replicas)) if number not in fitted], int)
+            on_epoch(epochs.stop, losses[1, left, epochs.stop - 1] * job.units[left])
+            if not len(left):
+                break
+            if job.stacks_for(len(left)) < len(stacks):
+                stacks = job.packed(left, stacks)
+    return [fitted[number] for number in range(len(replicas))]
 
-    def run(half: Sequence[int]) -> list[Fitted]:
-        return _fit_stack(
-            model,
-            scaled,
-            [replicas[number] for number in half],
-            [scalings[number] for number in half],
-            settings,
-            on_epoch,
+
+@dataclass
+class _Stack:
+    """Replicas `numbers` in the first lanes of a stack, what they have reached, and what they see."""
+
+    numbers: NDArray
+    state: State
+    rows: Rows
+
+    @property
+    def ended(self) -> NDArray:
+        """Which of its replicas have ended."""
+        return self.state.ended.numpy()[: len(self.numbers)] > 0
+
+
+class _Job:
+    """What stays the same from epoch to epoch: the program, the rows, and how each replica scales and shuffles them."""
+
+    def __init__(
+        self,
+        model: keras.Sequential,
+        features: NDArray,
+        labels: NDArray,
+        replicas: Sequence[Replica],
+        settings: Settings,
+    ) -> None:
+        dtype = stack.dtype_of(model)
+        self._replicas = replicas
+        self._settings = settings
+        self._scalings = [_scaling(features[one.train], labels[one.train], settings) for one in replicas]
+        self.units = np.array([own.target_scale for own in self._scalings]) ** 2
+        # Scaled once in float64 over all rows, since a column far from zero would lose its digits in float32.
+        overall = _scaling(features, labels, settings)
+        table = np.empty((len(labels), features.shape[1] + 1), dtype)
+        table[:, :-1] = (features - overall.center) / overall.scale
+        table[:, -1] = (labels - overall.target_center) / overall.target_scale
+        self._table = tf.constant(table)
+        self._shuffles = [np.random.default_rng([one.seed, 1]) for one in replicas]
+        self._lanes = _Lanes(
+            monitor_batches([one.monitored for one in replicas]),
+            *scaling.stacked([scaling.relative(own, overall) for own in self._scalings], dtype),
+            _own([one.learning_rate for one in replicas], settings.learning_rate, dtype),
+            _own([one.l2 for one in replicas], settings.l2, dtype),
+            np.array([settings.patience if len(one.validation) else settings.epochs for one in replicas], np.int32),
+        )
+        self._initial = stack.initial_weights(model, [one.seed for one in replicas])
+        self._size = _stack_size(len(replicas))
+        self._program = Program(model, self._size, settings, penalized=bool(self._lanes.penalties.any()))
+        fitting = CALL // (self._size * settings.steps)
+        self.epochs = int(np.clip(fitting, 1, max(min(settings.patience // 2, settings.epochs), 1)))
+
+    def stacks_for(self, count: int) -> int:
+        """Return how many stacks `count` replicas need."""
+        return -(-count // self._size)
+
+    def packed(self, numbers: NDArray, stacks: Sequence[_Stack]) -> list[_Stack]:
+        """Pack the replicas `numbers` into as few stacks as hold them, with the states they have in `stacks`."""
+        return [self._stack(part, stacks) for part in np.array_split(numbers, self.stacks_for(len(numbers)))]
+
+    def _stack(self, numbers: NDArray, stacks: Sequence[_Stack]) -> _Stack:
+        lanes = np.resize(numbers, self._size)
+        own = self._lanes
+        rows = Rows(
+            self._table,
+            tf.constant(own.monitored[:, lanes]),
+            *(tf.constant(values[lanes]) for values in (own.center, own.scale, own.rates, own.penalties, own.patience)),
+        )
+        return _Stack(numbers, _gathered(lanes, stacks) if stacks else self._start(lanes), rows)
+
+    def _start(self, lanes: NDArray) -> State:
+        seeds = [self._replicas[lane].seed for lane in lanes]
+        return self._program.start([array[lanes] for array in self._initial], seeds)
+
+    def run(self, one: _Stack, epochs: int) -> NDArray:
+        """Move the stack some epochs further; return its replicas' losses, in scaled units, `(2, replicas, epochs)`."""
+        how = self._settings
+        drawn = [
+            epoch_batches(self._replicas[number].train, how.batch_size, how.steps, epochs, self._shuffles[number])
+            for number in one.numbers
+        ]
+        # The program's shape is that of a full call, whatever this one's epochs.
+        batches = in_chunks(drawn, self.epochs, self._size, CHUNK)
+        one.state, *histories = self._program(one.state, batches, epochs, one.rows)
+        return np.stack([history.numpy()[:epochs, : len(one.numbers)].T for history in histories])
+
+    def fitted(self, number: int, one: _Stack, losses: NDArray) -> Fitted:
+        """Return what replica `number` of the stack ended with; `losses` `(2, epochs)` are in scaled units."""
+        lane = int(np.flatnonzero(one.numbers == number)[0])
+        ended = int(one.state.ended[lane])
+        return Fitted(
+            weights=stack.unstack_weights([best[lane : lane + 1].numpy() for best in one.state.best], 0),
+            scaling=self._scalings[number],
+            best_epoch=int(one.state.best_epoch[lane]),
+            losses=losses[0, :ended] * self.units[number],
+            monitored=losses[1, :ended] * self.units[number],
+            steps=self._settings.steps * ended,
+            diverged=int(one.state.diverged[lane]) or None,
         )
 
-    fitted: dict[int, Fitted] = {}
-    # XLA runs such small programs on one core; two threads whatever the machine has keep results the same everywhere.
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for half, outcomes in zip(halves, pool.map(run, halves), strict=True):
-            fitted.update(zip(half, outcomes, strict=True))
-    return [fitted[number] for number in numbers]
+
+@dataclass(frozen=True)
+class _Lanes:
+    """What differs between replicas, as arrays that lead with the replica (`monitored`: second)."""
+
+    monitored: NDArray
+    center: NDArray
+    scale: NDArray
+    rates: NDArray
+    penalties: NDArray
+    patience: NDArray
+
+
+def _stack_size(replicas: int) -> int:
+    """Return the size of which an even number of stacks holds all `replicas`, so that the threads share them alike."""
+    stacks = THREADS * -(-replicas // (THREADS * LANES))
+    return -(-replicas // stacks)
+
+
+def _gathered(lanes: NDArray, stacks: Sequence[_Stack]) -> State:
+    """Return the state of the replicas `lanes`, wherever in `stacks` they are now."""
+    place = {number: (which, lane) for which, one in enumerate(stacks) for lane, number in enumerate(one.numbers)}
+    places = [place[number] for number in lanes]
+
+    def gather(*tensors: Any) -> Any:
+        if not tensors[0].shape.rank:
+            return tensors[0]
+        arrays = [tensor.numpy() for tensor in tensors]
+        return tf.constant(np.stack([arrays[which][lane] for which, lane in places]))
+
+    return tf.nest.map_structure(gather, *(one.state for one in stacks))
+
+
+def _own(values: Sequence[float | None], default: float, dtype: str) -> NDArray:
+    return np.array([default if value is None else value for value in values], dtype)[:, np.newaxis, np.newaxis]
 
 
 def _scaling(features: NDArray, labels: NDArray, settings: Settings) -> Scaling:
     if not settings.standardize:
         return scaling.unscaled(features.shape[1])
     return scaling.standardization(features, labels, scale_target=settings.loss != "binary_crossentropy")
-
-
-@dataclass(frozen=True)
-class _Data:
-    """All rows, scaled by `scaling` and cast to the model's dtype."""
-
-    scaling: Scaling
-    features: NDArray
-    labels: NDArray
-
-
-@dataclass
-class _Progress:
-    """What a stack's replicas have reached; `best` holds stacked weights, replica by replica of its best epoch."""
-
-    best: stack.Weights
-    best_loss: NDArray
-    best_epoch: NDArray
-    last_epoch: NDArray
-    losses: list[NDArray]
-    monitored: list[NDArray]
-
-
-def _fit_stack(
-    model: keras.Sequential,
-    data: _Data,
-    replicas: Sequence[Replica],
-    scalings: Sequence[Scaling],
-    settings: Settings,
-    on_epoch: OnEpoch,
-) -> list[Fitted]:
-    count = len(replicas)
-    stacked = stack.stack(model, count)
-    stacked.set_weights(stack.stack_weights([stack.initial_weights(model, replica.seed) for replica in replicas]))
-    program = _program(stacked, settings)
-    constants = [
-        tf.constant(array)
-        for array in (
-            monitor_batches([replica.monitored for replica in replicas]),
-            data.features,
-            data.labels,
-            *scaling.stacked([scaling.relative(own, data.scaling) for own in scalings], data.features.dtype),
-        )
-    ]
-    units = np.array([own.target_scale for own in scalings]) ** 2
-    stoppable = np.array([len(replica.validation) > 0 for replica in replicas])
-    shuffles = [np.random.default_rng([replica.seed, 1]) for replica in replicas]
-    progress = _Progress(
-        stacked.get_weights(), np.full(count, np.inf), np.zeros(count, int), np.full(count, settings.epochs), [], []
-    )
-    for epoch in range(1, settings.epochs + 1):
-        batches = [
-            epoch_batches(replica.train, settings.batch_size, settings.steps, random)
-            for replica, random in zip(replicas, shuffles, strict=True)
-        ]
-        loss, monitored = program(tf.constant(np.stack(batches, axis=1)), *constants)
-        running = progress.last_epoch >= epoch
-        _advance(progress, epoch, running, stacked.get_weights(), loss.numpy() * units, monitored.numpy() * units)
-        on_epoch(epoch, progress.monitored[-1][running])
-        progress.last_epoch[running & stoppable & (epoch - progress.best_epoch >= settings.patience)] = epoch
-        if (progress.last_epoch <= epoch).all():
-            break
-    return [_result(progress, number, settings.steps, scalings[number]) for number in range(count)]
-
-
-def _advance(
-    progress: _Progress, epoch: int, running: NDArray, weights: stack.Weights, loss: NDArray, monitored: NDArray
-) -> None:
-    lost = running & ~(np.isfinite(loss) & np.isfinite(monitored))
-    if lost.any():
-        raise UserError(
-            f"training diverged: the loss of {lost.sum()} of {len(lost)} replicas is not finite at epoch {epoch}; "
-            "set a smaller learning_rate, or check the columns for extreme values"
-        )
-    progress.losses.append(loss)
-    progress.monitored.append(monitored)
-    better = running & (monitored < progress.best_loss)
-    progress.best_loss = np.where(better, monitored, progress.best_loss)
-    progress.best_epoch = np.where(better, epoch, progress.best_epoch)
-    progress.best = [
-        np.where(better[:, np.newaxis, np.newaxis], new, old) for new, old in zip(weights, progress.best, strict=True)
-    ]
-
-
-def _result(progress: _Progress, number: int, steps: int, scaled: Scaling) -> Fitted:
-    last = int(min(progress.last_epoch[number], len(progress.losses)))
-    return Fitted(
-        weights=stack.unstack_weights(progress.best, number),
-        scaling=scaled,
-        best_epoch=int(progress.best_epoch[number]),
-        losses=np.array([loss[number] for loss in progress.losses[:last]], dtype=np.float64),
-        monitored=np.array([loss[number] for loss in progress.monitored[:last]], dtype=np.float64),
-        steps=steps * last,
-    )
-
-
-def _program(model: keras.Model, settings: Settings) -> Any:
-    """Return a compiled function that moves `model` an epoch further and gives the losses of its replicas.
-
-    It takes the batches and the monitored rows, features and labels, and the centers and scales of both; it returns
-    the mean training loss and the loss on the monitored rows, both `(replicas,)`.
-    """
-    loss_of = keras.losses.get(settings.loss)
-    optimizer = keras.optimizers.get({"class_name": settings.optimizer, "config": {}})
-    optimizer.learning_rate = (
-        keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * settings.steps)
-        if settings.schedule == "cosine"
-        else settings.learning_rate
-    )
-    optimizer.build(model.trainable_variables)
-    kernels = [layer.kernel for layer in model.layers if isinstance(layer, stack.StackedDense)]
-
-    @tf.function(jit_compile=True, autograph=False)
-    def epoch(batches: Any, monitored: Any, features: Any, labels: Any, *scales: Any) -> Any:
-        def losses(rows: Any) -> tuple[Any, Any]:
-            real = tf.cast(rows >= 0, features.dtype)
-            rows = tf.maximum(rows, 0)
-            inputs, truth = tf.gather(features, rows), tf.gather(labels, rows)
-            if settings.standardize:
-                inputs, truth = (inputs - scales[0]) / scales[1], (truth - scales[2]) / scales[3]
-            loss = loss_of(truth, model(inputs, training=True))
-            return tf.reduce_sum(loss * real, axis=1), tf.reduce_sum(real, axis=1)
-
-        def train(step: Any, total: Any, seen: Any) -> Any:
-            with tf.GradientTape() as tape:
-                loss, count = losses(batches[step])
-                objective = tf.reduce_sum(loss / count)
-                if settings.l2:
-                    objective += settings.l2 * tf.add_n([tf.reduce_sum(kernel**2) for kernel in kernels])
-            optimizer.apply(tape.gradient(objective, model.trainable_variables))
-            return step + 1, total + loss, seen + count
-
-        def monitor(step: Any, total: Any, seen: Any) -> Any:
-            loss, count = losses(monitored[step])
-            return step + 1, total + loss, seen + count
-
-        none = tf.zeros((batches.shape[1],), features.dtype)
-        _, loss, seen = tf.while_loop(lambda step, *_: step < batches.shape[0], train, (0, none, none))
-        _, held, held_seen = tf.while_loop(lambda step, *_: step < monitored.shape[0], monitor, (0, none, none))
-        return loss / seen, held / held_seen
-
-    return epoch

@@ -45,10 +45,8 @@ def relative(scaling: Scaling, overall: Scaling) -> Scaling:
     )
 
 
-def stacked(scalings: Sequence[Scaling], dtype: Any) -> list[NDArray]:
-    """Return centers, scales, target centers and target scales as `(replicas, 1, columns or 1)`."""
-    columns = [np.stack([getattr(scaling, name) for scaling in scalings]) for name in ("center", "scale")]
-    target = [
-        np.array([[getattr(scaling, name)] for scaling in scalings]) for name in ("target_center", "target_scale")
-    ]
-    return [array[:, np.newaxis].astype(dtype) for array in (*columns, *target)]
+def stacked(scalings: Sequence[Scaling], dtype: Any) -> tuple[NDArray, NDArray]:
+    """Return centers and scales of the columns and, last, the target, as `(replicas, 1, columns + 1)`."""
+    centers = [np.append(scaling.center, scaling.target_center) for scaling in scalings]
+    scales = [np.append(scaling.scale, scaling.target_scale) for scaling in scalings]
+    return np.stack(centers)[:, np.newaxis].astype(dtype), np.stack(scales)[:, np.newaxis].astype(dtype)

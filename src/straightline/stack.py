@@ -18,17 +18,21 @@ THIN = 4
 @tf.custom_gradient
 def _matmul(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     """Multiply `(R, rows, a)` by `(R, a, b)`; small products are written as sums, which XLA fuses and vectorises."""
-    _, sources, units = kernel.shape
-    if min(sources, units) <= THIN:
+    replicas, sources, units = kernel.shape
+    # Of one replica XLA makes a single function, in which its own products do better.
+    fused = min(sources, units) <= THIN or (replicas > 1 and sources * units <= SMALL)
+    if fused:
         product = tf.reduce_sum(inputs[:, :, :, None] * kernel[:, None, :, :], axis=2)
     else:
         product = tf.matmul(inputs, kernel)
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        if sources * units <= SMALL:
+        if fused:
             of_kernel = tf.reduce_sum(inputs[:, :, :, None] * upstream[:, :, None, :], axis=1)
         else:
             of_kernel = tf.matmul(inputs, upstream, transpose_a=True)
+        if units == 1:
+            return upstream * tf.transpose(kernel, (0, 2, 1)), of_kernel
         return tf.matmul(upstream, kernel, transpose_b=True), of_kernel
 
     return product, gradient
@@ -53,17 +57,82 @@ class StackedDense(keras.layers.Layer):
         return self.activation(_matmul(inputs, tf.convert_to_tensor(self.kernel)) + self.bias)
 
 
+class StackedDropout(keras.layers.Layer):
+    """R Dropout layers at once, each with a random stream of its own, so that no replica depends on its neighbours.
+
+    Keras draws one stream for a whole tensor. Here a unit's fate is a hash of the replica's `key`, of how often the
+    layer was called, and of row and unit: `lowbias32`, twice (C. Wellons, "Prospecting for Hash Functions", 2018).
+    """
+
+    def __init__(self, rate: float, number: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.rate = rate
+        self.number = number
+
+    def build(self, input_shape: tuple[int, int | None, int]) -> None:
+        """Create `key` `(R, 1, 1)` and `calls`, which counts."""
+        options = {"initializer": "zeros", "dtype": "uint32", "trainable": False}
+        self.key = self.add_weight(shape=(input_shape[0], 1, 1), name="key", **options)
+        self.calls = self.add_weight(shape=(), name="calls", **options)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return `inputs`; in training a share `rate` of them is zero and the others are divided by `1 - rate`."""
+        if not training:
+            return inputs
+        calls = tf.convert_to_tensor(self.calls)
+        self.calls.assign(calls + tf.constant(1, tf.uint32))
+        _, rows, units = (tf.shape(inputs)[axis] for axis in range(3))
+        place = tf.cast(tf.range(rows)[:, None] * units + tf.range(units)[None, :], tf.uint32)
+        stream = _hash(tf.convert_to_tensor(self.key) ^ _hash(calls * tf.constant(64, tf.uint32) + self.number))
+        kept = _hash(stream ^ place) >= tf.constant(int(self.rate * 2**32), tf.uint32)
+        return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
+
+
+def _hash(values: tf.Tensor) -> tf.Tensor:
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        values = (values ^ tf.bitwise.right_shift(values, tf.constant(shift, tf.uint32))) * tf.constant(
+            factor, tf.uint32
+        )
+    return values ^ tf.bitwise.right_shift(values, tf.constant(16, tf.uint32))
+
+
 def stack(model: keras.Sequential, replicas: int) -> keras.Model:
     """Return a model of `(replicas, rows, inputs)` whose replicas each compute what `model` does, weights all zero.
 
-    Raises TypeError for a layer that is not Dense.
+    Its variables are in the order of those of `model`. Raises TypeError for a layer that is not Dense (with a bias),
+    Dropout or Activation, and for a regularizer, since the penalty is a replica's own (`fit.Settings.l2`).
     """
     outputs = inputs = keras.Input(batch_shape=(replicas, None, model.input_shape[-1]), dtype=dtype_of(model))
-    for layer in model.layers:
-        if type(layer) is not keras.layers.Dense:
-            raise TypeError(f"expected Dense layers, got {type(layer).__name__} ({layer.name})")
-        outputs = StackedDense(layer.units, layer.activation, dtype=layer.dtype_policy, name=layer.name)(outputs)
+    for number, layer in enumerate(model.layers):
+        outputs = _stacked(layer, number)(outputs)
     return keras.Model(inputs, outputs, name=model.name)
+
+
+def _stacked(layer: keras.layers.Layer, number: int) -> keras.layers.Layer:
+    options = {"dtype": layer.dtype_policy, "name": layer.name}
+    if type(layer) is keras.layers.Activation:
+        return keras.layers.Activation(layer.activation, **options)
+    if type(layer) is keras.layers.Dropout:
+        return StackedDropout(layer.rate, number, **options)
+    if (
+        type(layer) is keras.layers.Dense
+        and layer.use_bias
+        and not (layer.kernel_regularizer or layer.bias_regularizer)
+    ):
+        return StackedDense(layer.units, layer.activation, **options)
+    raise TypeError(
+        f"expected Dense (with a bias, without a regularizer), Dropout and Activation layers, got "
+        f"{type(layer).__name__} ({layer.name})"
+    )
+
+
+def unstack(stacked: keras.Model, model: keras.Sequential, replica: int) -> keras.Sequential:
+    """Return replica number `replica` of `stacked`, which `stack` made from `model`, as a plain model like `model`."""
+    plain = keras.models.clone_model(model)
+    plain.set_weights(
+        unstack_weights([keras.ops.convert_to_numpy(variable) for variable in stacked.trainable_variables], replica)
+    )
+    return plain
 
 
 def dtype_of(model: keras.Sequential) -> str:
@@ -71,17 +140,41 @@ def dtype_of(model: keras.Sequential) -> str:
     return str(model.layers[-1].compute_dtype)
 
 
-def initial_weights(model: keras.Sequential, seed: int) -> Weights:
-    """Return fresh weights for `model`, drawn by its layers' initializers from `seed` alone."""
-    weights: Weights = []
-    for number, layer in enumerate(model.layers):
-        for initializer, variable in ((layer.kernel_initializer, layer.kernel), (layer.bias_initializer, layer.bias)):
-            options = initializer.get_config()
-            if "seed" in options:
-                options["seed"] = int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
-            drawn = type(initializer).from_config(options)(variable.shape, dtype=variable.dtype)
-            weights.append(keras.ops.convert_to_numpy(drawn))
-    return weights
+def initial_weights(model: keras.Sequential, seeds: Sequence[int]) -> Weights:
+    """Return fresh weights for a stack of `model`; a replica's are drawn by the layers' initializers from its seed."""
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    states = [np.random.SeedSequence([seed]).generate_state(2 * len(dense)) for seed in seeds]
+
+    def draw(state: Any) -> list[Any]:
+        kernels = [
+            _drawn(layer.kernel_initializer, layer.kernel, state[2 * n : 2 * n + 2]) for n, layer in enumerate(dense)
+        ]
+        biases = [_drawn(layer.bias_initializer, layer.bias, state[:2])[None] for layer in dense]
+        return [array for pair in zip(kernels, biases, strict=True) for array in pair]
+
+    # One traced loop for all seeds: Keras takes milliseconds for each set of weights that it draws by itself.
+    shapes = [tf.TensorSpec(None, variable.dtype) for layer in dense for variable in (layer.kernel, layer.bias)]
+    every = tf.function(lambda rows: tf.map_fn(draw, rows, fn_output_signature=shapes), autograph=False)
+    rows = tf.constant(np.stack(states))
+    drawn = every.get_concrete_function(rows)(rows)
+    return [array.numpy() for array in drawn]
+
+
+def _drawn(initializer: keras.initializers.Initializer, variable: keras.Variable, state: Any) -> Any:
+    options = initializer.get_config()
+    if "seed" in options:
+        options["seed"] = _Given(state)
+    return type(initializer)(**options)(variable.shape, dtype=variable.dtype)
+
+
+class _Given(keras.random.SeedGenerator):
+    """The seed `state` `(2,)`, once."""
+
+    def __init__(self, state: Any) -> None:
+        self._given = state
+
+    def next(self, ordered: bool = True) -> Any:
+        return self._given
 
 
 def stack_weights(replicas: Sequence[Weights]) -> Weights:
@@ -90,14 +183,9 @@ def stack_weights(replicas: Sequence[Weights]) -> Weights:
 
 
 def unstack_weights(weights: Weights, replica: int) -> Weights:
-    """Return the weights of plain model number `replica` out of those of its stack."""
-    return [array[replica, 0] if array.shape[1] == 1 and bias else array[replica] for array, bias in _marked(weights)]
+    """Return the weights of plain model number `replica` out of those of its stack, kernels and biases alternating."""
+    return [array[replica, 0] if number % 2 else array[replica] for number, array in enumerate(weights)]
 
 
 def _with_rows(array: NDArray) -> NDArray:
     return array[np.newaxis] if array.ndim == 1 else array
-
-
-def _marked(weights: Weights) -> list[tuple[NDArray, bool]]:
-    # Kernels and biases alternate; a kernel of one input has the shape of a bias.
-    return [(array, number % 2 == 1) for number, array in enumerate(weights)]

@@ -37,7 +37,8 @@ class Table:
 class Trained:
     """A variant: the model to ship (raw float64 columns to predictions) and the tables about it.
 
-    `coefficients` and `certificate` are a regression's, else None.
+    `messages` tell what a user should know of the training; `coefficients` and `certificate` are a regression's, else
+    None.
     """
 
     model: keras.Model
@@ -45,6 +46,7 @@ class Trained:
     folds: pd.DataFrame
     learning: pd.DataFrame
     weights: dict[str, Any]
+    messages: list[str]
     coefficients: pd.DataFrame | None = None
     certificate: dict[str, Any] | None = None
 

@@ -11,6 +11,7 @@ from scipy import special
 from straightline import exact, fit
 from straightline.batches import Replica
 from straightline.config import Fit, Folds
+from straightline.errors import UserError
 from straightline.folds import Fold, repeated_folds, set_aside
 from straightline.models import Model
 from straightline.models.neural import Neural
@@ -54,6 +55,7 @@ def descent_settings(table: Table, settings: Model, how: Fit) -> fit.Settings:
     return fit.Settings(
         loss=LOSSES[table.task],
         optimizer=how.optimizer,
+        momentum=how.momentum,
         learning_rate=settings.learning_rate,
         schedule=settings.schedule,
         l2=settings.l2,
@@ -77,6 +79,7 @@ def _train_regression(
     everything = Replica(np.arange(len(table.labels)), np.arange(0), how.seed)
     descent = descent_settings(table, settings, how)
     (reached,) = fit.fit(model, table.features, table.labels, [everything], descent, on_epoch)
+    messages = _divergences([("the final model", reached)])
     best = exact.optimum(table.features, table.labels, table.task, table.names)
     trained = _raw_coefficients(reached)
     shipped = settings.build(len(table.names), ACTIVATIONS[table.task], "float64")
@@ -96,6 +99,7 @@ def _train_regression(
         weights=weight_summary(shipped, table, reached),
         coefficients=exact.coefficient_table(best, table.names, trained, CONFIDENCE),
         certificate=certificate(table, best, trained),
+        messages=[*messages, *best.messages],
     )
 
 
@@ -121,6 +125,7 @@ def _train_network(
         ran = {"epochs": len(one.losses), "steps": one.steps, "method": "network"}
         return ran | fold_losses(table, part, _predict_network(model, one, table.features[part.test]))
 
+    messages = _divergences([("the final model", final), *zip(map(_place, jobs[1:]), fitted, strict=True)])
     shipped = _shipped_network(settings, table, final)
     scored = [fold_place(part, seed) | rows_of(part, one) for (part, seed), one in zip(seeded, fitted, strict=False)]
     return Trained(
@@ -132,6 +137,7 @@ def _train_network(
             [rows_of(part, one)["loss"] for part, one in zip(subsets, fitted[len(seeded) :], strict=True)],
         ),
         weights=weight_summary(shipped, table, final),
+        messages=messages,
     )
 
 
@@ -142,6 +148,27 @@ def _replica(table: Table, part: Fold, seed: int, how: Fit, place: int) -> Repli
     kept, aside = set_aside(part.train, how.validation, own, strata)
     drawn = np.random.SeedSequence([how.seed, part.repeat + 1, part.fold, seed, len(part.train)])
     return Replica(kept, aside, int(drawn.generate_state(1)[0]))
+
+
+def _place(job: tuple[Fold, int]) -> str:
+    part, seed = job
+    return f"repeat {part.repeat}, fold {part.fold}, seed {seed} ({len(part.train)} training rows)"
+
+
+def _divergences(fits: list[tuple[str, fit.Fitted]]) -> list[str]:
+    """Say which fits ended in a loss that is not finite. Raises UserError where one has no earlier epoch."""
+    lost = [(place, one) for place, one in fits if one.diverged]
+    hopeless = [place for place, one in lost if not one.best_epoch]
+    if hopeless:
+        raise UserError(
+            f"training diverged: in {len(hopeless)} of {len(fits)} fits the loss is not finite in the first epoch, "
+            f"first in that of {hopeless[0]}; set a smaller learning_rate, or check the columns for extreme values"
+        )
+    return [
+        f"{place}: the loss is not finite at epoch {one.diverged}, the weights of epoch {one.best_epoch} are kept; a "
+        "smaller learning_rate may help"
+        for place, one in lost
+    ]
 
 
 def _learning_subsets(table: Table, parts: list[Fold], seed: int) -> list[Fold]:

@@ -16,8 +16,9 @@ Activation = Literal["elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid", "si
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
 class Neural:
-    """Settings of a network: units of each hidden layer, their activation, and the L2 penalty on kernels.
+    """Settings of a network: units of each hidden layer, their activation, and what keeps it from overfitting.
 
+    `dropout` is the share of each hidden layer's units that a training step leaves out; `l2` the penalty on kernels.
     The penalty adds `l2 * sum(kernel ** 2)` of every layer to the loss, as `keras.regularizers.L2` does.
     """
 
@@ -27,15 +28,17 @@ class Neural:
     learning_rate: float = Field(gt=0, le=10)
     schedule: Literal["constant", "cosine"]
     l2: float = Field(ge=0, le=1000)
+    dropout: float = Field(ge=0, lt=1)
 
     def build(self, inputs: int, output_activation: str, dtype: str = "float32") -> keras.Model:
         """Return an unfitted model that maps `(rows, inputs)` to `(rows, 1)`."""
         import keras
 
-        hidden = [
-            keras.layers.Dense(units, activation=self.activation, dtype=dtype, name=f"hidden_{number}")
-            for number, units in enumerate(self.hidden, start=1)
-        ]
+        hidden: list[keras.Layer] = []
+        for number, units in enumerate(self.hidden, start=1):
+            hidden.append(keras.layers.Dense(units, activation=self.activation, dtype=dtype, name=f"hidden_{number}"))
+            if self.dropout:
+                hidden.append(keras.layers.Dropout(self.dropout, dtype=dtype, name=f"dropout_{number}"))
         return keras.Sequential(
             [
                 keras.Input((inputs,), dtype=dtype, name="features"),

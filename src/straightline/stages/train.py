@@ -28,7 +28,7 @@ def run(root: Path, target: str, model: str) -> None:
     with epochs_shown(f"{target} / {model}", descent.epochs) as on_epoch:
         trained = train(table, settings, config.fit, config.folds, on_epoch)
     _save(trained, root / "runs" / target / model)
-    for message in (trained.certificate or {}).get("messages", []):
+    for message in trained.messages:
         print(f"train {target}/{model}: {message}")
     print(
         f"train {target}/{model}: {len(trained.folds)} fold fits, mean loss {trained.folds['loss'].mean():.6g}; final "

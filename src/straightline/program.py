@@ -1,0 +1,246 @@
+"""The compiled epoch: a Keras model, loss and optimizer in one XLA program that loops over an epoch's batches."""
+
+import threading
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.optimizers.base_optimizer import BaseOptimizer
+from numpy.typing import NDArray
+
+from straightline import stack
+
+CHUNK = 16  # steps whose rows are gathered and scaled at once; XLA makes one function of an inner loop small enough
+
+
+class State(NamedTuple):
+    """What a stack's replicas have reached, as tensors that lead with the lane, but for counters, the same for all.
+
+    `variables` are the weights, dropout streams, and the optimizer's moments. `best` are the weights after epoch
+    `best_epoch`, whose monitored loss was `best_loss`. `ended` is the epoch that was a replica's last, 0 while it runs,
+    and `diverged` that same epoch where it ended because a loss was not finite.
+    """
+
+    variables: list[Any]
+    best: list[Any]
+    best_loss: Any
+    best_epoch: Any
+    ended: Any
+    diverged: Any
+    epoch: Any
+
+
+class Rows(NamedTuple):
+    """What a stack's replicas see, by lane.
+
+    `table` is `(rows, columns + 1)`, the target last; `monitored` `(chunks, lanes, rows)` holds row numbers in it, -1
+    for none. `center` and `scale` are `(lanes, 1, columns + 1)`; `rates` and `penalties` `(lanes, 1, 1)`; `patience`
+    `(lanes,)`, in epochs.
+    """
+
+    table: Any
+    monitored: Any
+    center: Any
+    scale: Any
+    rates: Any
+    penalties: Any
+    patience: Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a stack descends.
+
+    `loss` is `mean_squared_error` or `binary_crossentropy`; `learning_rate`, and `l2`, the kernels' penalty, are those
+    of replicas that have none of their own. `momentum` is that of `sgd` and `rmsprop`. An epoch is `steps` batches,
+    whatever the rows of a replica: one with few rows goes through them more than once. `schedule` is `constant` or
+    `cosine` (Loshchilov and Hutter 2017, eq. 5, to 0 over all epochs). `standardize` takes from each column, and from
+    a continuous target, the mean of the replica's training rows and divides by their deviation.
+    """
+
+    loss: str
+    optimizer: str
+    momentum: float
+    learning_rate: float
+    schedule: str
+    l2: float
+    batch_size: int
+    steps: int
+    epochs: int
+    patience: int
+    standardize: bool
+
+
+class Program:
+    """Some epochs of `lanes` replicas of `model`, as a pure function of their state; several threads may call it."""
+
+    def __init__(self, model: keras.Sequential, lanes: int, settings: Settings, penalized: bool) -> None:
+        self._settings = settings
+        self._penalized = penalized
+        self._stacked = stack.stack(model, lanes)
+        self._dtype = stack.dtype_of(model)
+        self._rates = keras.Variable(np.zeros((lanes, 1, 1)), dtype=self._dtype, trainable=False)
+        self._optimizer = _optimizer(settings, self._rates)
+        self._optimizer.build(self._stacked.trainable_variables)
+        self._weights = len(self._stacked.trainable_variables)
+        self._variables = [
+            *self._stacked.trainable_variables,
+            *self._stacked.non_trainable_variables,
+            *self._optimizer.variables,
+        ]
+        self._lock = threading.Lock()
+        self._compiled: Any = None
+
+    def start(self, weights: stack.Weights, seeds: Sequence[int]) -> State:
+        """Return the state before the first epoch, from stacked `weights`; `seeds` start the dropout streams."""
+        keys = np.array(seeds, np.uint64).astype(np.uint32)[:, None, None]
+        rest = [
+            keys if variable.name == "key" else keras.ops.convert_to_numpy(variable)
+            for variable in self._variables[self._weights :]
+        ]
+        first = [tf.constant(array) for array in weights]
+        none = tf.zeros(len(keys), tf.int32)
+        infinite = tf.fill(none.shape, tf.constant(np.inf, self._dtype))
+        return State([*first, *map(tf.constant, rest)], first, infinite, none, none, none, tf.constant(0))
+
+    def __call__(self, state: State, batches: NDArray, epochs: int, rows: Rows) -> tuple[State, Any, Any]:
+        """Return the state after `epochs` epochs, and the losses `(epochs or more, lanes)` of each.
+
+        `batches` are row numbers `(epochs or more, chunks, CHUNK, lanes, rows)`, -1 for none. The first losses are
+        means over an epoch's batches while the weights move, the second those of the epoch's last weights on
+        `rows.monitored`. Warns, and goes on without, where XLA cannot compile.
+        """
+        arguments = (state, tf.constant(batches), tf.constant(epochs), rows)
+        try:
+            return self._function(arguments)(*arguments)
+        except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+            with self._lock:
+                self._compiled = tf.function(self._epochs, autograph=False)
+            reason = str(error).partition("\n")[0]
+            warnings.warn(f"XLA cannot compile the training, which runs uncompiled and slower: {reason}", stacklevel=2)
+            return self._compiled(*arguments)
+
+    def _function(self, arguments: tuple) -> Any:
+        with self._lock:  # one thread traces, the other waits
+            if self._compiled is None:
+                function = tf.function(self._epochs, jit_compile=True, autograph=False)
+                self._compiled = function.get_concrete_function(*arguments)
+        return self._compiled
+
+    def _epochs(self, state: State, batches: Any, epochs: Any, rows: Rows) -> tuple[State, Any, Any]:
+        def epoch(number: Any, state: State, losses: Any, monitored: Any) -> Any:
+            variables, loss = self._train(state.variables, batches[number], rows)
+            held = self._monitor(variables, rows)
+            state = self._advance(state._replace(variables=variables), loss, held, rows.patience)
+            return number + 1, state, losses.write(number, loss), monitored.write(number, held)
+
+        histories = [tf.TensorArray(rows.table.dtype, batches.shape[0]) for _ in range(2)]
+        _, state, *histories = tf.while_loop(lambda number, *_: number < epochs, epoch, (0, state, *histories))
+        return state, *(history.stack() for history in histories)
+
+    def _advance(self, state: State, loss: Any, held: Any, patience: Any) -> State:
+        """Note the epoch: its weights where they are a replica's best, and whether it was a replica's last."""
+        now = state.epoch + 1
+        running = state.ended == 0
+        finite = tf.math.is_finite(loss) & tf.math.is_finite(held)
+        better = running & finite & (held < state.best_loss)
+        best_epoch = tf.where(better, now, state.best_epoch)
+        ended = running & (~finite | (now - best_epoch >= patience) | (now >= self._settings.epochs))
+        return state._replace(
+            best=[
+                tf.where(better[:, None, None], new, old)
+                for new, old in zip(state.variables[: self._weights], state.best, strict=True)
+            ],
+            best_loss=tf.where(better, held, state.best_loss),
+            best_epoch=best_epoch,
+            ended=tf.where(ended, now, state.ended),
+            diverged=tf.where(running & ~finite, now, state.diverged),
+            epoch=now,
+        )
+
+    def _train(self, variables: list[Any], batches: Any, rows: Rows) -> tuple[list[Any], Any]:
+        steps = self._settings.steps
+
+        def chunk(number: Any, *carried: Any) -> Any:
+            values, real = _gather(batches[number], rows)
+            first = number * CHUNK
+
+            def step(number: Any, total: Any, seen: Any, variables: list[Any]) -> Any:
+                variables, loss, count = self._step(variables, values[number - first], real[number - first], rows)
+                return number + 1, total + loss, seen + count, variables
+
+            last = tf.minimum(first + CHUNK, steps)
+            return number + 1, *tf.while_loop(lambda number, *_: number < last, step, (first, *carried))[1:]
+
+        none = tf.zeros(batches.shape[2:3], rows.table.dtype)
+        start = (0, none, none, variables)
+        _, loss, seen, variables = tf.while_loop(lambda number, *_: number * CHUNK < steps, chunk, start)
+        return variables, loss / seen
+
+    def _monitor(self, variables: list[Any], rows: Rows) -> Any:
+        def chunk(number: Any, total: Any, seen: Any) -> Any:
+            values, real = _gather(rows.monitored[number], rows)
+            with keras.StatelessScope(state_mapping=list(zip(self._variables, variables, strict=True))):
+                loss = self._row_losses(values, training=False) * real
+            return number + 1, total + tf.reduce_sum(loss, axis=1), seen + tf.reduce_sum(real, axis=1)
+
+        none = tf.zeros((rows.monitored.shape[1],), rows.table.dtype)
+        _, loss, seen = tf.while_loop(lambda number, *_: number < rows.monitored.shape[0], chunk, (0, none, none))
+        return loss / seen
+
+    def _step(self, variables: list[Any], values: Any, real: Any, rows: Rows) -> tuple[list[Any], Any, Any]:
+        mapping = [*zip(self._variables, variables, strict=True), (self._rates, rows.rates)]
+        count = tf.reduce_sum(real, axis=1)
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            weights = variables[: self._weights]
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                loss = tf.reduce_sum(self._row_losses(values, training=True) * real, axis=1)
+                objective = tf.reduce_sum(loss / tf.maximum(count, 1))
+                if self._penalized:
+                    objective += tf.add_n([tf.reduce_sum(rows.penalties * kernel**2) for kernel in weights[::2]])
+            self._optimizer.apply(tape.gradient(objective, weights), self._stacked.trainable_variables)
+        return [scope.get_current_value(variable) for variable in self._variables], loss, count
+
+    def _row_losses(self, values: Any, training: bool) -> Any:
+        outputs = self._stacked(values[..., :-1], training=training)
+        return keras.losses.get(self._settings.loss)(values[..., -1:], outputs)
+
+
+def _gather(numbers: Any, rows: Rows) -> tuple[Any, Any]:
+    real = tf.cast(numbers >= 0, rows.table.dtype)
+    return (tf.gather(rows.table, tf.maximum(numbers, 0)) - rows.center) / rows.scale, real
+
+
+def _optimizer(settings: Settings, rates: keras.Variable) -> Any:
+    """Return the Keras optimizer with a rate for each replica, pure in a StatelessScope.
+
+    On TensorFlow, Keras' optimizers assign to variables behind the scope's back for the sake of tf.distribute; the
+    methods that every backend shares do not.
+    """
+    known = type(keras.optimizers.get(settings.optimizer))
+    shared = ("assign", "assign_add", "assign_sub", "_backend_update_step", "_apply_weight_decay", "_var_key")
+    stateless = type(known.__name__, (known,), {name: getattr(BaseOptimizer, name) for name in shared})
+    options = {"momentum": settings.momentum} if settings.momentum else {}
+    decay = keras.optimizers.schedules.CosineDecay(1.0, settings.epochs * settings.steps)
+    return stateless(learning_rate=_Rates(rates, decay if settings.schedule == "cosine" else None), **options)
+
+
+class _Rates(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate for each replica, `(lanes, 1, 1)`, all on the same schedule."""
+
+    def __init__(self, rates: keras.Variable, decay: Any) -> None:
+        super().__init__()
+        self.rates = rates
+        self.decay = decay
+
+    def __call__(self, step: Any) -> Any:
+        rates = tf.convert_to_tensor(self.rates)
+        return rates if self.decay is None else rates * tf.cast(self.decay(step), rates.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        raise NotImplementedError("the rates of a stack are not saved")
