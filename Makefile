@@ -1,6 +1,7 @@
 # make       set up and run the whole comparison, then print the answer
 # make test  every test, lint and type check
 # make ui    MLflow's UI on this machine
+# make bench what a training step costs, here and elsewhere; half an hour
 # make lint
 
 SHELL := /bin/bash
@@ -13,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
 
-.PHONY: all run test lint ui
+.PHONY: all run test lint ui bench
 all: run
 
 # pip installs uv, uv the rest: two seconds instead of three minutes.
@@ -44,6 +45,11 @@ lint: .venv/installed
 	ruff check
 	ruff format --check
 	mypy
+
+# JAX is only measured here; the next `make` that installs takes it out again.
+bench: .venv/installed
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r benchmarks/requirements.lock
+	python benchmarks/training.py
 
 ui: .venv/installed
 	straightline ui

@@ -1,0 +1,345 @@
+"""What a training step costs, here and elsewhere: `make bench` prints the tables. All figures are of one run.
+
+Each trainer is measured in a process of its own (option `--one`, which prints its figures as JSON), so that none
+works with another's threads, flags or memory.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+LEARNING_RATE = 0.001
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network `hidden` on `columns` columns; an epoch has `steps` batches of `batch` rows."""
+
+    name: str
+    hidden: tuple[int, ...]
+    columns: int
+    batch: int
+    steps: int
+    replicas: int = 1
+    epochs: int = 8
+
+    def table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return features and labels for one epoch."""
+        random = np.random.default_rng(0)
+        rows = JOB_ROWS if self.name == JOB.name else self.batch * self.steps
+        features = random.normal(size=(rows, self.columns))
+        return features, features[:, 0] + random.normal(size=len(features))
+
+
+CASES = (
+    Case("one Dense, batch 32, 3 columns", (), 3, 32, 1000),
+    Case("16-16, batch 32, 3 columns", (16, 16), 3, 32, 1000),
+    Case("64-64, batch 256, 50 columns", (64, 64), 50, 256, 20),
+)
+JOB = Case("10 x 10 folds x 3 seeds, 442 x 10 table, 60 epochs", (16, 16), 10, 32, 13, 300, 60)
+JOB_ROWS, JOB_TRAINING = 442, 398
+
+
+def ours(case: Case) -> dict[str, float]:
+    """Measure `straightline.fit`: the stack, compiled, with two threads, shuffling and the monitored loss included."""
+    from straightline.backend import import_tensorflow
+
+    import_tensorflow()
+    from straightline import fit
+    from straightline.batches import Replica
+    from straightline.models import Neural, Regression
+
+    features, labels = case.table()
+    rows = np.arange(len(labels))
+    replicas = [Replica(rows, rows[: case.batch], seed) for seed in range(case.replicas)]
+    if case.name == JOB.name:
+        random = np.random.default_rng(0)
+        orders = [random.permutation(JOB_ROWS) for _ in range(case.replicas)]
+        replicas = [Replica(own[:JOB_TRAINING], own[JOB_TRAINING:], seed) for seed, own in enumerate(orders)]
+    settings = fit.Settings(
+        loss="mean_squared_error",
+        optimizer="adam",
+        momentum=0.0,
+        learning_rate=LEARNING_RATE,
+        schedule="constant",
+        l2=0.0,
+        batch_size=case.batch,
+        steps=case.steps,
+        epochs=case.epochs,
+        patience=case.epochs,
+        standardize=True,
+    )
+    common = {"learning_rate": LEARNING_RATE, "schedule": "constant"}
+    model = (
+        Neural(kind="neural", hidden=list(case.hidden), activation="relu", l2=0.0, dropout=0.0, **common)
+        if case.hidden
+        else Regression(kind="regression", finish="none", **common)
+    ).build(case.columns, "linear")
+    marks = [(0, time.perf_counter())]
+    fit.fit(model, features, labels, replicas, settings, lambda epoch, _: marks.append((epoch, time.perf_counter())))
+    whole = marks[-1][1] - marks[0][1]
+    spent = [(later[1] - one[1]) / (later[0] - one[0]) for one, later in itertools.pairwise(marks)]
+    epoch = statistics.median(spent) if spent else whole / case.epochs
+    return {"epoch": epoch, "first": marks[1][1] - marks[0][1], "whole": whole, "peak": _peak()}
+
+
+def keras_fit(case: Case, whole_epoch: bool, jit: bool) -> dict[str, float]:
+    """Measure `model.fit`, one network; `whole_epoch` runs an epoch in one call of its compiled function."""
+    from straightline.backend import import_tensorflow
+
+    import_tensorflow()
+    import keras
+
+    features, labels = case.table()
+    if case.name == JOB.name:
+        features, labels = features[:JOB_TRAINING], labels[:JOB_TRAINING]
+    layers = [keras.layers.Dense(units, activation="relu") for units in case.hidden]
+    model = keras.Sequential([keras.Input((case.columns,)), *layers, keras.layers.Dense(1)])
+    model.compile(
+        keras.optimizers.Adam(LEARNING_RATE),
+        "mean_squared_error",
+        steps_per_execution=case.steps if whole_epoch else 1,
+        jit_compile=jit,
+    )
+    marks = [time.perf_counter()]
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: marks.append(time.perf_counter()))
+    model.fit(
+        features.astype(np.float32),
+        labels.astype(np.float32),
+        batch_size=case.batch,
+        epochs=case.epochs,
+        verbose=0,
+        callbacks=[told],
+    )
+    return _of_marks(marks)
+
+
+def scikit_learn(case: Case) -> dict[str, float]:
+    """Measure MLPRegressor, one network."""
+    import warnings
+
+    from sklearn.neural_network import MLPRegressor
+
+    warnings.simplefilter("ignore")  # that it has not converged, which is not the point
+    features, labels = case.table()
+    if case.name == JOB.name:
+        features, labels = features[:JOB_TRAINING], labels[:JOB_TRAINING]
+    model = MLPRegressor(
+        hidden_layer_sizes=case.hidden,
+        batch_size=min(case.batch, len(labels)),
+        max_iter=case.epochs,
+        n_iter_no_change=case.epochs,
+        alpha=0.0,
+    )
+    start = time.perf_counter()
+    model.fit(features.astype(np.float32), labels.astype(np.float32))
+    whole = time.perf_counter() - start
+    return {"epoch": whole / case.epochs, "first": 0.0, "whole": whole, "peak": _peak()}
+
+
+def jax_twin(case: Case, trailing: bool, threads: int) -> dict[str, float]:
+    """Measure hand-written JAX: `lax.scan` over the batches, `vmap` over the replicas, Adam, the same shuffled batches.
+
+    `trailing` puts the replica axis last; `threads` halves the replicas between two threads.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    import jax
+    import jax.numpy as jnp
+
+    features, labels = (jnp.asarray(part, jnp.float32) for part in case.table())
+    if case.name == JOB.name:
+        features, labels = features[:JOB_TRAINING], labels[:JOB_TRAINING]
+    axis = -1 if trailing else 0
+    sides = [case.columns, *case.hidden, 1]
+
+    def loss(weights: Any, rows: Any) -> Any:
+        outputs = features[rows]
+        for number, (kernel, bias) in enumerate(weights):
+            outputs = outputs @ kernel + bias
+            outputs = jax.nn.relu(outputs) if number < len(weights) - 1 else outputs
+        return jnp.mean((outputs[:, 0] - labels[rows]) ** 2)
+
+    def step(state: Any, rows: Any) -> Any:
+        weights, first, second, count = state
+        value, gradient = jax.value_and_grad(loss)(weights, rows)
+        count = count + 1
+        first = jax.tree.map(lambda m, g: m + (g - m) * 0.1, first, gradient)
+        second = jax.tree.map(lambda v, g: v + (g * g - v) * 0.001, second, gradient)
+        rate = LEARNING_RATE * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+        weights = jax.tree.map(lambda w, m, v: w - rate * m / (jnp.sqrt(v) + 1e-7), weights, first, second)
+        return (weights, first, second, count), value
+
+    def epoch(state: Any, batches: Any) -> Any:
+        state, values = jax.lax.scan(step, state, batches)
+        return state, values.mean()
+
+    stacked = jax.jit(jax.vmap(epoch, in_axes=(axis, 0), out_axes=(axis, 0)))
+
+    def start(count: int) -> Any:
+        random = np.random.default_rng(0)
+        weights = [
+            (jnp.asarray(random.normal(size=(count, a, b)) / a**0.5, jnp.float32), jnp.zeros((count, b), jnp.float32))
+            for a, b in itertools.pairwise(sides)
+        ]
+        state = (
+            weights,
+            jax.tree.map(jnp.zeros_like, weights),
+            jax.tree.map(jnp.zeros_like, weights),
+            jnp.zeros(count),
+        )
+        return jax.tree.map(lambda array: jnp.moveaxis(array, 0, axis), state)
+
+    threads = min(threads, case.replicas)
+    counts = [len(part) for part in np.array_split(np.arange(case.replicas), threads)]
+    random = np.random.default_rng(1)
+
+    def batches(count: int) -> np.ndarray:
+        padded = np.arange(case.steps * case.batch) % len(labels)
+        return (
+            random.permuted(np.tile(padded, (count, 1)), axis=1).astype(np.int32).reshape(count, case.steps, case.batch)
+        )
+
+    states = [start(count) for count in counts]
+    marks = [time.perf_counter()]
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(case.epochs):
+            rows = [batches(count) for count in counts]
+            done = pool.map(lambda pair: jax.block_until_ready(stacked(*pair)), zip(states, rows, strict=True))
+            states = [state for state, _ in done]
+            marks.append(time.perf_counter())
+    return _of_marks(marks)
+
+
+TRAINERS: dict[str, Callable[[Case], dict[str, float]]] = {
+    "straightline": ours,
+    "Keras model.fit": lambda case: keras_fit(case, whole_epoch=False, jit=False),
+    "Keras, steps_per_execution=epoch": lambda case: keras_fit(case, whole_epoch=True, jit=False),
+    "Keras, steps_per_execution=epoch, jit_compile": lambda case: keras_fit(case, whole_epoch=True, jit=True),
+    "scikit-learn MLPRegressor": scikit_learn,
+    "JAX scan + vmap": lambda case: jax_twin(case, trailing=False, threads=1),
+    "JAX scan + vmap, 2 threads": lambda case: jax_twin(case, trailing=False, threads=2),
+    "JAX scan + vmap, replicas last": lambda case: jax_twin(case, trailing=True, threads=1),
+    "JAX scan + vmap, replicas last, 2 threads": lambda case: jax_twin(case, trailing=True, threads=2),
+}
+SINGLE = [name for name in TRAINERS if name.startswith(("Keras", "scikit"))]
+JAX = [name for name in TRAINERS if name.startswith("JAX")]
+
+
+def _of_marks(marks: list[float]) -> dict[str, float]:
+    spent = [later - one for one, later in itertools.pairwise(marks)]
+    return {
+        "epoch": statistics.median(spent),
+        "first": marks[1] - marks[0],
+        "whole": marks[-1] - marks[0],
+        "peak": _peak(),
+    }
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(trainer: str, case: Case, repeats: int) -> dict[str, float]:
+    """Return the medians of `repeats` processes."""
+    command = [sys.executable, __file__, "--one", trainer, json.dumps(asdict(case))]
+    runs = []
+    for _ in range(repeats):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{trainer}, {case.name}: {done.stderr.strip().splitlines()[-1]}")
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def _jobs(trainers: list[str], quick: bool) -> list[tuple[str, Case]]:
+    stacks = (1, 64) if quick else (1, 16, 64, 300)
+    jobs = []
+    for case in CASES:
+        for trainer in trainers:
+            counts = (1,) if trainer in SINGLE else stacks
+            for count in counts:
+                epochs = max(8, min(64, 65_536 // (case.steps * count))) if trainer == "straightline" else 4
+                jobs.append((trainer, Case(**(asdict(case) | {"replicas": count, "epochs": epochs}))))
+    return jobs
+
+
+def _steps_table(trainers: list[str], quick: bool, repeats: int, console: Console) -> None:
+    table = Table("case", "trainer", "replicas", "us per replica-step", "first call, s", title="A training step")
+    for trainer, case in track(_jobs(trainers, quick), "steps", console=console, transient=True):
+        figures = measure(trainer, case, repeats)
+        cost = figures["epoch"] / case.steps / case.replicas * 1e6
+        table.add_row(case.name, trainer, str(case.replicas), f"{cost:.2f}", f"{figures['first']:.2f}")
+    console.print(table)
+
+
+def _whole_table(trainers: list[str], repeats: int, console: Console) -> None:
+    table = Table("trainer", "seconds", "measured", "times straightline", title=f"The whole job: {JOB.name}")
+    known = measure("straightline", JOB, repeats)["whole"]
+    table.add_row("straightline", f"{known:.2f}", "300 fits, compiling included", "1.0")
+    for trainer in track([name for name in trainers if name != "straightline"], "job", console=console, transient=True):
+        single = trainer in SINGLE
+        figures = measure(trainer, Case(**(asdict(JOB) | {"replicas": 1 if single else 300})), repeats)
+        whole = figures["whole"] * (300 if single else 1)
+        how = f"one fit of {figures['whole']:.2f} s, times 300" if single else "300 fits, compiling included"
+        table.add_row(trainer, f"{whole:.1f}", how, f"{whole / known:.1f}")
+    console.print(table)
+
+
+def _growth_table(repeats: int, console: Console) -> None:
+    base = Case("growth", (16, 16), 10, 32, 300, 16, 6)
+    grown: dict[str, list[dict[str, Any]]] = {
+        "rows": [{"steps": steps} for steps in (300, 1200, 4800)],
+        "replicas": [{"replicas": count} for count in (16, 64, 256)],
+        "width": [{"hidden": (width, width)} for width in (16, 64, 256)],
+        "columns": [{"columns": columns} for columns in (10, 40, 160)],
+    }
+    table = Table("grows", "to", "s per epoch", "MiB at most", title="Growth: 16-16, 9,600 rows x 10, 16 replicas, and")
+    changes = [(name, change) for name, several in grown.items() for change in several]
+    for name, change in track(changes, "growth", console=console, transient=True):
+        case = Case(**(asdict(base) | change))
+        figures = measure("straightline", case, repeats)
+        value = case.steps * case.batch if name == "rows" else next(iter(change.values()))
+        table.add_row(name, str(value), f"{figures['epoch']:.3f}", f"{figures['peak']:.0f}")
+    console.print(table)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--one", nargs=2, metavar=("TRAINER", "CASE"), help="measure one trainer, print JSON")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="two stacks instead of four, no growth")
+    options = parser.parse_args()
+    if options.one:
+        trainer, values = options.one
+        case = Case(**json.loads(values))
+        print(json.dumps(TRAINERS[trainer](Case(**(asdict(case) | {"hidden": tuple(case.hidden)})))))
+        return
+    console = Console()
+    trainers = list(TRAINERS)
+    if importlib.util.find_spec("jax") is None:
+        trainers = [name for name in trainers if name not in JAX]
+        console.print("JAX is not installed and is left out: `make bench` installs it")
+    _whole_table(trainers, options.repeats, console)
+    _steps_table(trainers, options.quick, options.repeats, console)
+    if not options.quick:
+        _growth_table(options.repeats, console)
+
+
+if __name__ == "__main__":
+    main()
