@@ -29,7 +29,14 @@ def params() -> dict:
 def small(params: dict, **changes: object) -> dict:
     """Return `params` with few rows, folds and epochs; `changes` are dotted keys with `__` for the dot."""
     values = json.loads(json.dumps(params))
-    defaults = {"data__rows": 600, "folds__k": 3, "folds__seeds": 2, "fit__epochs": 6, "models__neural__hidden": [4]}
+    defaults = {
+        "data__rows": 600,
+        "folds__k": 3,
+        "folds__repeats": 1,
+        "folds__seeds": 2,
+        "fit__epochs": 6,
+        "models__neural__hidden": [4],
+    }
     for key, value in (defaults | changes).items():
         *parents, last = key.split("__")
         place = values

@@ -317,3 +317,41 @@ def test_an_epoch_visits_every_row_before_any_again(count: int, size: int, steps
     random = np.random.default_rng(seed)
     parts = [epoch_batches(rows, size, steps, epochs, random) for epochs in (first, 5 - first)]
     np.testing.assert_array_equal(np.concatenate(parts), batches)
+
+
+@pytest.mark.parametrize(
+    ("rows", "hidden", "repeats", "seeds"),
+    [(442, [16, 16], 10, 3), (5_000, [16, 16], 2, 3), (100_000, [16, 16], 1, 3), (1_000_000, [16, 16], 1, 1)],
+)
+def test_the_folds_follow_the_size_of_the_table(
+    params: dict, rows: int, hidden: list[int], repeats: int, seeds: int
+) -> None:
+    from straightline.config import parse
+    from straightline.trained import Table
+    from straightline.training import fold_plan
+
+    config = parse(params)
+    table = Table(np.zeros((rows, 3)), np.zeros(rows), ["a", "b", "c"], "continuous", True)
+    plans = [fold_plan(table, config.models[name], config.fit, config.folds) for name in ("regression", "neural")]
+    assert {plan.repeats for plan in plans} == {repeats}
+    assert plans[1].seeds == seeds
+    costly = replace(config.models["neural"], hidden=[512, 512])
+    assert fold_plan(table, costly, config.fit, config.folds).repeats == repeats
+    assert fold_plan(table, costly, config.fit, config.folds).seeds == 1
+    own = replace(config.folds, repeats=4, seeds=5)
+    assert fold_plan(table, config.models["neural"], config.fit, own) == own
+
+
+def test_an_early_divergence_is_an_error_and_a_later_one_is_said() -> None:
+    from straightline.errors import UserError
+    from straightline.training import _divergences
+
+    features, labels = table()
+    wild = [replace(replica, learning_rate=rate) for replica, rate in zip(replicas(2), (1e300, 1e-3), strict=True)]
+    how = settings(optimizer="sgd")
+    fitted = fit.fit(NEURAL.build(3, "linear", "float64"), features, labels, wild, how)
+    with pytest.raises(UserError, match=r"1 of 2 fits .*first in that of fold 7; set a smaller learning_rate"):
+        _divergences([("fold 7", fitted[0]), ("fold 8", fitted[1])])
+    later = replace(fitted[1], diverged=4)
+    assert "fold 8: the loss is not finite at epoch 4, the weights of epoch" in _divergences([("fold 8", later)])[0]
+    assert _divergences([("fold 8", fitted[1])]) == []

@@ -19,7 +19,7 @@ SMALL = {
         "rows: 125000": "rows: 600",
         "  - /target@_global_.targets.num_balloons: num_balloons\n": "",
     },
-    "conf/folds/repeated.yaml": {"k: 10": "k: 3", "seeds: 3": "seeds: 1"},
+    "conf/folds/repeated.yaml": {"k: 10": "k: 3", "repeats: null": "repeats: 1", "seeds: null": "seeds: 1"},
     "conf/fit/adam.yaml": {"epochs: null": "epochs: 5"},
 }
 ALL = ["compose", "data", "train@color-regression", "train@color-neural", "evaluate", "compare", "report", "track"]

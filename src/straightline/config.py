@@ -79,11 +79,14 @@ class Fit:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Folds:
-    """Repeated k-fold cross-validation, and the number of seeds that a network's fold loss is averaged over."""
+    """Repeated k-fold cross-validation, and the number of seeds that a network's fold loss is averaged over.
+
+    `repeats` and `seeds` of null are chosen by the size of the table (`training.fold_plan`).
+    """
 
     k: int = Field(ge=2, le=1000)
-    repeats: int = Field(ge=1, le=1000)
-    seeds: int = Field(ge=1, le=1000)
+    repeats: Annotated[int, Field(ge=1, le=1000)] | None
+    seeds: Annotated[int, Field(ge=1, le=1000)] | None
     seed: Seed
 
 

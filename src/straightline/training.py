@@ -1,5 +1,8 @@
 """What the train stage computes: a variant's final model, its folds, and its learning curve."""
 
+import itertools
+import math
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -32,26 +35,43 @@ ACTIVATIONS = {"continuous": "linear", "binary": "sigmoid"}
 CONFIDENCE = 0.95  # of the coefficients' intervals
 LEARNING_SHARES = (1 / 8, 1 / 4, 1 / 2)
 LEARNING_FOLDS = 2
+STEPS = 4_200_000  # of a 16-16 network with batches of 32, of all fits of a stage: 10 to 15 s on two cores
+MANY_ROWS = 50_000  # of which one repeat is precise enough, and of a regression costs seconds
+REPEATS, SEEDS = 10, 3
 
 
 def train(table: Table, settings: Model, how: Fit, folds: Folds, on_epoch: fit.OnEpoch) -> Trained:
     """Fit the variant `settings` on all rows of `table`, on every training fold, and on shares of some.
 
-    Raises UserError where the rows are too few for the folds or a descent diverges.
+    `folds` is what `fold_plan` returns. Raises UserError where the rows are too few for the folds or a descent
+    diverges.
     """
-    parts = repeated_folds(len(table.labels), folds.k, folds.repeats, folds.seed, table.classes)
+    parts = repeated_folds(len(table.labels), folds.k, folds.repeats or 1, folds.seed, table.classes)
     subsets = _learning_subsets(table, parts, folds.seed)
     if isinstance(settings, Regression):
         return _train_regression(table, settings, how, parts, subsets, on_epoch)
-    return _train_network(table, settings, how, folds.seeds, parts, subsets, on_epoch)
+    return _train_network(table, settings, how, folds.seeds or 1, parts, subsets, on_epoch)
+
+
+def fold_plan(table: Table, settings: Model, how: Fit, folds: Folds) -> Folds:
+    """Return `folds` with the repeats and seeds that the size of `table` allows, where they are None.
+
+    Repeats go by rows and steps alone, since all variants share their folds; a costly network gets one seed.
+    """
+    rows = len(table.labels)
+    steps = math.prod(_epochs(rows, how)) * folds.k
+    sides = [len(table.names), *(settings.hidden if isinstance(settings, Neural) else []), 1]
+    products = sum(a * b for a, b in itertools.pairwise(sides)) * how.batch_size
+    cost = max(1.0, products / (2 * 320 * 32))  # relative to 16-16; larger products are about twice as efficient
+    seeds = folds.seeds or (SEEDS if SEEDS * steps * cost <= STEPS else 1)
+    repeats = min(STEPS // (SEEDS * steps), MANY_ROWS // rows, REPEATS)
+    return replace(folds, repeats=folds.repeats or max(repeats, 1), seeds=seeds)
 
 
 def descent_settings(table: Table, settings: Model, how: Fit) -> fit.Settings:
     """Return how `settings` descends on `table`, with the number of epochs that its rows ask for."""
     rows = len(table.labels)
-    kept = rows if isinstance(settings, Regression) else rows - round(rows * how.validation)
-    steps = -(-kept // how.batch_size)
-    epochs = how.epochs or int(np.clip(50_000 // steps, 20, 1000))
+    steps, epochs = _epochs(rows if isinstance(settings, Regression) else rows - round(rows * how.validation), how)
     return fit.Settings(
         loss=LOSSES[table.task],
         optimizer=how.optimizer,
@@ -65,6 +85,12 @@ def descent_settings(table: Table, settings: Model, how: Fit) -> fit.Settings:
         patience=how.patience or max(5, epochs // 10),
         standardize=table.standardize,
     )
+
+
+def _epochs(rows: int, how: Fit) -> tuple[int, int]:
+    """Return the steps of an epoch over `rows` rows, and how many epochs they ask for."""
+    steps = -(-rows // how.batch_size)
+    return steps, how.epochs or int(np.clip(50_000 // steps, 5, 1000))
 
 
 def _train_regression(

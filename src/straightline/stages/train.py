@@ -16,7 +16,7 @@ from straightline.config import load
 from straightline.progress import epochs_shown
 from straightline.stages import stage
 from straightline.trained import Table, Trained
-from straightline.training import descent_settings, train
+from straightline.training import descent_settings, fold_plan, train
 
 
 def run(root: Path, target: str, model: str) -> None:
@@ -25,8 +25,14 @@ def run(root: Path, target: str, model: str) -> None:
     table = _read_table(root, target)
     settings = config.models[model]
     descent = descent_settings(table, settings, config.fit)
+    folds = fold_plan(table, settings, config.fit, config.folds)
+    seeds = f" x {folds.seeds} seeds" if settings.kind == "neural" else ""
+    chosen = (
+        "" if folds == config.folds else f", by {len(table.labels):,} rows (folds.repeats and folds.seeds set them)"
+    )
+    print(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{chosen}", flush=True)
     with epochs_shown(f"{target} / {model}", descent.epochs) as on_epoch:
-        trained = train(table, settings, config.fit, config.folds, on_epoch)
+        trained = train(table, settings, config.fit, folds, on_epoch)
     _save(trained, root / "runs" / target / model)
     for message in trained.messages:
         print(f"train {target}/{model}: {message}")
