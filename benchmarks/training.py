@@ -92,7 +92,7 @@ def ours(case: Case) -> dict[str, float]:
     marks = [(0, time.perf_counter())]
     fit.fit(model, features, labels, replicas, settings, lambda epoch, _: marks.append((epoch, time.perf_counter())))
     whole = marks[-1][1] - marks[0][1]
-    spent = [(later[1] - one[1]) / (later[0] - one[0]) for one, later in itertools.pairwise(marks)]
+    spent = [(later[1] - one[1]) / (later[0] - one[0]) for one, later in itertools.pairwise(marks[1:])]
     epoch = statistics.median(spent) if spent else whole / case.epochs
     return {"epoch": epoch, "first": marks[1][1] - marks[0][1], "whole": whole, "peak": _peak()}
 
@@ -241,7 +241,7 @@ JAX = [name for name in TRAINERS if name.startswith("JAX")]
 
 
 def _of_marks(marks: list[float]) -> dict[str, float]:
-    spent = [later - one for one, later in itertools.pairwise(marks)]
+    spent = [later - one for one, later in itertools.pairwise(marks[1:])]
     return {
         "epoch": statistics.median(spent),
         "first": marks[1] - marks[0],
