@@ -1,7 +1,7 @@
 # make       set up and run the whole comparison, then print the answer
 # make test  every test, lint and type check
 # make ui    MLflow's UI on this machine
-# make bench what a training step costs, here and elsewhere; half an hour
+# make bench what a training step costs, here and elsewhere
 # make lint
 
 SHELL := /bin/bash

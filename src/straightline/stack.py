@@ -177,15 +177,6 @@ class _Given(keras.random.SeedGenerator):
         return self._given
 
 
-def stack_weights(replicas: Sequence[Weights]) -> Weights:
-    """Join the weights of plain models into those of their stack."""
-    return [np.stack([_with_rows(array) for array in arrays]) for arrays in zip(*replicas, strict=True)]
-
-
 def unstack_weights(weights: Weights, replica: int) -> Weights:
     """Return the weights of plain model number `replica` out of those of its stack, kernels and biases alternating."""
     return [array[replica, 0] if number % 2 else array[replica] for number, array in enumerate(weights)]
-
-
-def _with_rows(array: NDArray) -> NDArray:
-    return array[np.newaxis] if array.ndim == 1 else array

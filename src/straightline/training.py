@@ -35,8 +35,8 @@ ACTIVATIONS = {"continuous": "linear", "binary": "sigmoid"}
 CONFIDENCE = 0.95  # of the coefficients' intervals
 LEARNING_SHARES = (1 / 8, 1 / 4, 1 / 2)
 LEARNING_FOLDS = 2
-STEPS = 4_200_000  # of a 16-16 network with batches of 32, of all fits of a stage: 10 to 15 s on two cores
-MANY_ROWS = 50_000  # of which one repeat is precise enough, and of a regression costs seconds
+STEPS = 4_200_000  # of all fits of a stage, of a 16-16 network with batches of 32; early stopping leaves a part
+MANY_ROWS = 50_000  # of which one repeat is precise enough
 REPEATS, SEEDS = 10, 3
 
 
@@ -141,7 +141,7 @@ def _train_network(
     everything = Fold(-1, 0, np.arange(len(table.labels)), np.arange(0))
     seeded = [(part, seed) for part in parts for seed in range(seeds)]
     jobs = [(everything, 0), *seeded, *((part, 0) for part in subsets)]
-    replicas = [_replica(table, part, seed, how, place) for place, (part, seed) in enumerate(jobs)]
+    replicas = [_replica(table, part, seed, how) for part, seed in jobs]
     model = settings.build(len(table.names), ACTIVATIONS[table.task])
     final, *fitted = fit.fit(
         model, table.features, table.labels, replicas, descent_settings(table, settings, how), on_epoch
@@ -167,7 +167,7 @@ def _train_network(
     )
 
 
-def _replica(table: Table, part: Fold, seed: int, how: Fit, place: int) -> Replica:
+def _replica(table: Table, part: Fold, seed: int, how: Fit) -> Replica:
     # The validation rows are the same for every seed of a fold, so that seeds differ in initialisation and order only.
     own = int(np.random.SeedSequence([how.seed, part.repeat + 1, part.fold]).generate_state(1)[0])
     strata = None if table.classes is None else table.classes[part.train]
