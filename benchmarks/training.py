@@ -62,6 +62,7 @@ def ours(case: Case) -> dict[str, float]:
     from straightline import fit
     from straightline.batches import Replica
     from straightline.models import Neural, Regression
+    from straightline.source import held
 
     features, labels = case.table()
     rows = np.arange(len(labels))
@@ -90,7 +91,9 @@ def ours(case: Case) -> dict[str, float]:
         else Regression(kind="regression", finish="none", **common)
     ).build(case.columns, "linear")
     marks = [(0, time.perf_counter())]
-    fit.fit(model, features, labels, replicas, settings, lambda epoch, _: marks.append((epoch, time.perf_counter())))
+    fit.fit(
+        model, held(features, labels), replicas, settings, lambda epoch, _: marks.append((epoch, time.perf_counter()))
+    )
     whole = marks[-1][1] - marks[0][1]
     spent = [(later[1] - one[1]) / (later[0] - one[0]) for one, later in itertools.pairwise(marks[1:])]
     epoch = statistics.median(spent) if spent else whole / case.epochs

@@ -49,6 +49,7 @@ PARAMS: dict[str, Any] = {
         "epochs": None,
         "patience": None,
         "validation": 0.2,
+        "held_rows": None,
         "seed": 0,
     },
     "folds": {"k": FOLDS, "repeats": 1, "seeds": SEEDS, "seed": 0},

@@ -54,10 +54,10 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, float_format="%.17g", lineterminator="\n")
 
 
-def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """Write `table` without its index."""
+def write_parquet(path: Path, table: pd.DataFrame, group_rows: int | None = None) -> None:
+    """Write `table` without its index, in groups of `group_rows` rows."""
     with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False, row_group_size=group_rows)
 
 
 def md5(path: Path) -> str:

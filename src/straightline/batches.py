@@ -36,6 +36,8 @@ def epoch_batches(rows: Rows, size: int, steps: int, epochs: int, random: np.ran
 
     What a last, smaller batch lacks is -1. Epochs drawn one by one are those drawn at once.
     """
+    if not len(rows):
+        return np.full((epochs, steps, size), -1, np.int32)
     full = -(-len(rows) // size)
     passes = -(-steps // full)
     # Row numbers under random high bits, sorted: twice as fast as NumPy's shuffle, and without Python's lock.
@@ -47,20 +49,23 @@ def epoch_batches(rows: Rows, size: int, steps: int, epochs: int, random: np.ran
     return batches.reshape(epochs, passes * full, size)[:, :steps]
 
 
-def in_chunks(replicas: Sequence[NDArray[np.int32]], epochs: int, lanes: int, chunk: int) -> NDArray[np.int32]:
-    """Join batches `(epochs or fewer, steps, size)` into `(epochs, chunks, chunk, lanes, size)`, -1 where some lack."""
+def in_chunks(replicas: Sequence[NDArray[np.int32]], shape: tuple[int, int, int, int]) -> NDArray[np.int32]:
+    """Join batches `(epochs, steps, size)` of replicas into `(*shape, size)`, -1 where some lack.
+
+    `shape` is that of (epochs, chunks of an epoch, steps of a chunk, lanes), with room for as many or more of each.
+    """
     drawn, steps, size = replicas[0].shape
-    joined = np.full((epochs, -(-steps // chunk) * chunk, lanes, size), -1, np.int32)
+    epochs, chunks, chunk, lanes = shape
+    joined = np.full((epochs, chunks * chunk, lanes, size), -1, np.int32)
     for lane, batches in enumerate(replicas):
         joined[:drawn, :steps, lane] = batches
-    return joined.reshape(epochs, -1, chunk, lanes, size)
+    return joined.reshape(*shape, size)
 
 
-def monitor_batches(rows: Sequence[Rows]) -> NDArray[np.int32]:
-    """Return row numbers as `(steps, replicas, rows)`, -1 where a replica has no more."""
-    longest = max(map(len, rows))
-    size = min(MONITOR_ROWS, longest)
-    joined = np.full((len(rows), -(-longest // size) * size), -1, np.int32)
-    for own, line in zip(rows, joined, strict=True):
+def monitor_batches(rows: Sequence[Rows], lanes: int, room: int) -> NDArray[np.int32]:
+    """Return row numbers `(steps, lanes, rows)` with room for `room` rows of a lane, -1 where a lane has no more."""
+    size = min(MONITOR_ROWS, room)
+    joined = np.full((lanes, -(-room // size) * size), -1, np.int32)
+    for own, line in zip(rows, joined, strict=False):
         line[: len(own)] = own
-    return np.ascontiguousarray(joined.reshape(len(rows), -1, size).swapaxes(0, 1))
+    return np.ascontiguousarray(joined.reshape(lanes, -1, size).swapaxes(0, 1))

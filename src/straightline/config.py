@@ -58,7 +58,8 @@ class Target:
 class Fit:
     """How gradient descent runs; `validation` is the share of a network's rows set aside for early stopping.
 
-    `momentum` is that of `rmsprop` and `sgd`; Adam has its own.
+    `momentum` is that of `rmsprop` and `sgd`; Adam has its own. A table of more than `held_rows` training rows is read
+    block by block in every epoch; null chooses that by the number of columns.
     """
 
     optimizer: Literal["adam", "rmsprop", "sgd"]
@@ -67,6 +68,7 @@ class Fit:
     epochs: Annotated[int, Field(ge=1, le=100_000)] | None
     patience: Annotated[int, Field(ge=1, le=100_000)] | None
     validation: float = Field(gt=0, lt=1)
+    held_rows: Annotated[int, Field(ge=1, le=2**31 - 1)] | None
     seed: Seed
 
     @field_validator("momentum")
@@ -81,7 +83,7 @@ class Fit:
 class Folds:
     """Repeated k-fold cross-validation, and the number of seeds that a network's fold loss is averaged over.
 
-    `repeats` and `seeds` of null are chosen by the size of the table (`training.fold_plan`).
+    `repeats` and `seeds` of null are chosen by the size of the table (`plan.fold_plan`).
     """
 
     k: int = Field(ge=2, le=1000)

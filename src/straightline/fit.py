@@ -5,9 +5,8 @@ on the stacks (docs/log.md).
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import keras
@@ -16,15 +15,17 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from straightline import scaling, stack
-from straightline.batches import Replica, epoch_batches, in_chunks, monitor_batches
-from straightline.program import CHUNK, Program, Rows, Settings, State
+from straightline.batches import Replica
+from straightline.feed import HeldFeed, Stack, StreamedFeed
+from straightline.program import Program, Rows, Settings, State
 from straightline.scaling import Scaling
+from straightline.source import Pass, Source, one_pass
 
 __all__ = ["Fitted", "OnEpoch", "Settings", "fit"]
 
-LANES = 32  # at most, in a stack: enough to share a step's overhead, few enough for the cache and for dropping stacks
+LANES = 32  # at most, in a stack: enough to share a step's overhead, few enough for dropping stacks
+CACHE = 2**20  # bytes that a step's activations of a stack may take
 THREADS = 2  # whatever the machine has: XLA runs such small programs on one core
-CALL = 16_384  # replica-steps that a call of the program should have, since one costs milliseconds by itself
 
 OnEpoch = Callable[[int, NDArray], None]
 
@@ -50,26 +51,25 @@ class Fitted:
 
 def fit(
     model: keras.Sequential,
-    features: NDArray,
-    labels: NDArray,
+    source: Source,
     replicas: Sequence[Replica],
     settings: Settings,
     on_epoch: OnEpoch = lambda epoch, losses: None,
 ) -> list[Fitted]:
     """Fit `model` (rows, inputs -> rows, 1) once for each replica; results do not depend on which others there are.
 
-    `features` is `(rows, inputs)`, `labels` `(rows,)`, both float64. `on_epoch` is told, every few epochs, how many are
-    done and the last monitored losses of the replicas that still run. Warns, and goes on slower, where XLA cannot
-    compile the program.
+    A `source` of several groups is streamed, and the replicas' rows must ascend. `on_epoch` is told, every few epochs,
+    how many are done and the last monitored losses of the replicas that still run. Warns, and goes on slower, where
+    XLA cannot compile the program.
     """
-    job = _Job(model, features, labels, replicas, settings)
+    job = _Job(model, source, replicas, settings)
     stacks = job.packed(np.arange(len(replicas)), [])
     losses = np.full((2, len(replicas), settings.epochs), np.nan)
     fitted: dict[int, Fitted] = {}
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         for first in range(0, settings.epochs, job.epochs):
             epochs = slice(first, min(first + job.epochs, settings.epochs))
-            ran = pool.map(partial(job.run, epochs=epochs.stop - first), stacks)
+            ran = job.run(stacks, epochs.stop - first, pool)
             for one, history in zip(stacks, ran, strict=True):
                 losses[:, one.numbers, epochs] = history
                 ended = [number for number in one.numbers[one.ended] if number not in fitted]
@@ -83,91 +83,56 @@ def fit(
     return [fitted[number] for number in range(len(replicas))]
 
 
-@dataclass
-class _Stack:
-    """Replicas `numbers` in the first lanes of a stack, what they have reached, and what they see."""
-
-    numbers: NDArray
-    state: State
-    rows: Rows
-
-    @property
-    def ended(self) -> NDArray:
-        """Which of its replicas have ended."""
-        return self.state.ended.numpy()[: len(self.numbers)] > 0
-
-
 class _Job:
     """What stays the same from epoch to epoch: the program, the rows, and how each replica scales and shuffles them."""
 
     def __init__(
-        self,
-        model: keras.Sequential,
-        features: NDArray,
-        labels: NDArray,
-        replicas: Sequence[Replica],
-        settings: Settings,
+        self, model: keras.Sequential, source: Source, replicas: Sequence[Replica], settings: Settings
     ) -> None:
         dtype = stack.dtype_of(model)
         self._replicas = replicas
         self._settings = settings
-        self._scalings = [_scaling(features[one.train], labels[one.train], settings) for one in replicas]
+        overall, *self._scalings = _scalings(source, replicas, settings)
         self.units = np.array([own.target_scale for own in self._scalings]) ** 2
-        # Scaled once in float64 over all rows, since a column far from zero would lose its digits in float32.
-        overall = _scaling(features, labels, settings)
-        table = np.empty((len(labels), features.shape[1] + 1), dtype)
-        table[:, :-1] = (features - overall.center) / overall.scale
-        table[:, -1] = (labels - overall.target_center) / overall.target_scale
-        self._table = tf.constant(table)
-        self._shuffles = [np.random.default_rng([one.seed, 1]) for one in replicas]
         self._lanes = _Lanes(
-            monitor_batches([one.monitored for one in replicas]),
             *scaling.stacked([scaling.relative(own, overall) for own in self._scalings], dtype),
             _own([one.learning_rate for one in replicas], settings.learning_rate, dtype),
             _own([one.l2 for one in replicas], settings.l2, dtype),
             np.array([settings.patience if len(one.validation) else settings.epochs for one in replicas], np.int32),
         )
         self._initial = stack.initial_weights(model, [one.seed for one in replicas])
-        self._size = _stack_size(len(replicas))
+        self._size = _stack_size(len(replicas), settings.batch_size * _row_bytes(model))
         self._program = Program(model, self._size, settings, penalized=bool(self._lanes.penalties.any()))
-        fitting = CALL // (self._size * settings.steps)
-        self.epochs = int(np.clip(fitting, 1, max(min(settings.patience // 2, settings.epochs), 1)))
+        feed = HeldFeed if len(source.groups) == 1 else StreamedFeed
+        self._feed = feed(source, overall, dtype, replicas, settings, self._size)
+        self.epochs = self._feed.epochs
 
     def stacks_for(self, count: int) -> int:
         """Return how many stacks `count` replicas need."""
         return -(-count // self._size)
 
-    def packed(self, numbers: NDArray, stacks: Sequence[_Stack]) -> list[_Stack]:
+    def packed(self, numbers: NDArray, stacks: Sequence[Stack]) -> list[Stack]:
         """Pack the replicas `numbers` into as few stacks as hold them, with the states they have in `stacks`."""
         return [self._stack(part, stacks) for part in np.array_split(numbers, self.stacks_for(len(numbers)))]
 
-    def _stack(self, numbers: NDArray, stacks: Sequence[_Stack]) -> _Stack:
+    def _stack(self, numbers: NDArray, stacks: Sequence[Stack]) -> Stack:
         lanes = np.resize(numbers, self._size)
         own = self._lanes
         rows = Rows(
-            self._table,
-            tf.constant(own.monitored[:, lanes]),
+            *self._feed.seen(lanes),
             *(tf.constant(values[lanes]) for values in (own.center, own.scale, own.rates, own.penalties, own.patience)),
         )
-        return _Stack(numbers, _gathered(lanes, stacks) if stacks else self._start(lanes), rows)
+        return Stack(numbers, _gathered(lanes, stacks) if stacks else self._start(lanes), rows)
 
     def _start(self, lanes: NDArray) -> State:
         seeds = [self._replicas[lane].seed for lane in lanes]
         return self._program.start([array[lanes] for array in self._initial], seeds)
 
-    def run(self, one: _Stack, epochs: int) -> NDArray:
-        """Move the stack some epochs further; return its replicas' losses, in scaled units, `(2, replicas, epochs)`."""
-        how = self._settings
-        drawn = [
-            epoch_batches(self._replicas[number].train, how.batch_size, how.steps, epochs, self._shuffles[number])
-            for number in one.numbers
-        ]
-        # The program's shape is that of a full call, whatever this one's epochs.
-        batches = in_chunks(drawn, self.epochs, self._size, CHUNK)
-        one.state, *histories = self._program(one.state, batches, epochs, one.rows)
-        return np.stack([history.numpy()[:epochs, : len(one.numbers)].T for history in histories])
+    def run(self, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
+        """Move the stacks some epochs further; return their replicas' scaled losses, `(2, replicas, epochs)`."""
+        return self._feed.run(self._program, stacks, epochs, pool)
 
-    def fitted(self, number: int, one: _Stack, losses: NDArray) -> Fitted:
+    def fitted(self, number: int, one: Stack, losses: NDArray) -> Fitted:
         """Return what replica `number` of the stack ended with; `losses` `(2, epochs)` are in scaled units."""
         lane = int(np.flatnonzero(one.numbers == number)[0])
         ended = int(one.state.ended[lane])
@@ -184,9 +149,8 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Lanes:
-    """What differs between replicas, as arrays that lead with the replica (`monitored`: second)."""
+    """What differs between replicas, as arrays that lead with the replica."""
 
-    monitored: NDArray
     center: NDArray
     scale: NDArray
     rates: NDArray
@@ -194,13 +158,19 @@ class _Lanes:
     patience: NDArray
 
 
-def _stack_size(replicas: int) -> int:
+def _stack_size(replicas: int, step_bytes: int) -> int:
     """Return the size of which an even number of stacks holds all `replicas`, so that the threads share them alike."""
-    stacks = THREADS * -(-replicas // (THREADS * LANES))
+    lanes = int(np.clip(CACHE // step_bytes, 1, LANES))
+    stacks = THREADS * -(-replicas // (THREADS * lanes))
     return -(-replicas // stacks)
 
 
-def _gathered(lanes: NDArray, stacks: Sequence[_Stack]) -> State:
+def _row_bytes(model: keras.Sequential) -> int:
+    units = [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    return (model.input_shape[-1] + sum(units)) * np.dtype(stack.dtype_of(model)).itemsize
+
+
+def _gathered(lanes: NDArray, stacks: Sequence[Stack]) -> State:
     """Return the state of the replicas `lanes`, wherever in `stacks` they are now."""
     place = {number: (which, lane) for which, one in enumerate(stacks) for lane, number in enumerate(one.numbers)}
     places = [place[number] for number in lanes]
@@ -218,7 +188,13 @@ def _own(values: Sequence[float | None], default: float, dtype: str) -> NDArray:
     return np.array([default if value is None else value for value in values], dtype)[:, np.newaxis, np.newaxis]
 
 
-def _scaling(features: NDArray, labels: NDArray, settings: Settings) -> Scaling:
+def _scalings(source: Source, replicas: Sequence[Replica], settings: Settings) -> list[Scaling]:
+    """Return the scaling by all rows, then those by each replica's training rows."""
     if not settings.standardize:
-        return scaling.unscaled(features.shape[1])
-    return scaling.standardization(features, labels, scale_target=settings.loss != "binary_crossentropy")
+        return [scaling.unscaled(source.columns)] * (1 + len(replicas))
+    everything = np.arange(source.rows, dtype=np.int32)
+    parts = {id(rows): rows for rows in (everything, *(one.train for one in replicas))}  # seeds share their rows
+    found = one_pass(source, list(parts.values()), [Pass(scaling.moments, scaling.joined)] * len(parts))
+    target = settings.loss != "binary_crossentropy"
+    own = {part: scaling.standardization(one, target) for part, one in zip(parts, found, strict=True)}
+    return [own[id(rows)] for rows in (everything, *(one.train for one in replicas))]

@@ -8,7 +8,7 @@ from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold, trai
 
 from straightline.errors import UserError
 
-Rows = NDArray[np.int64]
+Rows = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ def set_aside(rows: Rows, share: float, seed: int, strata: NDArray | None = None
     `strata` holds a class for each of `rows`; its shares are kept where every class has two members or more. At
     least one row stays on either side, unless `share` is 0.
     """
+    rows = np.asarray(rows, np.int32)
     if share == 0:
         return np.sort(rows), rows[:0]
     count = min(max(round(share * len(rows)), 1), len(rows) - 1)
@@ -54,4 +55,7 @@ def repeated_folds(rows: int, k: int, repeats: int, seed: int, classes: NDArray 
             )
     splitter = RepeatedKFold if classes is None else RepeatedStratifiedKFold
     parts = splitter(n_splits=k, n_repeats=repeats, random_state=seed).split(np.zeros(rows), classes)
-    return [Fold(number // k, number % k, train, test) for number, (train, test) in enumerate(parts)]
+    return [
+        Fold(number // k, number % k, train.astype(np.int32), test.astype(np.int32))
+        for number, (train, test) in enumerate(parts)
+    ]

@@ -2,7 +2,7 @@
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,7 +38,8 @@ class Rows(NamedTuple):
     """What a stack's replicas see, by lane.
 
     `table` is `(rows, columns + 1)`, the target last; `monitored` `(chunks, lanes, rows)` holds row numbers in it, -1
-    for none. `center` and `scale` are `(lanes, 1, columns + 1)`; `rates` and `penalties` `(lanes, 1, 1)`; `patience`
+    for none; both are None while a table is streamed and no block is at hand.
+    `center` and `scale` are `(lanes, 1, columns + 1)`; `rates` and `penalties` `(lanes, 1, 1)`; `patience`
     `(lanes,)`, in epochs.
     """
 
@@ -93,7 +94,7 @@ class Program:
             *self._optimizer.variables,
         ]
         self._lock = threading.Lock()
-        self._compiled: Any = None
+        self._compiled: dict[str, Any] = {}
 
     def start(self, weights: stack.Weights, seeds: Sequence[int]) -> State:
         """Return the state before the first epoch, from stacked `weights`; `seeds` start the dropout streams."""
@@ -114,35 +115,48 @@ class Program:
         means over an epoch's batches while the weights move, the second those of the epoch's last weights on
         `rows.monitored`. Warns, and goes on without, where XLA cannot compile.
         """
-        arguments = (state, tf.constant(batches), tf.constant(epochs), rows)
+        return self._run(self._epochs, state, tf.constant(batches), tf.constant(epochs), rows)
+
+    def train(self, state: State, batches: NDArray, steps: int, rows: Rows) -> tuple[State, Any, Any]:
+        """Return the state after `steps` steps of an epoch, the sums of their rows' losses, and how many rows they had.
+
+        `batches` are row numbers `(chunks, CHUNK, lanes, rows)`; otherwise as above, but for a part of the rows.
+        """
+        variables, *sums = self._run(self._train, state.variables, tf.constant(batches), tf.constant(steps), rows)
+        return state._replace(variables=variables), *sums
+
+    def monitor(self, state: State, chunks: int, rows: Rows) -> tuple[Any, Any]:
+        """Return the sums of the losses of the first `chunks` of `rows.monitored`, and how many rows they had."""
+        return self._run(self._monitor, state.variables, tf.constant(chunks), rows)
+
+    def _run(self, function: Callable, *arguments: Any) -> Any:
+        name = function.__name__
+        with self._lock:  # one thread traces, the other waits
+            if name not in self._compiled:
+                compiled = tf.function(function, jit_compile=True, autograph=False)
+                self._compiled[name] = compiled.get_concrete_function(*arguments)
         try:
-            return self._function(arguments)(*arguments)
+            return self._compiled[name](*arguments)
         except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
             with self._lock:
-                self._compiled = tf.function(self._epochs, autograph=False)
+                self._compiled[name] = tf.function(function, autograph=False)
             reason = str(error).partition("\n")[0]
-            warnings.warn(f"XLA cannot compile the training, which runs uncompiled and slower: {reason}", stacklevel=2)
-            return self._compiled(*arguments)
-
-    def _function(self, arguments: tuple) -> Any:
-        with self._lock:  # one thread traces, the other waits
-            if self._compiled is None:
-                function = tf.function(self._epochs, jit_compile=True, autograph=False)
-                self._compiled = function.get_concrete_function(*arguments)
-        return self._compiled
+            warnings.warn(f"XLA cannot compile the training, which runs uncompiled and slower: {reason}", stacklevel=3)
+            return self._compiled[name](*arguments)
 
     def _epochs(self, state: State, batches: Any, epochs: Any, rows: Rows) -> tuple[State, Any, Any]:
         def epoch(number: Any, state: State, losses: Any, monitored: Any) -> Any:
-            variables, loss = self._train(state.variables, batches[number], rows)
-            held = self._monitor(variables, rows)
-            state = self._advance(state._replace(variables=variables), loss, held, rows.patience)
+            variables, loss, seen = self._train(state.variables, batches[number], self._settings.steps, rows)
+            held, watched = self._monitor(variables, rows.monitored.shape[0], rows)
+            loss, held = loss / seen, held / watched
+            state = self.advance(state._replace(variables=variables), loss, held, rows.patience)
             return number + 1, state, losses.write(number, loss), monitored.write(number, held)
 
         histories = [tf.TensorArray(rows.table.dtype, batches.shape[0]) for _ in range(2)]
         _, state, *histories = tf.while_loop(lambda number, *_: number < epochs, epoch, (0, state, *histories))
         return state, *(history.stack() for history in histories)
 
-    def _advance(self, state: State, loss: Any, held: Any, patience: Any) -> State:
+    def advance(self, state: State, loss: Any, held: Any, patience: Any) -> State:
         """Note the epoch: its weights where they are a replica's best, and whether it was a replica's last."""
         now = state.epoch + 1
         running = state.ended == 0
@@ -162,9 +176,7 @@ class Program:
             epoch=now,
         )
 
-    def _train(self, variables: list[Any], batches: Any, rows: Rows) -> tuple[list[Any], Any]:
-        steps = self._settings.steps
-
+    def _train(self, variables: list[Any], batches: Any, steps: Any, rows: Rows) -> tuple[list[Any], Any, Any]:
         def chunk(number: Any, *carried: Any) -> Any:
             values, real = _gather(batches[number], rows)
             first = number * CHUNK
@@ -179,9 +191,9 @@ class Program:
         none = tf.zeros(batches.shape[2:3], rows.table.dtype)
         start = (0, none, none, variables)
         _, loss, seen, variables = tf.while_loop(lambda number, *_: number * CHUNK < steps, chunk, start)
-        return variables, loss / seen
+        return variables, loss, seen
 
-    def _monitor(self, variables: list[Any], rows: Rows) -> Any:
+    def _monitor(self, variables: list[Any], chunks: Any, rows: Rows) -> tuple[Any, Any]:
         def chunk(number: Any, total: Any, seen: Any) -> Any:
             values, real = _gather(rows.monitored[number], rows)
             with keras.StatelessScope(state_mapping=list(zip(self._variables, variables, strict=True))):
@@ -189,8 +201,7 @@ class Program:
             return number + 1, total + tf.reduce_sum(loss, axis=1), seen + tf.reduce_sum(real, axis=1)
 
         none = tf.zeros((rows.monitored.shape[1],), rows.table.dtype)
-        _, loss, seen = tf.while_loop(lambda number, *_: number < rows.monitored.shape[0], chunk, (0, none, none))
-        return loss / seen
+        return tf.while_loop(lambda number, *_: number < chunks, chunk, (0, none, none))[1:]
 
     def _step(self, variables: list[Any], values: Any, real: Any, rows: Rows) -> tuple[list[Any], Any, Any]:
         mapping = [*zip(self._variables, variables, strict=True), (self._rates, rows.rates)]

@@ -18,21 +18,58 @@ class Scaling:
     target_scale: float
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Number, means and sums of squared deviations of rows; the columns' `(columns,)`, and the target's."""
+
+    rows: int
+    means: NDArray
+    squares: NDArray
+    target_mean: float
+    target_squares: float
+
+    @property
+    def deviations(self) -> NDArray:
+        """The columns' standard deviations (ddof 0), 0 for one that varies by rounding alone."""
+        deviations = np.sqrt(self.squares / self.rows)
+        return np.where(deviations > 1e-12 * np.abs(self.means), deviations, 0.0)
+
+
+def moments(features: NDArray, labels: NDArray) -> Moments:
+    """Return the moments of `features` `(rows, columns)` and `labels` `(rows,)`."""
+    means, target_mean = features.mean(axis=0), float(labels.mean())
+    squares = np.square(features - means).sum(axis=0)
+    return Moments(len(labels), means, squares, target_mean, float(np.square(labels - target_mean).sum()))
+
+
+def joined(one: Moments, other: Moments) -> Moments:
+    """Return the moments of both sets of rows (Chan, Golub and LeVeque 1979, eq. 2.1)."""
+    rows = one.rows + other.rows
+    share, weight = other.rows / rows, one.rows * other.rows / rows
+    apart, target_apart = other.means - one.means, other.target_mean - one.target_mean
+    return Moments(
+        rows,
+        one.means + share * apart,
+        one.squares + other.squares + weight * apart**2,
+        one.target_mean + share * target_apart,
+        one.target_squares + other.target_squares + weight * target_apart**2,
+    )
+
+
 def unscaled(columns: int) -> Scaling:
     """Return the scaling that changes nothing."""
     return Scaling(np.zeros(columns), np.ones(columns), 0.0, 1.0)
 
 
-def standardization(features: NDArray, labels: NDArray, scale_target: bool) -> Scaling:
-    """Return the means and standard deviations of `features` `(rows, columns)`, and those of `labels` if asked for.
+def standardization(of: Moments, scale_target: bool) -> Scaling:
+    """Return the means and standard deviations of the columns, and those of the target if asked for.
 
     What does not vary is divided by one.
     """
-    center, deviation = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(deviation > 1e-12 * np.abs(center), deviation, 1.0)
+    scale = np.where(of.deviations > 0, of.deviations, 1.0)
     if not scale_target:
-        return Scaling(center, scale, 0.0, 1.0)
-    return Scaling(center, scale, float(labels.mean()), float(labels.std()) or 1.0)
+        return Scaling(of.means, scale, 0.0, 1.0)
+    return Scaling(of.means, scale, of.target_mean, float(np.sqrt(of.target_squares / of.rows)) or 1.0)
 
 
 def relative(scaling: Scaling, overall: Scaling) -> Scaling:

@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 Weights = list[NDArray]
 
 
-SMALL = 1024  # products of a kernel's sides up to which a fused sum beats XLA's batched matrix product (docs/log.md)
-THIN = 4
+SMALL = 256  # products of a kernel's sides up to which its gradient is faster as a fused sum (docs/log.md)
+THIN = 4  # the shorter side up to which all products are
 
 
 @tf.custom_gradient
 def _matmul(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-    """Multiply `(R, rows, a)` by `(R, a, b)`; small products are written as sums, which XLA fuses and vectorises."""
+    """Multiply `(R, rows, a)` by `(R, a, b)`; products that XLA is slow at are written as sums, which it fuses."""
     replicas, sources, units = kernel.shape
-    # Of one replica XLA makes a single function, in which its own products do better.
-    fused = min(sources, units) <= THIN or (replicas > 1 and sources * units <= SMALL)
-    if fused:
+    thin = min(sources, units) <= THIN
+    if thin:
         product = tf.reduce_sum(inputs[:, :, :, None] * kernel[:, None, :, :], axis=2)
     else:
         product = tf.matmul(inputs, kernel)
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        if fused:
+        # Of one replica XLA makes a single function, in which its own products do better.
+        if thin or (replicas > 1 and sources * units <= SMALL):
             of_kernel = tf.reduce_sum(inputs[:, :, :, None] * upstream[:, :, None, :], axis=1)
         else:
             of_kernel = tf.matmul(inputs, upstream, transpose_a=True)

@@ -1,6 +1,7 @@
 """What training starts from and ends with: rows, a fitted variant, and the tables about it."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +12,19 @@ from numpy.typing import NDArray
 
 from straightline import exact, fit
 from straightline.folds import Fold
-from straightline.scores import mean_loss
+from straightline.scores import row_losses
+from straightline.source import Pass, Source, one_pass
 
 LOSSES = {"continuous": "mean_squared_error", "binary": "binary_crossentropy"}
+Predictor = Callable[[NDArray], NDArray]  # of features (rows, columns) to predictions (rows,)
 CONVERGED = 1e-3  # a descent has converged when its loss exceeds the optimum by less than this share of it
 
 
 @dataclass(frozen=True)
 class Table:
-    """Training rows: `features` `(rows, columns)` with `names`, `labels` `(rows,)` (0 and 1 where `task` is binary)."""
+    """Training rows: `source` with the columns `names`, its `labels` `(rows,)` (0 and 1 where `task` is binary)."""
 
-    features: NDArray
+    source: Source
     labels: NDArray
     names: Sequence[str]
     task: str
@@ -30,7 +33,7 @@ class Table:
     @property
     def classes(self) -> NDArray | None:
         """The labels as classes to stratify by, or None."""
-        return self.labels.astype(np.int64) if self.task == "binary" else None
+        return self.labels.astype(np.int8) if self.task == "binary" else None
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,23 @@ def fold_place(part: Fold, seed: int) -> dict[str, int]:
     }
 
 
-def fold_losses(table: Table, part: Fold, prediction: NDArray) -> dict[str, float]:
-    """Return the loss of `prediction` on the fold's held-out rows, and that of its training rows' mean."""
-    truth = table.labels[part.test]
-    mean = np.full(len(truth), table.labels[part.train].mean())
-    return {"loss": mean_loss(truth, prediction, table.task), "mean_loss": mean_loss(truth, mean, table.task)}
+def fold_losses(table: Table, parts: Sequence[Fold], predictors: Sequence[Predictor]) -> list[dict[str, float]]:
+    """Return the loss of each predictor on its fold's held-out rows, and that of the training rows' mean."""
+
+    def sums(predict: Predictor, mean: float) -> Pass:
+        def of(features: NDArray, labels: NDArray) -> NDArray:
+            predictions = predict(features), np.full(len(labels), mean)
+            return np.array([row_losses(labels, prediction, table.task).sum() for prediction in predictions])
+
+        return Pass(of, np.add)
+
+    means = [float(table.labels[part.train].mean()) for part in parts]
+    asked = list(map(sums, predictors, means))
+    found = one_pass(table.source, [part.test for part in parts], asked)
+    return [
+        {"loss": float(loss / len(part.test)), "mean_loss": float(mean_loss / len(part.test))}
+        for part, (loss, mean_loss) in zip(parts, found, strict=True)
+    ]
 
 
 def learning_table(subsets: list[Fold], losses: list[float]) -> pd.DataFrame:
@@ -104,13 +119,19 @@ def weight_summary(model: keras.Model, table: Table, fitted: fit.Fitted) -> dict
 
 def certificate(table: Table, best: exact.Optimum, trained: NDArray) -> dict[str, Any]:
     """Return certificate.json: how far the descent's coefficients `trained` are from the optimum `best`."""
-    reached = exact.mean_loss(trained[0] + table.features @ trained[1:], table.labels, table.task)
+
+    def total(features: NDArray, labels: NDArray) -> float:
+        return len(labels) * exact.mean_loss(trained[0] + features @ trained[1:], labels, table.task)
+
+    rows = len(table.labels)
+    (loss,) = one_pass(table.source, [np.arange(rows, dtype=np.int32)], [Pass(total, operator.add)])
+    reached = loss / rows
     gap = reached - best.loss
     condition = best.condition_number
     return {
         "loss": LOSSES[table.task],
         "method": best.method,
-        "rows": len(table.labels),
+        "rows": rows,
         "descent_loss": reached,
         "exact_loss": best.loss,
         "gap": gap,

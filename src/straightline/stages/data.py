@@ -14,6 +14,8 @@ from straightline.folds import set_aside
 from straightline.stages import stage
 from straightline.tables import encode_features, encode_target, read_table
 
+GROUP_ROWS, GROUP_VALUES = 4_000, 2**16  # at most: small, so that a block of many groups is a mix of the table
+
 
 def run(root: Path) -> None:
     """Write data/train.parquet, data/test.parquet and data/schema.json below `root`."""
@@ -30,15 +32,16 @@ def run(root: Path) -> None:
 
     binary = [column.column for column in found.values() if column.task == "binary"]
     strata = table.groupby(binary).ngroup().to_numpy() if binary else None
-    train, test = set_aside(np.arange(len(table)), config.data.held_out, config.data.seed, strata)
+    train, test = set_aside(np.arange(len(table), dtype=np.int32), config.data.held_out, config.data.seed, strata)
     schema = {
         "features": features,
         "standardize": config.data.standardize,
         "targets": {key: asdict(column) for key, column in found.items()},
         "rows": {"train": len(train), "test": len(test)},
     }
-    write_parquet(root / "data/train.parquet", table.iloc[train])
-    write_parquet(root / "data/test.parquet", table.iloc[test])
+    group_rows = max(1, min(GROUP_ROWS, GROUP_VALUES // table.shape[1]))
+    write_parquet(root / "data/train.parquet", table.iloc[train], group_rows)
+    write_parquet(root / "data/test.parquet", table.iloc[test], group_rows)
     write_json(root / "data/schema.json", schema)
     print(f"data: {len(train):,} training rows, {len(test):,} held out, {len(features)} features")
 

@@ -13,16 +13,20 @@ import pandas as pd
 from straightline.archive import save_model
 from straightline.artifacts import read_json, write_csv, write_json
 from straightline.config import load
+from straightline.plan import descent_settings, fold_plan
 from straightline.progress import epochs_shown
+from straightline.source import held, streamed
 from straightline.stages import stage
 from straightline.trained import Table, Trained
-from straightline.training import descent_settings, fold_plan, train
+from straightline.training import train
+
+HELD_ROWS, HELD_VALUES = 250_000, 2**22  # at most, unless fit.held_rows says otherwise
 
 
 def run(root: Path, target: str, model: str) -> None:
     """Write runs/<target>/<model>/ below `root`."""
     config = load(root / "params.yaml")
-    table = _read_table(root, target)
+    table = _read_table(root, target, config.fit.held_rows)
     settings = config.models[model]
     descent = descent_settings(table, settings, config.fit)
     folds = fold_plan(table, settings, config.fit, config.folds)
@@ -42,17 +46,18 @@ def run(root: Path, target: str, model: str) -> None:
     )
 
 
-def _read_table(root: Path, target: str) -> Table:
+def _read_table(root: Path, target: str, held_rows: int | None) -> Table:
     schema = read_json(root / "data/schema.json")
-    frame = pd.read_parquet(root / "data/train.parquet")
+    path = root / "data/train.parquet"
     column = schema["targets"][target]
-    return Table(
-        features=frame[schema["features"]].to_numpy(np.float64),
-        labels=frame[column["column"]].to_numpy(np.float64),
-        names=schema["features"],
-        task=column["task"],
-        standardize=schema["standardize"],
-    )
+    labels = pd.read_parquet(path, columns=[column["column"]])[column["column"]].to_numpy(np.float64)
+    names = schema["features"]
+    held_rows = held_rows or min(HELD_ROWS, HELD_VALUES // (len(names) + 1))
+    if len(labels) > held_rows:
+        source = streamed(path, names, column["column"], held_rows // 4)
+    else:
+        source = held(pd.read_parquet(path, columns=names)[names].to_numpy(np.float64), labels)
+    return Table(source, labels, names, column["task"], schema["standardize"])
 
 
 def _save(trained: Trained, folder: Path) -> None:

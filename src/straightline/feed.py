@@ -1,0 +1,200 @@
+"""How stacks get their rows: from a table that is held, or block by block from one that is streamed."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from straightline.batches import Replica, epoch_batches, in_chunks, monitor_batches
+from straightline.folds import Rows
+from straightline.program import CHUNK, Program, Settings, State
+from straightline.program import Rows as LaneRows
+from straightline.scaling import Scaling
+from straightline.source import Source
+
+CALL = 16_384  # replica-steps that a call of the program should have, since one costs milliseconds by itself
+
+
+@dataclass
+class Stack:
+    """Replicas `numbers` in the first lanes of a stack, what they have reached, and what they see."""
+
+    numbers: NDArray
+    state: State
+    rows: LaneRows
+
+    @property
+    def ended(self) -> NDArray:
+        """Which of its replicas have ended."""
+        return self.state.ended.numpy()[: len(self.numbers)] > 0
+
+
+class Feed:
+    """Moves stacks some epochs further; which rows a replica sees when depends on no other replica.
+
+    `overall` scales all rows once, in float64, since a column far from zero would lose its digits in `dtype`. `lanes`
+    is the size of the stacks, `epochs` how many a call runs.
+    """
+
+    epochs: int
+
+    def __init__(
+        self, source: Source, overall: Scaling, dtype: str, replicas: Sequence[Replica], settings: Settings, lanes: int
+    ) -> None:
+        self._source = source
+        self._overall = overall
+        self._dtype = dtype
+        self._replicas = replicas
+        self._settings = settings
+        self._lanes = lanes
+        self._shuffles = [np.random.default_rng([one.seed, 1]) for one in replicas]
+
+    def seen(self, lanes: NDArray) -> tuple[Any, Any]:
+        """Return `table` and `monitored` of the rows that the replicas `lanes` see in every call, or None."""
+        raise NotImplementedError
+
+    def run(self, program: Program, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
+        """Run `epochs` epochs; return the losses of each stack's replicas, in scaled units, `(2, replicas, epochs)`."""
+        raise NotImplementedError
+
+    def _scaled(self, features: NDArray, labels: NDArray) -> NDArray:
+        table = np.empty((len(labels), features.shape[1] + 1), self._dtype)
+        table[:, :-1] = (features - self._overall.center) / self._overall.scale
+        table[:, -1] = (labels - self._overall.target_center) / self._overall.target_scale
+        return table
+
+
+class HeldFeed(Feed):
+    """All rows at once: every epoch is a new order of all of a replica's rows."""
+
+    def __init__(self, *options: Any) -> None:
+        super().__init__(*options)
+        self._table = tf.constant(self._scaled(*self._source.read(self._source.groups)))
+        watched = [one.monitored for one in self._replicas]
+        self._monitored = monitor_batches(watched, len(watched), max(map(len, watched)))
+        how = self._settings
+        fitting = CALL // (self._lanes * how.steps)
+        self.epochs = int(np.clip(fitting, 1, max(min(how.patience // 2, how.epochs), 1)))
+
+    def seen(self, lanes: NDArray) -> tuple[Any, Any]:
+        """Return the table and the monitored rows."""
+        return self._table, tf.constant(self._monitored[:, lanes])
+
+    def run(self, program: Program, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
+        """Run one call of the program for each stack."""
+        return list(pool.map(partial(self._run, program, epochs), stacks))
+
+    def _run(self, program: Program, epochs: int, one: Stack) -> NDArray:
+        how = self._settings
+        drawn = [
+            epoch_batches(self._replicas[number].train, how.batch_size, how.steps, epochs, self._shuffles[number])
+            for number in one.numbers
+        ]
+        # The program's shape is that of a full call, whatever this one's epochs.
+        batches = in_chunks(drawn, (self.epochs, -(-how.steps // CHUNK), CHUNK, self._lanes))
+        one.state, *histories = program(one.state, batches, epochs, one.rows)
+        return np.stack([history.numpy()[:epochs, : len(one.numbers)].T for history in histories])
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Rows in memory: those from `first` to `last` of each group are `shift` further on in `table`.
+
+    `table` has room for more rows; `steps` is how many they are trained on.
+    """
+
+    first: Rows
+    last: Rows
+    shift: Rows
+    table: Any
+    steps: int
+
+    def places(self, rows: Rows) -> Rows:
+        """Return where in `table` those of `rows`, ascending, are that it has."""
+        bounds = np.searchsorted(rows, np.stack([self.first, self.last]))
+        found = np.concatenate([rows[first:last] for first, last in bounds.T])
+        return found + np.repeat(self.shift, np.diff(bounds, axis=0)[0])
+
+
+class StreamedFeed(Feed):
+    """Blocks of some row groups, drawn anew for each epoch, their rows shuffled (Xu et al. 2022, CorgiPile, section 4).
+
+    A block's share of an epoch's steps is its share of the rows. A replica with fewer rows in it goes through them more
+    than once; one that by chance has more leaves some to other epochs.
+    """
+
+    epochs = 1
+
+    def __init__(self, *options: Any) -> None:
+        super().__init__(*options)
+        sizes = np.sort(np.diff(self._source.offsets))[::-1]
+        self._room = int(sizes[: self._source.block_groups].sum())
+        self._chunks = -(-self._steps(self._room) // CHUNK) + 1
+        self._draws = np.random.default_rng(0)  # of blocks, which all replicas share
+
+    def seen(self, lanes: NDArray) -> tuple[Any, Any]:
+        """Return None, since both change with the block."""
+        return None, None
+
+    def run(self, program: Program, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
+        """Train on all blocks, then watch the loss on all."""
+        losses = [np.zeros((2, 2, self._lanes)) for _ in stacks]
+        for block in self._blocks(self._draws.permutation(self._source.groups)):
+            list(pool.map(partial(self._train, program, block), stacks, losses))
+        for block in self._blocks(self._source.groups):
+            list(pool.map(partial(self._monitor, program, block), stacks, losses))
+        return list(map(partial(self._advance, program), stacks, losses))
+
+    def _steps(self, rows: int) -> int:
+        return -(-self._settings.steps * rows // self._source.rows)
+
+    def _blocks(self, order: NDArray) -> Iterator[_Block]:
+        parts = self._source.blocks(order)
+        ends = np.cumsum([np.diff(self._source.offsets)[part].sum() for part in parts])
+        steps = np.diff([0, *map(self._steps, map(int, ends))])
+        with ThreadPoolExecutor(max_workers=1) as reader:  # a block ahead
+            coming = reader.submit(self._block, parts[0], steps[0])
+            for part, own in zip(parts[1:], steps[1:], strict=True):
+                block, coming = coming.result(), reader.submit(self._block, part, own)
+                yield block
+            yield coming.result()
+
+    def _block(self, groups: NDArray, steps: int) -> _Block:
+        table = np.zeros((self._room, self._source.columns + 1), self._dtype)
+        first, last = (self._source.offsets[groups + end].astype(np.int32) for end in (0, 1))
+        ends = np.cumsum(last - first, dtype=np.int32)
+        table[: ends[-1]] = self._scaled(*self._source.read(groups))
+        return _Block(first, last, ends - last, tf.constant(table), int(steps))
+
+    def _train(self, program: Program, block: _Block, one: Stack, losses: NDArray) -> None:
+        how = self._settings
+        drawn = [
+            epoch_batches(
+                block.places(self._replicas[number].train),
+                how.batch_size,
+                block.steps,
+                1,
+                self._shuffles[number],
+            )
+            for number in one.numbers
+        ]
+        batches = in_chunks(drawn, (1, self._chunks, CHUNK, self._lanes))[0]
+        one.state, *sums = program.train(one.state, batches, block.steps, one.rows._replace(table=block.table))
+        losses[0] += np.stack(sums)
+
+    def _monitor(self, program: Program, block: _Block, one: Stack, losses: NDArray) -> None:
+        places = [block.places(self._replicas[number].monitored) for number in one.numbers]
+        batches = monitor_batches(places, self._lanes, self._room)
+        used = int((batches[:, :, 0] >= 0).any(axis=1).sum())
+        rows = one.rows._replace(table=block.table, monitored=tf.constant(batches))
+        losses[1] += np.stack(program.monitor(one.state, used, rows))
+
+    def _advance(self, program: Program, one: Stack, losses: NDArray) -> NDArray:
+        loss, held = (tf.constant(sums[0] / np.maximum(sums[1], 1), self._dtype) for sums in losses)
+        one.state = program.advance(one.state, loss, held, one.rows.patience)
+        return np.stack([history.numpy()[: len(one.numbers), np.newaxis] for history in (loss, held)])
