@@ -40,12 +40,9 @@ def epoch_batches(rows: Rows, size: int, steps: int, epochs: int, random: np.ran
         return np.full((epochs, steps, size), -1, np.int32)
     full = -(-len(rows) // size)
     passes = -(-steps // full)
-    # Row numbers under random high bits, sorted: twice as fast as NumPy's shuffle, and without Python's lock.
-    keys = random.integers(2**32, size=(epochs * passes, len(rows)), dtype=np.uint64) << np.uint64(32)
-    keys |= rows.astype(np.uint64)
-    keys.sort(axis=1)
     batches = np.full((epochs * passes, full * size), -1, np.int32)
-    batches[:, : len(rows)] = keys.astype(np.uint32)
+    # NumPy shuffles words of 8 bytes fastest, and in `permuted` without Python's lock.
+    batches[:, : len(rows)] = random.permuted(np.tile(rows.astype(np.int64), (epochs * passes, 1)), axis=1)
     return batches.reshape(epochs, passes * full, size)[:, :steps]
 
 

@@ -73,7 +73,8 @@ def fit(
             for one, history in zip(stacks, ran, strict=True):
                 losses[:, one.numbers, epochs] = history
                 ended = [number for number in one.numbers[one.ended] if number not in fitted]
-                fitted.update((number, job.fitted(number, one, losses[:, number])) for number in ended)
+                if ended:
+                    fitted |= job.fitted(ended, one, losses)
             left = np.array([number for number in range(len(replicas)) if number not in fitted], int)
             on_epoch(epochs.stop, losses[1, left, epochs.stop - 1] * job.units[left])
             if not len(left):
@@ -132,18 +133,23 @@ class _Job:
         """Move the stacks some epochs further; return their replicas' scaled losses, `(2, replicas, epochs)`."""
         return self._feed.run(self._program, stacks, epochs, pool)
 
-    def fitted(self, number: int, one: Stack, losses: NDArray) -> Fitted:
-        """Return what replica `number` of the stack ended with; `losses` `(2, epochs)` are in scaled units."""
-        lane = int(np.flatnonzero(one.numbers == number)[0])
-        ended = int(one.state.ended[lane])
+    def fitted(self, numbers: Sequence[int], one: Stack, losses: NDArray) -> dict[int, Fitted]:
+        """Return what the replicas `numbers` of the stack ended with; `losses` `(2, replicas, epochs)` are scaled."""
+        state = one.state._replace(variables=[])
+        state = tf.nest.map_structure(lambda tensor: tensor.numpy(), state)  # at once: a tensor's slice costs 0.1 ms
+        lanes = {number: lane for lane, number in enumerate(one.numbers)}
+        return {number: self._fitted(number, lanes[number], state, losses[:, number]) for number in numbers}
+
+    def _fitted(self, number: int, lane: int, state: State, losses: NDArray) -> Fitted:
+        ended = int(state.ended[lane])
         return Fitted(
-            weights=stack.unstack_weights([best[lane : lane + 1].numpy() for best in one.state.best], 0),
+            weights=[array.copy() for array in stack.unstack_weights(state.best, lane)],
             scaling=self._scalings[number],
-            best_epoch=int(one.state.best_epoch[lane]),
+            best_epoch=int(state.best_epoch[lane]),
             losses=losses[0, :ended] * self.units[number],
             monitored=losses[1, :ended] * self.units[number],
             steps=self._settings.steps * ended,
-            diverged=int(one.state.diverged[lane]) or None,
+            diverged=int(state.diverged[lane]) or None,
         )
 
 

@@ -150,11 +150,11 @@ class Program:
             held, watched = self._monitor(variables, rows.monitored.shape[0], rows)
             loss, held = loss / seen, held / watched
             state = self.advance(state._replace(variables=variables), loss, held, rows.patience)
-            return number + 1, state, losses.write(number, loss), monitored.write(number, held)
+            here = tf.range(batches.shape[0])[:, None] == number
+            return number + 1, state, tf.where(here, loss, losses), tf.where(here, held, monitored)
 
-        histories = [tf.TensorArray(rows.table.dtype, batches.shape[0]) for _ in range(2)]
-        _, state, *histories = tf.while_loop(lambda number, *_: number < epochs, epoch, (0, state, *histories))
-        return state, *(history.stack() for history in histories)
+        none = tf.zeros((batches.shape[0], batches.shape[3]), rows.table.dtype)
+        return tf.while_loop(lambda number, *_: number < epochs, epoch, (0, state, none, none))[1:]
 
     def advance(self, state: State, loss: Any, held: Any, patience: Any) -> State:
         """Note the epoch: its weights where they are a replica's best, and whether it was a replica's last."""
