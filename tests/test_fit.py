@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import hypothesis
 import keras
 import numpy as np
 import pytest
@@ -62,6 +63,20 @@ def test_a_stack_computes_what_its_models_do(activation: str) -> None:
         alone = stack.initial_weights(plain, [replica])
         for array, back in zip(stack.unstack_weights(alone, 0), own.get_weights(), strict=True):
             np.testing.assert_array_equal(array, back)
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+@hypothesis.settings(max_examples=20, deadline=None)
+def test_joined_variables_come_apart_again(hidden: list[int]) -> None:
+    stacked = stack.stack(replace(NEURAL, hidden=hidden).build(3, "linear"), 2)
+    random = np.random.default_rng(0)
+    weights = [random.normal(size=variable.shape) for variable in stacked.trainable_variables]
+    joint = stack.Joint(stacked)
+    joined = joint.join(weights)
+    assert [tuple(one.shape) for one in joined] == joint.shapes
+    assert len(joined) == len({*hidden, 1})
+    for part, known in zip(joint.parts(joined), weights, strict=True):
+        np.testing.assert_array_equal(part, known)
 
 
 def test_gradients_of_a_stack_are_those_of_the_plain_product() -> None:

@@ -135,8 +135,9 @@ class _Job:
 
     def fitted(self, numbers: Sequence[int], one: Stack, losses: NDArray) -> dict[int, Fitted]:
         """Return what the replicas `numbers` of the stack ended with; `losses` `(2, replicas, epochs)` are scaled."""
-        state = one.state._replace(variables=[])
-        state = tf.nest.map_structure(lambda tensor: tensor.numpy(), state)  # at once: a tensor's slice costs 0.1 ms
+        # NumPy's at once: a tensor's slice costs 0.1 ms.
+        state = one.state._replace(variables=[], best=self._program.best(one.state))
+        state = tf.nest.map_structure(np.asarray, state)
         lanes = {number: lane for lane, number in enumerate(one.numbers)}
         return {number: self._fitted(number, lanes[number], state, losses[:, number]) for number in numbers}
 

@@ -20,9 +20,9 @@ CHUNK = 16  # steps whose rows are gathered and scaled at once; XLA makes one fu
 class State(NamedTuple):
     """What a stack's replicas have reached, as tensors that lead with the lane, but for counters, the same for all.
 
-    `variables` are the weights, dropout streams, and the optimizer's moments. `best` are the weights after epoch
-    `best_epoch`, whose monitored loss was `best_loss`. `ended` is the epoch that was a replica's last, 0 while it runs,
-    and `diverged` that same epoch where it ended because a loss was not finite.
+    `variables` are the weights, joined (`stack.Joint`), dropout streams, and the optimizer's moments. `best` are the
+    weights after epoch `best_epoch`, whose monitored loss was `best_loss`. `ended` is the epoch that was a replica's
+    last, 0 while it runs, and `diverged` that same epoch where it ended because a loss was not finite.
     """
 
     variables: list[Any]
@@ -38,9 +38,8 @@ class Rows(NamedTuple):
     """What a stack's replicas see, by lane.
 
     `table` is `(rows, columns + 1)`, the target last; `monitored` `(chunks, lanes, rows)` holds row numbers in it, -1
-    for none; both are None while a table is streamed and no block is at hand.
-    `center` and `scale` are `(lanes, 1, columns + 1)`; `rates` and `penalties` `(lanes, 1, 1)`; `patience`
-    `(lanes,)`, in epochs.
+    for none; both are None while a table is streamed and no block is at hand. `center` and `scale` are
+    `(lanes, 1, columns + 1)`; `rates` and `penalties` `(lanes, 1, 1)`; `patience` `(lanes,)`, in epochs.
     """
 
     table: Any
@@ -86,13 +85,10 @@ class Program:
         self._dtype = stack.dtype_of(model)
         self._rates = keras.Variable(np.zeros((lanes, 1, 1)), dtype=self._dtype, trainable=False)
         self._optimizer = _optimizer(settings, self._rates)
-        self._optimizer.build(self._stacked.trainable_variables)
-        self._weights = len(self._stacked.trainable_variables)
-        self._variables = [
-            *self._stacked.trainable_variables,
-            *self._stacked.non_trainable_variables,
-            *self._optimizer.variables,
-        ]
+        self._joint = stack.Joint(self._stacked)
+        self._joined = [keras.Variable(np.zeros(shape), dtype=self._dtype) for shape in self._joint.shapes]
+        self._optimizer.build(self._joined)
+        self._variables = [*self._joined, *self._stacked.non_trainable_variables, *self._optimizer.variables]
         self._lock = threading.Lock()
         self._compiled: dict[str, Any] = {}
 
@@ -101,12 +97,16 @@ class Program:
         keys = np.array(seeds, np.uint64).astype(np.uint32)[:, None, None]
         rest = [
             keys if variable.name == "key" else keras.ops.convert_to_numpy(variable)
-            for variable in self._variables[self._weights :]
+            for variable in self._variables[len(self._joined) :]
         ]
-        first = [tf.constant(array) for array in weights]
+        first = self._joint.join(weights)
         none = tf.zeros(len(keys), tf.int32)
         infinite = tf.fill(none.shape, tf.constant(np.inf, self._dtype))
         return State([*first, *map(tf.constant, rest)], first, infinite, none, none, none, tf.constant(0))
+
+    def best(self, state: State) -> stack.Weights:
+        """Return the best weights, stacked."""
+        return [part.numpy() for part in self._joint.parts(state.best)]
 
     def __call__(self, state: State, batches: NDArray, epochs: int, rows: Rows) -> tuple[State, Any, Any]:
         """Return the state after `epochs` epochs, and the losses `(epochs or more, lanes)` of each.
@@ -167,7 +167,7 @@ class Program:
         return state._replace(
             best=[
                 tf.where(better[:, None, None], new, old)
-                for new, old in zip(state.variables[: self._weights], state.best, strict=True)
+                for new, old in zip(state.variables[: len(self._joined)], state.best, strict=True)
             ],
             best_loss=tf.where(better, held, state.best_loss),
             best_epoch=best_epoch,
@@ -196,7 +196,7 @@ class Program:
     def _monitor(self, variables: list[Any], chunks: Any, rows: Rows) -> tuple[Any, Any]:
         def chunk(number: Any, total: Any, seen: Any) -> Any:
             values, real = _gather(rows.monitored[number], rows)
-            with keras.StatelessScope(state_mapping=list(zip(self._variables, variables, strict=True))):
+            with keras.StatelessScope(state_mapping=self._mapping(variables)):
                 loss = self._row_losses(values, training=False) * real
             return number + 1, total + tf.reduce_sum(loss, axis=1), seen + tf.reduce_sum(real, axis=1)
 
@@ -204,18 +204,21 @@ class Program:
         return tf.while_loop(lambda number, *_: number < chunks, chunk, (0, none, none))[1:]
 
     def _step(self, variables: list[Any], values: Any, real: Any, rows: Rows) -> tuple[list[Any], Any, Any]:
-        mapping = [*zip(self._variables, variables, strict=True), (self._rates, rows.rates)]
         count = tf.reduce_sum(real, axis=1)
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            weights = variables[: self._weights]
+        with keras.StatelessScope(state_mapping=[*self._mapping(variables), (self._rates, rows.rates)]) as scope:
+            weights = [tf.convert_to_tensor(variable) for variable in self._stacked.trainable_variables]
             with tf.GradientTape() as tape:
                 tape.watch(weights)
                 loss = tf.reduce_sum(self._row_losses(values, training=True) * real, axis=1)
                 objective = tf.reduce_sum(loss / tf.maximum(count, 1))
                 if self._penalized:
                     objective += tf.add_n([tf.reduce_sum(rows.penalties * kernel**2) for kernel in weights[::2]])
-            self._optimizer.apply(tape.gradient(objective, weights), self._stacked.trainable_variables)
+            self._optimizer.apply(self._joint.join(tape.gradient(objective, weights)), self._joined)
         return [scope.get_current_value(variable) for variable in self._variables], loss, count
+
+    def _mapping(self, variables: list[Any]) -> list[tuple[Any, Any]]:
+        weights = self._joint.parts(variables[: len(self._joined)])
+        return list(zip([*self._stacked.trainable_variables, *self._variables], [*weights, *variables], strict=True))
 
     def _row_losses(self, values: Any, training: bool) -> Any:
         outputs = self._stacked(values[..., :-1], training=training)
