@@ -218,34 +218,27 @@ def jax_twin(case: Case, trailing: bool, threads: int) -> dict[str, float]:
     def start(count: int) -> Any:
         random = np.random.default_rng(0)
         weights = [
-            (jnp.asarray(random.normal(size=(count, a, b)) / a**0.5, jnp.float32), jnp.zeros((count, b), jnp.float32))
+            (random.normal(size=(count, a, b)).astype(np.float32) / a**0.5, np.zeros((count, b), np.float32))
             for a, b in itertools.pairwise(sides)
         ]
-        state = (
-            weights,
-            jax.tree.map(jnp.zeros_like, weights),
-            jax.tree.map(jnp.zeros_like, weights),
-            jnp.zeros(count),
-            jax.tree.map(jnp.zeros_like, weights),
-            jnp.full(count, jnp.inf),
-        )
-        return jax.tree.map(lambda array: jnp.moveaxis(array, 0, axis), state)
+        zeros = jax.tree.map(np.zeros_like, weights)
+        state = (weights, zeros, zeros, np.zeros(count, np.float32), zeros, np.full(count, np.inf, np.float32))
+        return jax.tree.map(lambda array: np.moveaxis(array, 0, axis), state)
 
     threads = min(threads, case.replicas)
     counts = [len(part) for part in np.array_split(np.arange(case.replicas), threads)]
     padded = np.arange(case.steps * case.batch) % training
 
     def batches(count: int, random: np.random.Generator) -> np.ndarray:
-        return (
-            random.permuted(np.tile(padded, (count, 1)), axis=1).astype(np.int32).reshape(count, case.steps, case.batch)
-        )
+        rows = np.tile(padded, (count, 1))
+        return random.permuted(rows, axis=1, out=rows).astype(np.int32).reshape(count, case.steps, case.batch)
 
     def run(state: Any, count: int, random: np.random.Generator) -> Any:
         return jax.block_until_ready(stacked(state, batches(count, random)))[0]
 
+    marks = [time.perf_counter()]
     states = [start(count) for count in counts]
     randoms = [np.random.default_rng(seed) for seed in range(threads)]
-    marks = [time.perf_counter()]
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(case.epochs):
             states = list(pool.map(run, states, counts, randoms))

@@ -45,6 +45,7 @@ PARAMS: dict[str, Any] = {
     "fit": {
         "optimizer": "adam",
         "momentum": 0.0,
+        "dtype": "float32",
         "batch_size": 32,
         "epochs": None,
         "patience": None,

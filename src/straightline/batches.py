@@ -42,20 +42,20 @@ def epoch_batches(rows: Rows, size: int, steps: int, epochs: int, random: np.ran
     passes = -(-steps // full)
     batches = np.full((epochs * passes, full * size), -1, np.int32)
     # NumPy shuffles words of 8 bytes fastest, and in `permuted` without Python's lock.
-    batches[:, : len(rows)] = random.permuted(np.tile(rows.astype(np.int64), (epochs * passes, 1)), axis=1)
+    shuffled = np.tile(rows.astype(np.int64), (epochs * passes, 1))
+    batches[:, : len(rows)] = random.permuted(shuffled, axis=1, out=shuffled)
     return batches.reshape(epochs, passes * full, size)[:, :steps]
 
 
-def in_chunks(replicas: Sequence[NDArray[np.int32]], shape: tuple[int, int, int, int]) -> NDArray[np.int32]:
+def in_chunks(replicas: Sequence[NDArray[np.int32]], shape: tuple[int, int, int, int], size: int) -> NDArray[np.int32]:
     """Join batches `(epochs, steps, size)` of replicas into `(*shape, size)`, -1 where some lack.
 
     `shape` is that of (epochs, chunks of an epoch, steps of a chunk, lanes), with room for as many or more of each.
     """
-    drawn, steps, size = replicas[0].shape
     epochs, chunks, chunk, lanes = shape
     joined = np.full((epochs, chunks * chunk, lanes, size), -1, np.int32)
     for lane, batches in enumerate(replicas):
-        joined[:drawn, :steps, lane] = batches
+        joined[: batches.shape[0], : batches.shape[1], lane] = batches
     return joined.reshape(*shape, size)
 
 

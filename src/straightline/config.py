@@ -58,12 +58,13 @@ class Target:
 class Fit:
     """How gradient descent runs; `validation` is the share of a network's rows set aside for early stopping.
 
-    `momentum` is that of `rmsprop` and `sgd`; Adam has its own. A table of more than `held_rows` training rows is read
-    block by block in every epoch; null chooses that by the number of columns.
+    `momentum` is that of `rmsprop` and `sgd`; Adam has its own. `dtype` is what descent computes in. A table of more
+    than `held_rows` training rows is read block by block in every epoch; null chooses that by the number of columns.
     """
 
     optimizer: Literal["adam", "rmsprop", "sgd"]
     momentum: Share
+    dtype: Literal["float32", "float64"]
     batch_size: int = Field(ge=1, le=1_000_000)
     epochs: Annotated[int, Field(ge=1, le=100_000)] | None
     patience: Annotated[int, Field(ge=1, le=100_000)] | None

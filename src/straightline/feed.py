@@ -1,7 +1,7 @@
 """How stacks get their rows: from a table that is held, or block by block from one that is streamed."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ class Stack:
     @property
     def ended(self) -> NDArray:
         """Which of its replicas have ended."""
-        return self.state.ended.numpy()[: len(self.numbers)] > 0
+        return (self.state.since >= self.rows.patience).numpy()[: len(self.numbers)]
 
 
 class Feed:
@@ -58,6 +58,9 @@ class Feed:
         """Return `table` and `monitored` of the rows that the replicas `lanes` see in every call, or None."""
         raise NotImplementedError
 
+    def prepare(self, program: Program, rows: LaneRows) -> None:
+        """Compile what can be, given what some stack sees."""
+
     def run(self, program: Program, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
         """Run `epochs` epochs; return the losses of each stack's replicas, in scaled units, `(2, replicas, epochs)`."""
         raise NotImplementedError
@@ -72,18 +75,24 @@ class Feed:
 class HeldFeed(Feed):
     """All rows at once: every epoch is a new order of all of a replica's rows."""
 
-    def __init__(self, *options: Any) -> None:
-        super().__init__(*options)
-        self._table = tf.constant(self._scaled(*self._source.read(self._source.groups)))
-        watched = [one.monitored for one in self._replicas]
+    def __init__(
+        self, source: Source, overall: Scaling, dtype: str, replicas: Sequence[Replica], settings: Settings, lanes: int
+    ) -> None:
+        super().__init__(source, overall, dtype, replicas, settings, lanes)
+        self._table = tf.constant(self._scaled(*source.read(source.groups)))
+        watched = [one.monitored for one in replicas]
         self._monitored = monitor_batches(watched, len(watched), max(map(len, watched)))
-        how = self._settings
-        fitting = CALL // (self._lanes * how.steps)
-        self.epochs = int(np.clip(fitting, 1, max(min(how.patience // 2, how.epochs), 1)))
+        fitting = CALL // (lanes * settings.steps)
+        self.epochs = int(np.clip(fitting, 1, max(min(settings.patience // 2, settings.epochs), 1)))
+        self._shape = (self.epochs, -(-settings.steps // CHUNK), CHUNK, lanes)  # whatever the epochs of a call
 
     def seen(self, lanes: NDArray) -> tuple[Any, Any]:
         """Return the table and the monitored rows."""
         return self._table, tf.constant(self._monitored[:, lanes])
+
+    def prepare(self, program: Program, rows: LaneRows) -> None:
+        """Run no epochs."""
+        program(program.blank(), in_chunks([], self._shape, self._settings.batch_size), 0, rows)
 
     def run(self, program: Program, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
         """Run one call of the program for each stack."""
@@ -95,10 +104,11 @@ class HeldFeed(Feed):
             epoch_batches(self._replicas[number].train, how.batch_size, how.steps, epochs, self._shuffles[number])
             for number in one.numbers
         ]
-        # The program's shape is that of a full call, whatever this one's epochs.
-        batches = in_chunks(drawn, (self.epochs, -(-how.steps // CHUNK), CHUNK, self._lanes))
-        one.state, *histories = program(one.state, batches, epochs, one.rows)
-        return np.stack([history.numpy()[:epochs, : len(one.numbers)].T for history in histories])
+        batches = in_chunks(drawn, self._shape, how.batch_size)
+        one.state, sums = program(one.state, batches, epochs, one.rows)
+        watched = [len(self._replicas[number].monitored) for number in one.numbers]
+        rows = np.stack([_rows(batches[0])[: len(watched)], watched])  # of every epoch alike
+        return np.moveaxis(sums.numpy()[:epochs, :, : len(watched)], 0, -1) / rows[..., np.newaxis]
 
 
 @dataclass(frozen=True)
@@ -144,25 +154,24 @@ class StreamedFeed(Feed):
     def run(self, program: Program, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
         """Train on all blocks, then watch the loss on all."""
         losses = [np.zeros((2, 2, self._lanes)) for _ in stacks]
-        for block in self._blocks(self._draws.permutation(self._source.groups)):
+        for block in self._blocks(self._draws.permutation(self._source.groups), pool):
             list(pool.map(partial(self._train, program, block), stacks, losses))
-        for block in self._blocks(self._source.groups):
+        for block in self._blocks(self._source.groups, pool):
             list(pool.map(partial(self._monitor, program, block), stacks, losses))
         return list(map(partial(self._advance, program), stacks, losses))
 
     def _steps(self, rows: int) -> int:
         return -(-self._settings.steps * rows // self._source.rows)
 
-    def _blocks(self, order: NDArray) -> Iterator[_Block]:
-        parts = self._source.blocks(order)
+    def _blocks(self, order: NDArray, pool: Executor) -> Iterator[_Block]:
+        parts = self._source.blocks(order, self._source.block_groups)
         ends = np.cumsum([np.diff(self._source.offsets)[part].sum() for part in parts])
         steps = np.diff([0, *map(self._steps, map(int, ends))])
-        with ThreadPoolExecutor(max_workers=1) as reader:  # a block ahead
-            coming = reader.submit(self._block, parts[0], steps[0])
-            for part, own in zip(parts[1:], steps[1:], strict=True):
-                block, coming = coming.result(), reader.submit(self._block, part, own)
-                yield block
-            yield coming.result()
+        coming = pool.submit(self._block, parts[0], steps[0])
+        for part, own in zip(parts[1:], steps[1:], strict=True):
+            block, coming = coming.result(), pool.submit(self._block, part, own)  # a block ahead
+            yield block
+        yield coming.result()
 
     def _block(self, groups: NDArray, steps: int) -> _Block:
         table = np.zeros((self._room, self._source.columns + 1), self._dtype)
@@ -183,18 +192,23 @@ class StreamedFeed(Feed):
             )
             for number in one.numbers
         ]
-        batches = in_chunks(drawn, (1, self._chunks, CHUNK, self._lanes))[0]
-        one.state, *sums = program.train(one.state, batches, block.steps, one.rows._replace(table=block.table))
-        losses[0] += np.stack(sums)
+        batches = in_chunks(drawn, (1, self._chunks, CHUNK, self._lanes), how.batch_size)[0]
+        one.state, sums = program.train(one.state, batches, block.steps, one.rows._replace(table=block.table))
+        losses[0] += sums.numpy(), _rows(batches)
 
     def _monitor(self, program: Program, block: _Block, one: Stack, losses: NDArray) -> None:
         places = [block.places(self._replicas[number].monitored) for number in one.numbers]
         batches = monitor_batches(places, self._lanes, self._room)
         used = int((batches[:, :, 0] >= 0).any(axis=1).sum())
         rows = one.rows._replace(table=block.table, monitored=tf.constant(batches))
-        losses[1] += np.stack(program.monitor(one.state, used, rows))
+        losses[1] += program.monitor(one.state, used, rows).numpy(), _rows(batches[np.newaxis])
 
     def _advance(self, program: Program, one: Stack, losses: NDArray) -> NDArray:
-        loss, held = (tf.constant(sums[0] / np.maximum(sums[1], 1), self._dtype) for sums in losses)
-        one.state = program.advance(one.state, loss, held, one.rows.patience)
-        return np.stack([history.numpy()[: len(one.numbers), np.newaxis] for history in (loss, held)])
+        sums = losses[:, 0].astype(self._dtype)
+        one.state = program.advance(one.state, tf.constant(sums[0]), tf.constant(sums[1]), one.rows.patience)
+        return (sums / np.maximum(losses[:, 1], 1))[:, : len(one.numbers), np.newaxis]
+
+
+def _rows(batches: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return how many rows each lane has in `batches` `(chunks, steps, lanes, rows)`."""
+    return (batches >= 0).sum(axis=(0, 1, 3))

@@ -62,19 +62,19 @@ def fit(
     how many are done and the last monitored losses of the replicas that still run. Warns, and goes on slower, where
     XLA cannot compile the program.
     """
-    job = _Job(model, source, replicas, settings)
-    stacks = job.packed(np.arange(len(replicas)), [])
     losses = np.full((2, len(replicas), settings.epochs), np.nan)
     fitted: dict[int, Fitted] = {}
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        job = _Job(model, source, replicas, settings, pool)
+        stacks = job.packed(np.arange(len(replicas)), [])
         for first in range(0, settings.epochs, job.epochs):
             epochs = slice(first, min(first + job.epochs, settings.epochs))
             ran = job.run(stacks, epochs.stop - first, pool)
             for one, history in zip(stacks, ran, strict=True):
                 losses[:, one.numbers, epochs] = history
-                ended = [number for number in one.numbers[one.ended] if number not in fitted]
-                if ended:
-                    fitted |= job.fitted(ended, one, losses)
+                over = one.numbers[one.ended | (epochs.stop == settings.epochs)]
+                if ended := [number for number in over if number not in fitted]:
+                    fitted |= job.fitted(ended, one, losses[:, :, : epochs.stop])
             left = np.array([number for number in range(len(replicas)) if number not in fitted], int)
             on_epoch(epochs.stop, losses[1, left, epochs.stop - 1] * job.units[left])
             if not len(left):
@@ -88,7 +88,12 @@ class _Job:
     """What stays the same from epoch to epoch: the program, the rows, and how each replica scales and shuffles them."""
 
     def __init__(
-        self, model: keras.Sequential, source: Source, replicas: Sequence[Replica], settings: Settings
+        self,
+        model: keras.Sequential,
+        source: Source,
+        replicas: Sequence[Replica],
+        settings: Settings,
+        pool: Executor,
     ) -> None:
         dtype = stack.dtype_of(model)
         self._replicas = replicas
@@ -101,12 +106,14 @@ class _Job:
             _own([one.l2 for one in replicas], settings.l2, dtype),
             np.array([settings.patience if len(one.validation) else settings.epochs for one in replicas], np.int32),
         )
-        self._initial = stack.initial_weights(model, [one.seed for one in replicas])
         self._size = _stack_size(len(replicas), settings.batch_size * _row_bytes(model))
         self._program = Program(model, self._size, settings, penalized=bool(self._lanes.penalties.any()))
         feed = HeldFeed if len(source.groups) == 1 else StreamedFeed
         self._feed = feed(source, overall, dtype, replicas, settings, self._size)
         self.epochs = self._feed.epochs
+        compiled = pool.submit(self._feed.prepare, self._program, self._rows(np.zeros(self._size, int)))
+        self._initial = stack.initial_weights(model, [one.seed for one in replicas])
+        compiled.result()
 
     def stacks_for(self, count: int) -> int:
         """Return how many stacks `count` replicas need."""
@@ -118,12 +125,14 @@ class _Job:
 
     def _stack(self, numbers: NDArray, stacks: Sequence[Stack]) -> Stack:
         lanes = np.resize(numbers, self._size)
+        return Stack(numbers, _gathered(lanes, stacks) if stacks else self._start(lanes), self._rows(lanes))
+
+    def _rows(self, lanes: NDArray) -> Rows:
         own = self._lanes
-        rows = Rows(
+        return Rows(
             *self._feed.seen(lanes),
             *(tf.constant(values[lanes]) for values in (own.center, own.scale, own.rates, own.penalties, own.patience)),
         )
-        return Stack(numbers, _gathered(lanes, stacks) if stacks else self._start(lanes), rows)
 
     def _start(self, lanes: NDArray) -> State:
         seeds = [self._replicas[lane].seed for lane in lanes]
@@ -135,23 +144,39 @@ class _Job:
 
     def fitted(self, numbers: Sequence[int], one: Stack, losses: NDArray) -> dict[int, Fitted]:
         """Return what the replicas `numbers` of the stack ended with; `losses` `(2, replicas, epochs)` are scaled."""
-        # NumPy's at once: a tensor's slice costs 0.1 ms.
-        state = one.state._replace(variables=[], best=self._program.best(one.state))
-        state = tf.nest.map_structure(np.asarray, state)
+        best = self._program.best(one.state)
         lanes = {number: lane for lane, number in enumerate(one.numbers)}
-        return {number: self._fitted(number, lanes[number], state, losses[:, number]) for number in numbers}
+        return {
+            number: self._fitted(number, stack.unstack_weights(best, lanes[number]), losses[:, number])
+            for number in numbers
+        }
 
-    def _fitted(self, number: int, lane: int, state: State, losses: NDArray) -> Fitted:
-        ended = int(state.ended[lane])
+    def _fitted(self, number: int, best: stack.Weights, losses: NDArray) -> Fitted:
+        ended, best_epoch, diverged = course(losses, int(self._lanes.patience[number]))
         return Fitted(
-            weights=[array.copy() for array in stack.unstack_weights(state.best, lane)],
+            weights=[array.copy() for array in best],
             scaling=self._scalings[number],
-            best_epoch=int(state.best_epoch[lane]),
+            best_epoch=best_epoch,
             losses=losses[0, :ended] * self.units[number],
             monitored=losses[1, :ended] * self.units[number],
             steps=self._settings.steps * ended,
-            diverged=int(state.diverged[lane]) or None,
+            diverged=ended if diverged else None,
         )
+
+
+def course(losses: NDArray, patience: int) -> tuple[int, int, bool]:
+    """Return the epoch that ended a replica, its best one, and whether it diverged, as `Program.advance` decides it.
+
+    `losses` are those of the batches and the monitored rows, `(2, epochs)`, and may go on after the end.
+    """
+    finite = np.isfinite(losses).all(axis=0)
+    monitored = np.where(finite, losses[1], np.inf)
+    epochs = np.arange(1, len(monitored) + 1)
+    better = monitored < np.minimum.accumulate(np.append(np.inf, monitored[:-1]))
+    best = np.maximum.accumulate(np.where(better, epochs, 0))
+    ends = ~finite | (epochs - best >= patience)
+    ended = int(np.argmax(ends)) if ends.any() else len(epochs) - 1
+    return ended + 1, int(best[ended]), not finite[ended]
 
 
 @dataclass(frozen=True)

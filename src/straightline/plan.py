@@ -84,4 +84,4 @@ def _patience(epochs: int, how: Fit) -> int:
 def _step_seconds(sides: list[int], batch_size: int) -> float:
     """Return about what a replica's step takes on two cores in a stack (docs/log.md)."""
     products = sum(math.prod(pair) for pair in itertools.pairwise(sides))
-    return 4e-6 + 1e-10 * batch_size * products
+    return 2e-6 + 6e-11 * batch_size * products

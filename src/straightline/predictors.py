@@ -48,11 +48,11 @@ def shipped_regression(settings: Regression, table: Table, coefficients: NDArray
 
 def shipped_network(settings: Neural, table: Table, fitted: fit.Fitted) -> keras.Model:
     """Return the network with its scaling inside: raw columns in, the target's own units out."""
-    plain = settings.build(len(table.names), ACTIVATIONS[table.task])
     scaling, weights = fitted.scaling, [array.copy() for array in fitted.weights]
+    plain = settings.build(len(table.names), ACTIVATIONS[table.task], str(weights[0].dtype))
     weights[-2] *= scaling.target_scale
     weights[-1] = weights[-1] * scaling.target_scale + scaling.target_center
-    plain.set_weights([array.astype(np.float32) for array in weights])
+    plain.set_weights(weights)
     layers = list(plain.layers)
     if table.standardize:
         mean, variance = scaling.center.tolist(), (scaling.scale**2).tolist()

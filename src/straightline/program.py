@@ -18,20 +18,17 @@ CHUNK = 16  # steps whose rows are gathered and scaled at once; XLA makes one fu
 
 
 class State(NamedTuple):
-    """What a stack's replicas have reached, as tensors that lead with the lane, but for counters, the same for all.
+    """What a stack's replicas have reached, as tensors that lead with the lane.
 
     `variables` are the weights, joined (`stack.Joint`), dropout streams, and the optimizer's moments. `best` are the
-    weights after epoch `best_epoch`, whose monitored loss was `best_loss`. `ended` is the epoch that was a replica's
-    last, 0 while it runs, and `diverged` that same epoch where it ended because a loss was not finite.
+    weights, joined, after the epoch with the least monitored loss, `best_loss`, and `since` is how many epochs ago that
+    was, or the replica's patience where a loss was not finite: at its patience a replica has ended.
     """
 
     variables: list[Any]
-    best: list[Any]
+    best: Any
     best_loss: Any
-    best_epoch: Any
-    ended: Any
-    diverged: Any
-    epoch: Any
+    since: Any
 
 
 class Rows(NamedTuple):
@@ -86,9 +83,9 @@ class Program:
         self._rates = keras.Variable(np.zeros((lanes, 1, 1)), dtype=self._dtype, trainable=False)
         self._optimizer = _optimizer(settings, self._rates)
         self._joint = stack.Joint(self._stacked)
-        self._joined = [keras.Variable(np.zeros(shape), dtype=self._dtype) for shape in self._joint.shapes]
-        self._optimizer.build(self._joined)
-        self._variables = [*self._joined, *self._stacked.non_trainable_variables, *self._optimizer.variables]
+        self._joined = keras.Variable(np.zeros(self._joint.shape), dtype=self._dtype)
+        self._optimizer.build([self._joined])
+        self._variables = [self._joined, *self._stacked.non_trainable_variables, *self._optimizer.variables]
         self._lock = threading.Lock()
         self._compiled: dict[str, Any] = {}
 
@@ -96,37 +93,40 @@ class Program:
         """Return the state before the first epoch, from stacked `weights`; `seeds` start the dropout streams."""
         keys = np.array(seeds, np.uint64).astype(np.uint32)[:, None, None]
         rest = [
-            keys if variable.name == "key" else keras.ops.convert_to_numpy(variable)
-            for variable in self._variables[len(self._joined) :]
+            keys if variable.name == "key" else keras.ops.convert_to_numpy(variable) for variable in self._variables[1:]
         ]
         first = self._joint.join(weights)
-        none = tf.zeros(len(keys), tf.int32)
-        infinite = tf.fill(none.shape, tf.constant(np.inf, self._dtype))
-        return State([*first, *map(tf.constant, rest)], first, infinite, none, none, none, tf.constant(0))
+        infinite = tf.fill(len(keys), tf.constant(np.inf, self._dtype))
+        return State([first, *map(tf.constant, rest)], first, infinite, tf.zeros(len(keys), tf.int32))
+
+    def blank(self) -> State:
+        """Return a state of zeros."""
+        zeros = [np.zeros(variable.shape, self._dtype) for variable in self._stacked.trainable_variables]
+        return self.start(zeros, [0] * len(zeros[0]))
 
     def best(self, state: State) -> stack.Weights:
         """Return the best weights, stacked."""
         return [part.numpy() for part in self._joint.parts(state.best)]
 
-    def __call__(self, state: State, batches: NDArray, epochs: int, rows: Rows) -> tuple[State, Any, Any]:
-        """Return the state after `epochs` epochs, and the losses `(epochs or more, lanes)` of each.
+    def __call__(self, state: State, batches: NDArray, epochs: int, rows: Rows) -> tuple[State, Any]:
+        """Return the state after `epochs` epochs, and the losses `(epochs or more, 2, lanes)`.
 
-        `batches` are row numbers `(epochs or more, chunks, CHUNK, lanes, rows)`, -1 for none. The first losses are
-        means over an epoch's batches while the weights move, the second those of the epoch's last weights on
-        `rows.monitored`. Warns, and goes on without, where XLA cannot compile.
+        `batches` are row numbers `(epochs or more, chunks, CHUNK, lanes, rows)`, -1 for none. The losses are sums over
+        rows: those of an epoch's batches while the weights move, and those of its last weights on `rows.monitored`.
+        Warns, and goes on without, where XLA cannot compile.
         """
         return self._run(self._epochs, state, tf.constant(batches), tf.constant(epochs), rows)
 
-    def train(self, state: State, batches: NDArray, steps: int, rows: Rows) -> tuple[State, Any, Any]:
-        """Return the state after `steps` steps of an epoch, the sums of their rows' losses, and how many rows they had.
+    def train(self, state: State, batches: NDArray, steps: int, rows: Rows) -> tuple[State, Any]:
+        """Return the state after `steps` steps of an epoch, and the sums of the losses of their rows.
 
         `batches` are row numbers `(chunks, CHUNK, lanes, rows)`; otherwise as above, but for a part of the rows.
         """
-        variables, *sums = self._run(self._train, state.variables, tf.constant(batches), tf.constant(steps), rows)
-        return state._replace(variables=variables), *sums
+        variables, losses = self._run(self._train, state.variables, tf.constant(batches), tf.constant(steps), rows)
+        return state._replace(variables=variables), losses
 
-    def monitor(self, state: State, chunks: int, rows: Rows) -> tuple[Any, Any]:
-        """Return the sums of the losses of the first `chunks` of `rows.monitored`, and how many rows they had."""
+    def monitor(self, state: State, chunks: int, rows: Rows) -> Any:
+        """Return the sums of the losses of the first `chunks` of `rows.monitored`."""
         return self._run(self._monitor, state.variables, tf.constant(chunks), rows)
 
     def _run(self, function: Callable, *arguments: Any) -> Any:
@@ -144,85 +144,75 @@ class Program:
             warnings.warn(f"XLA cannot compile the training, which runs uncompiled and slower: {reason}", stacklevel=3)
             return self._compiled[name](*arguments)
 
-    def _epochs(self, state: State, batches: Any, epochs: Any, rows: Rows) -> tuple[State, Any, Any]:
-        def epoch(number: Any, state: State, losses: Any, monitored: Any) -> Any:
-            variables, loss, seen = self._train(state.variables, batches[number], self._settings.steps, rows)
-            held, watched = self._monitor(variables, rows.monitored.shape[0], rows)
-            loss, held = loss / seen, held / watched
-            state = self.advance(state._replace(variables=variables), loss, held, rows.patience)
-            here = tf.range(batches.shape[0])[:, None] == number
-            return number + 1, state, tf.where(here, loss, losses), tf.where(here, held, monitored)
+    def _epochs(self, state: State, batches: Any, epochs: Any, rows: Rows) -> tuple[State, Any]:
+        def epoch(number: Any, state: State, losses: Any) -> Any:
+            variables, loss = self._train(state.variables, tf.gather(batches, number), self._settings.steps, rows)
+            monitored = self._monitor(variables, rows.monitored.shape[0], rows)
+            state = self.advance(state._replace(variables=variables), loss, monitored, rows.patience)
+            here = tf.range(batches.shape[0])[:, None, None] == number
+            return number + 1, state, tf.where(here, tf.stack([loss, monitored]), losses)
 
-        none = tf.zeros((batches.shape[0], batches.shape[3]), rows.table.dtype)
-        return tf.while_loop(lambda number, *_: number < epochs, epoch, (0, state, none, none))[1:]
+        none = tf.zeros((batches.shape[0], 2, batches.shape[3]), rows.table.dtype)
+        return tf.while_loop(lambda number, *_: number < epochs, epoch, (0, state, none))[1:]
 
-    def advance(self, state: State, loss: Any, held: Any, patience: Any) -> State:
-        """Note the epoch: its weights where they are a replica's best, and whether it was a replica's last."""
-        now = state.epoch + 1
-        running = state.ended == 0
-        finite = tf.math.is_finite(loss) & tf.math.is_finite(held)
-        better = running & finite & (held < state.best_loss)
-        best_epoch = tf.where(better, now, state.best_epoch)
-        ended = running & (~finite | (now - best_epoch >= patience) | (now >= self._settings.epochs))
-        return state._replace(
-            best=[
-                tf.where(better[:, None, None], new, old)
-                for new, old in zip(state.variables[: len(self._joined)], state.best, strict=True)
-            ],
-            best_loss=tf.where(better, held, state.best_loss),
-            best_epoch=best_epoch,
-            ended=tf.where(ended, now, state.ended),
-            diverged=tf.where(running & ~finite, now, state.diverged),
-            epoch=now,
+    def advance(self, state: State, loss: Any, monitored: Any, patience: Any) -> State:
+        """Note the epoch: its weights where they are a running replica's best, and how long ago those were."""
+        finite = tf.math.is_finite(loss) & tf.math.is_finite(monitored)
+        better = (state.since < patience) & finite & (monitored < state.best_loss)
+        return State(
+            state.variables,
+            best=tf.where(better[:, None, None], state.variables[0], state.best),
+            best_loss=tf.where(better, monitored, state.best_loss),
+            since=tf.where(better, 0, tf.where(finite, state.since + 1, patience)),
         )
 
-    def _train(self, variables: list[Any], batches: Any, steps: Any, rows: Rows) -> tuple[list[Any], Any, Any]:
+    def _train(self, variables: list[Any], batches: Any, steps: Any, rows: Rows) -> tuple[list[Any], Any]:
         def chunk(number: Any, *carried: Any) -> Any:
-            values, real = _gather(batches[number], rows)
+            values, real = _gather(tf.gather(batches, number), rows)
+            share = real / tf.maximum(tf.reduce_sum(real, axis=2, keepdims=True), 1)
             first = number * CHUNK
 
-            def step(number: Any, total: Any, seen: Any, variables: list[Any]) -> Any:
-                variables, loss, count = self._step(variables, values[number - first], real[number - first], rows)
-                return number + 1, total + loss, seen + count, variables
+            def step(number: Any, total: Any, variables: list[Any]) -> Any:
+                own = tf.gather(share, number - first)
+                variables, losses = self._step(variables, tf.gather(values, number - first), own, rows)
+                return number + 1, total + tf.reduce_sum(tf.where(own > 0, losses, 0), axis=1), variables
 
             last = tf.minimum(first + CHUNK, steps)
             return number + 1, *tf.while_loop(lambda number, *_: number < last, step, (first, *carried))[1:]
 
-        none = tf.zeros(batches.shape[2:3], rows.table.dtype)
-        start = (0, none, none, variables)
-        _, loss, seen, variables = tf.while_loop(lambda number, *_: number * CHUNK < steps, chunk, start)
-        return variables, loss, seen
+        start = (0, tf.zeros(batches.shape[2:3], rows.table.dtype), variables)
+        _, losses, variables = tf.while_loop(lambda number, *_: number * CHUNK < steps, chunk, start)
+        return variables, losses
 
-    def _monitor(self, variables: list[Any], chunks: Any, rows: Rows) -> tuple[Any, Any]:
-        def chunk(number: Any, total: Any, seen: Any) -> Any:
-            values, real = _gather(rows.monitored[number], rows)
+    def _monitor(self, variables: list[Any], chunks: Any, rows: Rows) -> Any:
+        def chunk(number: Any, total: Any) -> Any:
+            values, real = _gather(tf.gather(rows.monitored, number), rows)
             with keras.StatelessScope(state_mapping=self._mapping(variables)):
-                loss = self._row_losses(values, training=False) * real
-            return number + 1, total + tf.reduce_sum(loss, axis=1), seen + tf.reduce_sum(real, axis=1)
+                losses = self._row_losses(values, training=False)
+            return number + 1, total + tf.reduce_sum(losses * real, axis=1)
 
         none = tf.zeros((rows.monitored.shape[1],), rows.table.dtype)
-        return tf.while_loop(lambda number, *_: number < chunks, chunk, (0, none, none))[1:]
+        return tf.while_loop(lambda number, *_: number < chunks, chunk, (0, none))[1]
 
-    def _step(self, variables: list[Any], values: Any, real: Any, rows: Rows) -> tuple[list[Any], Any, Any]:
-        count = tf.reduce_sum(real, axis=1)
+    def _step(self, variables: list[Any], values: Any, share: Any, rows: Rows) -> tuple[list[Any], Any]:
         with keras.StatelessScope(state_mapping=[*self._mapping(variables), (self._rates, rows.rates)]) as scope:
             weights = [tf.convert_to_tensor(variable) for variable in self._stacked.trainable_variables]
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                loss = tf.reduce_sum(self._row_losses(values, training=True) * real, axis=1)
-                objective = tf.reduce_sum(loss / tf.maximum(count, 1))
+                losses = self._row_losses(values, training=True)
+                objective = tf.reduce_sum(losses * share)
                 if self._penalized:
                     objective += tf.add_n([tf.reduce_sum(rows.penalties * kernel**2) for kernel in weights[::2]])
-            self._optimizer.apply(self._joint.join(tape.gradient(objective, weights)), self._joined)
-        return [scope.get_current_value(variable) for variable in self._variables], loss, count
+            self._optimizer.apply([self._joint.join(tape.gradient(objective, weights))], [self._joined])
+        return [scope.get_current_value(variable) for variable in self._variables], losses
 
     def _mapping(self, variables: list[Any]) -> list[tuple[Any, Any]]:
-        weights = self._joint.parts(variables[: len(self._joined)])
+        weights = self._joint.parts(variables[0])
         return list(zip([*self._stacked.trainable_variables, *self._variables], [*weights, *variables], strict=True))
 
     def _row_losses(self, values: Any, training: bool) -> Any:
-        outputs = self._stacked(values[..., :-1], training=training)
-        return keras.losses.get(self._settings.loss)(values[..., -1:], outputs)
+        features, labels = tf.split(values, [-1, 1], axis=-1)
+        return keras.losses.get(self._settings.loss)(labels, self._stacked(features, training=training))
 
 
 def _gather(numbers: Any, rows: Rows) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from straightline.folds import Rows
 
 THREADS = 2  # whatever the machine has, as in training
+PASS_SHARE = 4  # of a block for training is as fast to pass over, and copies of it take less memory
 
 Result = TypeVar("Result")
 
@@ -23,8 +24,8 @@ Result = TypeVar("Result")
 class Source:
     """A table's rows: `read(groups)` returns features `(rows, columns)` and labels `(rows,)` of some groups, float64.
 
-    `offsets` `(groups + 1,)` tells where each group starts among all rows; a table that is held is one group. A block
-    is `block_groups` of them, which are read at once.
+    `offsets` `(groups + 1,)` tells where each group starts among all rows; a table that is held is one group. Training
+    reads `block_groups` of them at once.
     """
 
     offsets: NDArray[np.int64]
@@ -42,9 +43,9 @@ class Source:
         """The groups' numbers."""
         return np.arange(len(self.offsets) - 1)
 
-    def blocks(self, order: NDArray) -> list[NDArray]:
-        """Return the groups `order` as blocks; only the last may be smaller."""
-        return [order[first : first + self.block_groups] for first in range(0, len(order), self.block_groups)]
+    def blocks(self, order: NDArray, of: int) -> list[NDArray]:
+        """Return the groups `order` as blocks of `of` groups; only the last may be smaller."""
+        return [order[first : first + of] for first in range(0, len(order), of)]
 
     def within(self, rows: Rows, block: NDArray) -> Rows:
         """Return which of `rows`, ascending, are in a block of neighbours, counted from its start."""
@@ -95,9 +96,10 @@ def one_pass(source: Source, parts: Sequence[Rows], asked: Iterable[Pass]) -> li
         features, labels = source.read(block)
         return [_asked_of(one, features, labels, source.within(part, block)) for one, part in wanted]
 
+    size = max(1, source.block_groups // PASS_SHARE)
     # BLAS' own threads slow such small products down, and their number would show in the last digits.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
-        for answers in pool.map(look, source.blocks(source.groups)):
+        for answers in pool.map(look, source.blocks(source.groups, size)):
             for number, ((one, _), answer) in enumerate(zip(wanted, answers, strict=True)):
                 if answer is not None:
                     found[number] = answer if found[number] is None else one.both(found[number], answer)

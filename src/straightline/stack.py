@@ -11,29 +11,27 @@ from numpy.typing import NDArray
 Weights = list[NDArray]
 
 
-SMALL = 256  # products of a kernel's sides up to which its gradient is faster as a fused sum (docs/log.md)
-THIN = 4  # the shorter side up to which all products are
+THIN = 4  # the shorter side of a kernel up to which XLA is faster at a fused sum than at a product (docs/log.md)
 
 
 @tf.custom_gradient
 def _matmul(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-    """Multiply `(R, rows, a)` by `(R, a, b)`; products that XLA is slow at are written as sums, which it fuses."""
+    """Multiply `(R, rows, a)` by `(R, a, b)`, in the forms that XLA's CPU is fast at (docs/log.md)."""
     replicas, sources, units = kernel.shape
-    thin = min(sources, units) <= THIN
-    if thin:
+    if sources <= THIN:
         product = tf.reduce_sum(inputs[:, :, :, None] * kernel[:, None, :, :], axis=2)
     else:
         product = tf.matmul(inputs, kernel)
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # Of one replica XLA makes a single function, in which its own products do better.
-        if thin or (replicas > 1 and sources * units <= SMALL):
-            of_kernel = tf.reduce_sum(inputs[:, :, :, None] * upstream[:, :, None, :], axis=1)
+        if units > 1:
+            # Explicitly transposed: XLA copies where that is faster.
+            return tf.matmul(upstream, kernel, transpose_b=True), tf.matmul(tf.transpose(inputs, (0, 2, 1)), upstream)
+        if sources <= THIN:
+            of_kernel = tf.reduce_sum(inputs * upstream, axis=1)
         else:
-            of_kernel = tf.matmul(inputs, upstream, transpose_a=True)
-        if units == 1:
-            return upstream * tf.transpose(kernel, (0, 2, 1)), of_kernel
-        return tf.matmul(upstream, kernel, transpose_b=True), of_kernel
+            of_kernel = tf.matmul(tf.reshape(upstream, (replicas, 1, -1)), inputs)
+        return upstream * tf.transpose(kernel, (0, 2, 1)), tf.reshape(of_kernel, kernel.shape)
 
     return product, gradient
 
@@ -127,28 +125,21 @@ def _stacked(layer: keras.layers.Layer, number: int) -> keras.layers.Layer:
 
 
 class Joint:
-    """Joins variables of `stacked` that have as many units along their inputs, since XLA compiles fewer sooner.
-
-    The joined ones have the `shapes` `(R, rows, units)`: a kernel's rows, one of its bias, then the next layer's.
-    """
+    """Joins the variables of `stacked` to one of `shape` `(R, 1, all)`, which XLA compiles and updates soonest."""
 
     def __init__(self, stacked: keras.Model) -> None:
-        shapes = [variable.shape for variable in stacked.trainable_variables]
-        kinds = dict.fromkeys(units for _, _, units in shapes)
-        self._alike = [[number for number, shape in enumerate(shapes) if shape[2] == units] for units in kinds]
-        self._rows = [[shapes[number][1] for number in alike] for alike in self._alike]
-        self.shapes = [(shapes[0][0], sum(rows), units) for rows, units in zip(self._rows, kinds, strict=True)]
+        self._shapes = [tuple(variable.shape) for variable in stacked.trainable_variables]
+        self._sizes = [rows * units for _, rows, units in self._shapes]
+        self.shape = (self._shapes[0][0], 1, sum(self._sizes))
 
-    def join(self, weights: Sequence[Any]) -> list[Any]:
+    def join(self, weights: Sequence[Any]) -> Any:
         """Return `weights`, or what else there is one of for each variable, joined."""
-        return [tf.concat([weights[number] for number in alike], axis=1) for alike in self._alike]
+        return tf.concat([tf.reshape(one, (self.shape[0], 1, -1)) for one in weights], axis=2)
 
-    def parts(self, joined: Sequence[Any]) -> list[Any]:
+    def parts(self, joined: Any) -> list[Any]:
         """Return what `join` joined."""
-        parts: dict[int, Any] = {}
-        for alike, rows, whole in zip(self._alike, self._rows, joined, strict=True):
-            parts |= zip(alike, tf.split(whole, rows, axis=1), strict=True)
-        return [parts[number] for number in range(len(parts))]
+        parts = tf.split(joined, self._sizes, axis=2)
+        return [tf.reshape(part, shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
 
 def unstack(stacked: keras.Model, model: keras.Sequential, replica: int) -> keras.Sequential:

@@ -55,7 +55,7 @@ def _train_regression(
     subsets: list[Fold],
     on_epoch: fit.OnEpoch,
 ) -> Trained:
-    model = settings.build(len(table.names), ACTIVATIONS[table.task])
+    model = settings.build(len(table.names), ACTIVATIONS[table.task], how.dtype)
     everything = Replica(np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32), how.seed)
     descent = descent_settings(table, settings, how)
     (reached,) = fit.fit(model, table.source, [everything], descent, on_epoch)
@@ -100,7 +100,7 @@ def _train_network(
         *(one for part in parts for one in _replicas(table, part, seeds, how)),
         *(one for part in subsets for one in _replicas(table, part, 1, how)),
     ]
-    model = settings.build(len(table.names), ACTIVATIONS[table.task])
+    model = settings.build(len(table.names), ACTIVATIONS[table.task], how.dtype)
     final, *fitted = fit.fit(model, table.source, replicas, descent_settings(table, settings, how), on_epoch)
     messages = _divergences([("the final model", final), *zip(map(_place, scored), fitted, strict=True)])
     losses = fold_losses(table, [part for part, _ in scored], network_predictors(model, fitted))
