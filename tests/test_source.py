@@ -164,6 +164,7 @@ def test_a_streamed_descent_is_that_of_a_held_table_in_the_same_order(
 FIT = Fit(
     optimizer="adam",
     momentum=0.0,
+    dtype="float32",
     batch_size=16,
     epochs=8,
     patience=3,
