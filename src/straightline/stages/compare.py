@@ -9,6 +9,7 @@ import pandas as pd
 from straightline.artifacts import read_json, write_json
 from straightline.config import Config, load
 from straightline.errors import UserError
+from straightline.evidence import ledger, spread
 from straightline.stages import stage
 from straightline.verdict import Comparison, decide
 
@@ -67,6 +68,8 @@ def _verdict(root: Path, config: Config, schema: dict[str, Any], target: str) ->
         "repeats": int(folds[baseline]["repeat"].nunique()),
         "seeds": max(int(table["seed"].nunique()) for table in folds.values()),
         "fits": {name: len(table) for name, table in folds.items()},
+        "ledger": {name: ledger(table) for name, table in folds.items()},
+        "spread": {name: spread(table) for name, table in folds.items()},
         "methods": {name: table["method"].value_counts().to_dict() for name, table in folds.items()},
         "challengers": decision["challengers"],
         "advice": decision["advice"],
