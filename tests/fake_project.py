@@ -218,6 +218,7 @@ def _write_certificate(folder: Path, data: _Data, layers: Layers, task: str) -> 
         "gap": loss * 0.00001,
         "tolerance": 0.001,
         "converged": True,
+        "digits": 3.0,
         "condition_number": 1.5,
         "messages": [],
     }

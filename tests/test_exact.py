@@ -1,4 +1,7 @@
-"""The exact optimum against statsmodels, under changes of units, and where it does not exist."""
+"""The exact optimum against statsmodels and NIST, under changes of units, and where it does not exist."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,3 +110,43 @@ def test_fewer_rows_than_columns_have_no_standard_errors(features: np.ndarray) -
     fitted = exact.optimum(features[:3], labels_of(features, "continuous")[:3], "continuous", NAMES)
     assert fitted.covariance is None
     assert fitted.loss < 1e-20
+
+
+DIGITS = {  # of coefficients and of standard errors, at least
+    "Norris": (11, 9),
+    "Longley": (12, 9),
+    "Wampler1": (9, 9),
+    "Wampler2": (9, 9),
+    "Wampler3": (9, 9),
+    "Wampler4": (8, 9),
+    "Wampler5": (7, 9),
+    "Filip": (7, 6),
+}
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_certified_values_of_nist(name: str) -> None:
+    known = json.loads((Path(__file__).parent / "reference/strd_dev.json").read_text())[name]
+    columns = np.array(known["x"], float)
+    if known["degree"]:
+        columns = columns[:, :1] ** np.arange(1, known["degree"] + 1)
+    fitted = exact.optimum(
+        columns, np.array(known["y"], float), "continuous", [f"x{n}" for n in range(columns.shape[1])]
+    )
+    assert fitted.covariance is not None
+    assert fitted.identified.all()
+    of_coefficients, of_errors = DIGITS[name]
+    assert exact.agreeing_digits(fitted.coefficients, np.array(known["certified_beta"], float)) >= of_coefficients
+    found = np.sqrt(np.diag(fitted.covariance))
+    certified = np.array(known["certified_sd"], float)
+    exact_fit = certified == 0  # Wampler1 and 2
+    np.testing.assert_allclose(found[exact_fit], 0, atol=1e-6)
+    if not exact_fit.all():
+        assert exact.agreeing_digits(found[~exact_fit], certified[~exact_fit]) >= of_errors
+
+
+def test_digits_that_agree() -> None:
+    assert exact.agreeing_digits(np.array([1.0, 100.1]), np.array([1.0, 100.0])) == pytest.approx(3)
+    assert exact.agreeing_digits(np.array([1e-4, 5.0]), np.array([0.0, 5.0])) == pytest.approx(4)
+    assert exact.agreeing_digits(np.array([2.0]), np.array([2.0])) == 15
+    assert exact.agreeing_digits(np.array([-7.0]), np.array([1.0])) == 0

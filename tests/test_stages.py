@@ -84,6 +84,9 @@ class TestTrained:
         assert verdict["fits"] == {"regression": 3, "neural": 6}
         folds = pd.read_csv(finished / "runs/color/neural/folds.csv")
         assert verdict["losses"]["neural"] == pytest.approx(folds["loss"].mean())
+        assert verdict["ledger"]["neural"]["steps"] == folds["steps"].sum()
+        assert 0 <= verdict["spread"]["neural"]["seed_share"] <= 1
+        assert verdict["spread"]["regression"]["between_seeds"] is None
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,8 @@ class TestOwnTable:
         assert variant.certificate["converged"]
         table = variant.coefficients
         assert table is not None
+        known, reached = table["estimate"].to_numpy(), table["trained"].to_numpy()
+        assert variant.certificate["digits"] == pytest.approx(exact.agreeing_digits(reached, known))
         sure = table["std_error"] < 0.2 * table["estimate"].abs()
         np.testing.assert_allclose(table.loc[sure, "trained"], table.loc[sure, "estimate"], rtol=0.1)
         model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)

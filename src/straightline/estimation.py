@@ -1,8 +1,10 @@
 """How a regression's weights are found from triangular factors of its rows, in passes over a table (`source.Pass`)."""
 
+import operator
 import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from straightline.source import Pass
 NEWTON_STEPS = 100  # an optimum that exists takes about ten
 SUSPICIOUS_LOG_ODDS = 25.0  # Newton's method reaches more only on its way to infinity, or nearly so
 RANK_TOLERANCE = 1e-10
+ROUNDING_SHOWS = 100.0  # condition number from which on float64 leaves less than twelve digits
 
 
 def cross_entropy(log_odds: NDArray, labels: NDArray) -> float:
@@ -35,7 +38,7 @@ class Standardized:
 
     def __call__(self, features: NDArray, further: int = 0) -> NDArray:
         """Return the rows, by column in memory, with room for `further` columns."""
-        design = np.empty((len(features), 1 + features.shape[1] + further), order="F")
+        design = np.empty((len(features), 1 + features.shape[1] + further), features.dtype, order="F")
         design[:, 0] = 1.0
         columns = design[:, 1 : 1 + features.shape[1]]
         np.subtract(features, self._center, out=columns)
@@ -67,10 +70,12 @@ class Found:
     messages: Sequence[str] = ()
 
 
-def least_squares(standardized: Standardized) -> Generator[Pass, Any, Found]:
-    """Find ordinary least squares in one pass, of the rows and the centred target.
+def least_squares(standardized: Standardized, refined: bool) -> Generator[Pass, Any, Found]:
+    """Find ordinary least squares in one pass, of the rows and the centred target, or two where it is to be `refined`.
 
-    Rows are reduced to a triangular factor, part by part (Demmel, Grigori, Hoemmen and Langou 2012, section 3).
+    Rows are reduced to a triangular factor, part by part (Demmel, Grigori, Hoemmen and Langou 2012, section 3). Where
+    columns are near to collinear, a step with residuals in extended precision follows (Bjorck 1987, "Stability analysis
+    of the method of seminormal equations for linear least squares problems").
     """
 
     def reduced(features: NDArray, labels: NDArray) -> NDArray:
@@ -84,7 +89,21 @@ def least_squares(standardized: Standardized) -> Generator[Pass, Any, Found]:
     residual = float(np.sum((reach - root @ weights) ** 2))
     freedom = max(standardized.rows - np.linalg.matrix_rank(root, rtol=RANK_TOLERANCE), 1)
     weights[0] += standardized.target_mean
+    kept = standardized.kept
+    if (
+        refined
+        and ROUNDING_SHOWS < np.linalg.cond(root[:, kept]) < 1 / RANK_TOLERANCE
+        and standardized.rows >= kept.sum()
+    ):
+        gradient = yield Pass(partial(_extended_gradient, standardized, weights), operator.add)
+        solve = partial(linalg.solve_triangular, linalg.qr(root[:, kept], mode="r")[0][: kept.sum()])
+        weights[kept] += solve(solve(gradient[kept].astype(np.float64), trans="T"))
     return Found(weights, root, residual / freedom, residual / standardized.rows)
+
+
+def _extended_gradient(standardized: Standardized, weights: NDArray, features: NDArray, labels: NDArray) -> NDArray:
+    design = standardized(features.astype(np.longdouble))
+    return (labels - design @ weights.astype(np.longdouble)) @ design
 
 
 def maximum_likelihood(standardized: Standardized, guess: NDArray | None) -> Generator[Pass, Any, Found]:

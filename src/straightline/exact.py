@@ -44,20 +44,26 @@ def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str])
 
 
 def optima(
-    source: Source, parts: Sequence[Rows], task: str, names: Sequence[str], start: Optimum | None = None
+    source: Source,
+    parts: Sequence[Rows],
+    task: str,
+    names: Sequence[str],
+    start: Optimum | None = None,
+    refined: bool = True,
 ) -> list[Optimum]:
     """Return ordinary least squares (task `continuous`) or maximum likelihood (`binary`, labels 0 and 1) on each part.
 
     `parts` are row numbers of `source`, whose columns are `names`; each reading of the table serves all parts. A
     constant column gets the weight 0. Collinear columns share the minimum-norm weights, which predict the same as any
     others. Where the classes are separated no maximum exists, and Firth's penalised estimate stands in; that takes the
-    part's rows into memory. `start` is a guess, such as the optimum of all rows.
+    part's rows into memory. `start` is a guess, such as the optimum of all rows. `refined` least squares cost another
+    pass where columns are near to collinear, and keep some digits more.
     """
     guess = None if start is None or start.method == "firth" else start.coefficients
-    return in_step(source, parts, [_optimum(task, names, guess) for _ in parts])
+    return in_step(source, parts, [_optimum(task, names, guess, refined) for _ in parts])
 
 
-def _optimum(task: str, names: Sequence[str], guess: NDArray | None) -> Generator[Pass, Any, Optimum]:
+def _optimum(task: str, names: Sequence[str], guess: NDArray | None, refined: bool) -> Generator[Pass, Any, Optimum]:
     of = yield Pass(moments, joined)
     standardized = Standardized(of)
     constant = ~standardized.kept[1:]
@@ -65,7 +71,7 @@ def _optimum(task: str, names: Sequence[str], guess: NDArray | None) -> Generato
         f"{name} is constant and carries no information" for name, flat in zip(names, constant, strict=True) if flat
     ]
     if task == "continuous":
-        found = yield from least_squares(standardized)
+        found = yield from least_squares(standardized, refined)
     else:
         found = yield from maximum_likelihood(standardized, guess)
     messages += found.messages
@@ -96,6 +102,15 @@ def mean_loss(predictor: NDArray, labels: NDArray, task: str) -> float:
     if task == "continuous":
         return float(np.mean((labels - predictor) ** 2))
     return cross_entropy(predictor, labels)
+
+
+def agreeing_digits(found: NDArray, known: NDArray) -> float:
+    """Return how many digits of `found` are right, the fewest of all: the log relative error (McCullough 1998, eq. 1).
+
+    Where `known` is 0 it is the log absolute error; 15 digits are the most that float64 can tell.
+    """
+    error = np.abs(found - known) / np.where(known == 0, 1.0, np.abs(known))
+    return float(np.clip(-np.log10(np.maximum(error, 1e-15)), 0.0, None).min())
 
 
 def coefficient_table(fitted: Optimum, names: Sequence[str], trained: NDArray, confidence: float) -> pd.DataFrame:

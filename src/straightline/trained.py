@@ -127,7 +127,7 @@ def certificate(table: Table, best: exact.Optimum, trained: NDArray) -> dict[str
     (loss,) = one_pass(table.source, [np.arange(rows, dtype=np.int32)], [Pass(total, operator.add)])
     reached = loss / rows
     gap = reached - best.loss
-    condition = best.condition_number
+    condition, known = best.condition_number, best.identified
     return {
         "loss": LOSSES[table.task],
         "method": best.method,
@@ -137,6 +137,7 @@ def certificate(table: Table, best: exact.Optimum, trained: NDArray) -> dict[str
         "gap": gap,
         "tolerance": CONVERGED,
         "converged": bool(gap <= CONVERGED * best.loss),
+        "digits": exact.agreeing_digits(trained[known], best.coefficients[known]) if known.any() else None,
         "condition_number": condition if np.isfinite(condition) else None,
         "messages": best.messages,
     }

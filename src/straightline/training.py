@@ -62,7 +62,7 @@ def _train_regression(
     messages = _divergences([("the final model", reached)])
     scored = [*parts, *subsets]
     (best,) = exact.optima(table.source, [everything.train], table.task, table.names)
-    fitted = exact.optima(table.source, [part.train for part in scored], table.task, table.names, best)
+    fitted = exact.optima(table.source, [part.train for part in scored], table.task, table.names, best, refined=False)
     trained = raw_coefficients(reached)
     shipped = shipped_regression(settings, table, best.coefficients if settings.finish == "exact" else trained)
     losses = fold_losses(table, scored, [regression_predictor(one, table.task) for one in fitted])
