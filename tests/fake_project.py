@@ -31,7 +31,13 @@ PARAMS: dict[str, Any] = {
         "partnered_children": 0.1,
     },
     "models": {
-        "regression": {"kind": "regression", "learning_rate": 0.003, "schedule": "cosine", "finish": "exact"},
+        "regression": {
+            "kind": "regression",
+            "learning_rate": 0.003,
+            "schedule": "cosine",
+            "finish": "exact",
+            "robust": False,
+        },
         "neural": {
             "kind": "neural",
             "hidden": [UNITS],
@@ -220,6 +226,7 @@ def _write_certificate(folder: Path, data: _Data, layers: Layers, task: str) -> 
         "converged": True,
         "digits": 3.0,
         "condition_number": 1.5,
+        "standard_errors": "classical",
         "messages": [],
     }
     write_json(folder / "certificate.json", certificate)

@@ -9,7 +9,8 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from straightline import exact
+from straightline import balloons, exact
+from straightline.source import Source, held
 
 NAMES = ("a", "b", "c")
 
@@ -110,6 +111,59 @@ def test_fewer_rows_than_columns_have_no_standard_errors(features: np.ndarray) -
     fitted = exact.optimum(features[:3], labels_of(features, "continuous")[:3], "continuous", NAMES)
     assert fitted.covariance is None
     assert fitted.loss < 1e-20
+
+
+@pytest.mark.parametrize("task", ["continuous", "binary"])
+def test_robust_standard_errors_equal_statsmodels(features: np.ndarray, task: str) -> None:
+    labels = labels_of(features, task)
+    everything = [np.arange(len(labels), dtype=np.int32)]
+    (fitted,) = exact.optima(held(features, labels), everything, task, NAMES, robust=True)
+    design = sm.add_constant(features)
+    if task == "continuous":
+        known = sm.OLS(labels, design).fit(cov_type="HC3")
+    else:
+        known = sm.Logit(labels, design).fit(disp=0, tol=1e-12, cov_type="HC0")
+    assert fitted.covariance is not None
+    np.testing.assert_allclose(np.sqrt(np.diag(fitted.covariance)), known.bse, rtol=1e-6)
+    (streamed,) = exact.optima(in_groups(features, labels), everything, task, NAMES, robust=True)
+    assert streamed.covariance is not None
+    np.testing.assert_allclose(streamed.covariance, fitted.covariance, rtol=1e-9, atol=1e-15)
+
+
+def test_robust_standard_errors_are_those_of_the_population() -> None:
+    """The log odds of the balloons' colour are not linear, which the classical errors do not allow for."""
+    known = json.loads((Path(__file__).parent / "reference/oracles.json").read_text())["logistic"]
+    rows, names = 100_000, ("relationship", "children", "age")
+    table = balloons.generate(rows, seed=1, partnered_children=0.1)
+    source = held(table[list(names)].to_numpy(), table["color"].to_numpy(float))
+    everything = [np.arange(rows, dtype=np.int32)]
+    population = np.array([known["sqrt_n_times_sandwich_se"][name] for name in ("bias", *names)])
+    for robust, tolerance in ((True, 0.03), (False, 0.5)):
+        (fitted,) = exact.optima(source, everything, "binary", names, robust=robust)
+        assert fitted.covariance is not None
+        off = np.abs(np.sqrt(rows * np.diag(fitted.covariance)) / population - 1)
+        assert off.max() < tolerance
+    assert off[2] > 0.15
+
+
+def in_groups(features: np.ndarray, labels: np.ndarray) -> Source:
+    offsets = np.array([0, 30, 70, len(labels)])
+
+    def read(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = np.concatenate([np.arange(*offsets[group : group + 2]) for group in groups])
+        return features[rows], labels[rows]
+
+    return Source(offsets, features.shape[1], read)
+
+
+def test_a_row_that_decides_a_coefficient_has_no_robust_errors(features: np.ndarray) -> None:
+    alone = np.zeros(len(features))
+    alone[7] = 1
+    rows = held(np.column_stack([features[:, 0], alone]), labels_of(features, "continuous"))
+    everything = [np.arange(len(features), dtype=np.int32)]
+    (fitted,) = exact.optima(rows, everything, "continuous", ("a", "alone"), robust=True)
+    assert fitted.covariance is None
+    assert "a row is all that decides some coefficient: robust standard errors do not exist" in fitted.messages
 
 
 DIGITS = {  # of coefficients and of standard errors, at least

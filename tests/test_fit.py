@@ -18,7 +18,7 @@ ROWS = 90
 NEURAL = Neural(
     kind="neural", hidden=[5], activation="tanh", learning_rate=0.01, schedule="constant", l2=0.0, dropout=0.0
 )
-REGRESSION = Regression(kind="regression", learning_rate=0.01, schedule="cosine", finish="none")
+REGRESSION = Regression(kind="regression", learning_rate=0.01, schedule="cosine", finish="none", robust=False)
 
 
 def table(task: str = "continuous") -> tuple[np.ndarray, np.ndarray]:

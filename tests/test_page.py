@@ -290,6 +290,15 @@ def test_firth_and_unidentified_weights(project: Path) -> None:
     assert shown.column("color-regression", "gradient descent") == written(table["trained"])
 
 
+def test_robust_standard_errors_are_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Standard errors are robust" not in source(project)
+    path = project / "runs/color/regression/certificate.json"
+    change(path, lambda own: own.update(standard_errors="sandwich"))
+    assert source(project).count("Standard errors are robust (sandwich).") == 1
+    summary.show(load_results(project))
+    assert capsys.readouterr().out.count("std error (sandwich)") == 1
+
+
 def test_no_population_column_for_a_users_table(project: Path) -> None:
     path = project / "params.yaml"
     values = yaml.safe_load(path.read_text())

@@ -18,6 +18,7 @@ from straightline.source import Pass
 NEWTON_STEPS = 100  # an optimum that exists takes about ten
 SUSPICIOUS_LOG_ODDS = 25.0  # Newton's method reaches more only on its way to infinity, or nearly so
 RANK_TOLERANCE = 1e-10
+LEFT_OUT = 1e-10  # share of itself that a row leaves to the others, below which they do not determine its fit
 ROUNDING_SHOWS = 100.0  # condition number from which on float64 leaves less than twelve digits
 
 
@@ -136,6 +137,27 @@ def maximum_likelihood(standardized: Standardized, guess: NDArray | None) -> Gen
     if not converged:
         messages.append("Firth's estimate has not fully converged either")
     return Found(weights, found.root, 1.0, cross_entropy(design @ weights, labels), "firth", messages)
+
+
+def scores_squared(standardized: Standardized, weights: NDArray, inverse: NDArray | None) -> Pass:
+    """Ask for the sum of the rows' outer products times their squared residuals, the middle of a robust covariance.
+
+    With the `inverse` of a least-squares fit's Gram matrix each residual is that of the other rows' fit (HC3), without
+    it they are those of probabilities.
+    """
+
+    def of(features: NDArray, labels: NDArray) -> NDArray:
+        design = standardized(features)
+        predictor = design @ weights
+        if inverse is None:
+            residual = labels - special.expit(predictor)
+        else:
+            rest = 1 - np.einsum("ij,jk,ik->i", design, inverse, design)
+            residual = np.where(rest > LEFT_OUT, labels - predictor, np.inf) / np.maximum(rest, LEFT_OUT)
+        with np.errstate(invalid="ignore"):
+            return (design * residual[:, np.newaxis] ** 2).T @ design
+
+    return Pass(of, operator.add)
 
 
 class _Likelihood(NamedTuple):

@@ -9,7 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg, stats
 
-from straightline.estimation import RANK_TOLERANCE, Standardized, cross_entropy, least_squares, maximum_likelihood
+from straightline.estimation import (
+    RANK_TOLERANCE,
+    Standardized,
+    cross_entropy,
+    least_squares,
+    maximum_likelihood,
+    scores_squared,
+)
 from straightline.folds import Rows
 from straightline.scaling import joined, moments
 from straightline.source import Pass, Source, held, in_step
@@ -20,8 +27,9 @@ class Optimum:
     """The best linear predictor: `coefficients` `(1 + columns,)`, intercept first, in the columns' own units.
 
     `method` is `exact` or `firth`; `loss` the mean loss on the rows fitted; `covariance` that of the coefficients, None
-    where it does not exist; `identified` tells which coefficients the data determine; `degrees_of_freedom` those
-    of the residuals (inf for a logistic regression, whose statistic is asymptotically normal).
+    where it does not exist, and `errors` its kind, `classical`, `HC3` or `sandwich`; `identified` tells which
+    coefficients the data determine; `degrees_of_freedom` those of the residuals (inf for a logistic regression, whose
+    statistic is asymptotically normal).
     """
 
     coefficients: NDArray
@@ -31,6 +39,7 @@ class Optimum:
     method: str
     degrees_of_freedom: float
     condition_number: float
+    errors: str
     messages: list[str] = field(default_factory=list)
 
     def predict(self, features: NDArray) -> NDArray:
@@ -50,6 +59,7 @@ def optima(
     names: Sequence[str],
     start: Optimum | None = None,
     refined: bool = True,
+    robust: bool = False,
 ) -> list[Optimum]:
     """Return ordinary least squares (task `continuous`) or maximum likelihood (`binary`, labels 0 and 1) on each part.
 
@@ -57,13 +67,17 @@ def optima(
     constant column gets the weight 0. Collinear columns share the minimum-norm weights, which predict the same as any
     others. Where the classes are separated no maximum exists, and Firth's penalised estimate stands in; that takes the
     part's rows into memory. `start` is a guess, such as the optimum of all rows. `refined` least squares cost another
-    pass where columns are near to collinear, and keep some digits more.
+    pass where columns are near to collinear, and keep some digits more. A `robust` covariance, another pass too, holds
+    where the model is wrong: HC3 (MacKinnon and White 1985, eq. 12) for least squares, for maximum likelihood the
+    sandwich (White 1982, theorem 3.2).
     """
     guess = None if start is None or start.method == "firth" else start.coefficients
-    return in_step(source, parts, [_optimum(task, names, guess, refined) for _ in parts])
+    return in_step(source, parts, [_optimum(task, names, guess, refined, robust) for _ in parts])
 
 
-def _optimum(task: str, names: Sequence[str], guess: NDArray | None, refined: bool) -> Generator[Pass, Any, Optimum]:
+def _optimum(
+    task: str, names: Sequence[str], guess: NDArray | None, refined: bool, robust: bool
+) -> Generator[Pass, Any, Optimum]:
     of = yield Pass(moments, joined)
     standardized = Standardized(of)
     constant = ~standardized.kept[1:]
@@ -76,10 +90,18 @@ def _optimum(task: str, names: Sequence[str], guess: NDArray | None, refined: bo
         found = yield from maximum_likelihood(standardized, guess)
     messages += found.messages
     covariance: NDArray | None
-    covariance, identified, condition, rank = _covariance(found.root, found.dispersion, standardized.kept)
+    inverse, identified, condition, rank = _inverse(found.root, standardized.kept)
+    covariance = found.dispersion * inverse
+    if robust and found.method == "exact":
+        meat = yield scores_squared(standardized, found.weights, inverse if task == "continuous" else None)
+        with np.errstate(invalid="ignore"):  # where it does not exist
+            covariance = inverse @ meat @ inverse
     if of.rows <= standardized.kept.sum():
         covariance = None
         messages.append(f"{of.rows} rows for {standardized.kept.sum()} coefficients: standard errors do not exist")
+    elif not np.isfinite(covariance).all():
+        covariance = None
+        messages.append("a row is all that decides some coefficient: robust standard errors do not exist")
     elif loose := [name for name, free in zip(names, ~identified[1:] & ~constant, strict=True) if free]:
         messages.append(f"{', '.join(loose)} are collinear: their single weights are not identified")
     if found.method == "firth":
@@ -93,6 +115,7 @@ def _optimum(task: str, names: Sequence[str], guess: NDArray | None, refined: bo
         method=found.method,
         degrees_of_freedom=float(of.rows - rank) if task == "continuous" else np.inf,
         condition_number=condition,
+        errors=("HC3" if task == "continuous" else "sandwich") if robust else "classical",
         messages=messages,
     )
 
@@ -136,13 +159,12 @@ def coefficient_table(fitted: Optimum, names: Sequence[str], trained: NDArray, c
     )
 
 
-def _covariance(root: NDArray, dispersion: float, kept: NDArray) -> tuple[NDArray, NDArray, float, int]:
+def _inverse(root: NDArray, kept: NDArray) -> tuple[NDArray, NDArray, float, int]:
     """Invert the Gram matrix of `root`; a weight with a part in the null space is not identified."""
     _, singular, right = linalg.svd(root[:, kept], full_matrices=False)
     sound = singular > RANK_TOLERANCE * singular[0]
-    inverse = (right[sound].T / singular[sound] ** 2) @ right[sound]
-    covariance, identified = np.zeros((len(kept), len(kept))), kept.copy()
-    covariance[np.ix_(kept, kept)] = dispersion * inverse
+    inverse, identified = np.zeros((len(kept), len(kept))), kept.copy()
+    inverse[np.ix_(kept, kept)] = (right[sound].T / singular[sound] ** 2) @ right[sound]
     loose = ~sound
     if right.shape[0] < right.shape[1]:
         identified[:] = False
@@ -150,4 +172,4 @@ def _covariance(root: NDArray, dispersion: float, kept: NDArray) -> tuple[NDArra
         identified[kept] = (np.abs(right[loose]) < 1e-8).all(axis=0)
     identified[0] &= identified[kept].all()  # the intercept at zero depends on every other weight
     condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
-    return covariance, identified, condition, int(sound.sum())
+    return inverse, identified, condition, int(sound.sum())

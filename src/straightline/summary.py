@@ -118,9 +118,11 @@ def _models(results: Results, target: str) -> Table:
 def _coefficients(variant: Variant) -> Table:
     coefficients = variant.coefficients
     assert coefficients is not None
+    kind = (variant.certificate or {}).get("standard_errors", "classical")
+    errors = "std error" if kind == "classical" else f"std error ({kind})"
     table = Table(title=f"{variant.target}: weights of {variant.model}", title_justify="left")
     table.add_column("term")
-    for name in ("estimate", "std error", "95 % interval", "gradient descent"):
+    for name in ("estimate", errors, "95 % interval", "gradient descent"):
         table.add_column(name, justify="right")
     for row in coefficients.itertuples():
         interval = f"{_number(row.ci_low)} to {_number(row.ci_high)}" if _number(row.ci_low) != "-" else "-"

@@ -139,5 +139,6 @@ def certificate(table: Table, best: exact.Optimum, trained: NDArray) -> dict[str
         "converged": bool(gap <= CONVERGED * best.loss),
         "digits": exact.agreeing_digits(trained[known], best.coefficients[known]) if known.any() else None,
         "condition_number": condition if np.isfinite(condition) else None,
+        "standard_errors": best.errors,
         "messages": best.messages,
     }

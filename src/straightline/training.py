@@ -61,7 +61,7 @@ def _train_regression(
     (reached,) = fit.fit(model, table.source, [everything], descent, on_epoch)
     messages = _divergences([("the final model", reached)])
     scored = [*parts, *subsets]
-    (best,) = exact.optima(table.source, [everything.train], table.task, table.names)
+    (best,) = exact.optima(table.source, [everything.train], table.task, table.names, robust=settings.robust)
     fitted = exact.optima(table.source, [part.train for part in scored], table.task, table.names, best, refined=False)
     trained = raw_coefficients(reached)
     shipped = shipped_regression(settings, table, best.coefficients if settings.finish == "exact" else trained)

@@ -16,13 +16,14 @@ class Regression:
     """Settings of a regression.
 
     `learning_rate` is that of the descent which the certificate judges; `finish: exact` ships the exact optimum in
-    float64, `finish: none` what the descent reached.
+    float64, `finish: none` what the descent reached. `robust` standard errors hold where the model is wrong.
     """
 
     kind: Literal["regression"]
     learning_rate: float = Field(gt=0, le=10)
     schedule: Literal["constant", "cosine"]
     finish: Literal["exact", "none"]
+    robust: bool
     l2: ClassVar[float] = 0.0
 
     def build(self, inputs: int, output_activation: str, dtype: str = "float32") -> keras.Model:
