@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from baycomp.single import CorrelatedTTest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -27,6 +28,16 @@ def test_the_test_is_the_corrected_one() -> None:
     error = np.std(values, ddof=1) * math.sqrt(1 / 100 + 1 / 9)
     assert found.std_error == pytest.approx(error, rel=1e-12)
     assert found.probability_positive() == pytest.approx(stats.t(99, values.mean(), error).sf(0), rel=1e-12)
+
+
+@given(st.integers(2, 10), st.integers(1, 5), st.floats(0, 0.3), st.integers(0, 999))
+@settings(max_examples=100, deadline=None)
+def test_probabilities_are_those_of_baycomp(folds: int, repeats: int, margin: float, seed: int) -> None:
+    regression, neural = np.random.default_rng(seed).normal(1, 0.1, size=(2, folds * repeats))
+    probabilities = compare(Comparison(regression, neural, folds), margin, 0.95)["probabilities"]
+    for name, better, worse in (("neural_better", neural, regression), ("regression_better", regression, neural)):
+        _, known = CorrelatedTTest.probs(better, (1 - margin) * worse, runs=repeats)
+        assert probabilities[name] == pytest.approx(known, rel=1e-12, abs=1e-12)
 
 
 def test_without_spread_the_sign_decides() -> None:
