@@ -93,9 +93,30 @@ def test_separated_classes_have_no_coefficients_but_a_prediction(features: np.nd
     labels = (features[:, 0] > 5).astype(float)
     fitted = exact.optimum(features, labels, "binary", NAMES)
     assert fitted.method == "firth"
+    assert fitted.messages[0].startswith("the classes are separated by a")
+    assert fitted.messages[0].endswith(": no finite coefficients exist, Firth's estimate is used")
     table = exact.coefficient_table(fitted, NAMES, np.zeros(4), 0.95)
     assert table[["estimate", "std_error", "p_value"]].isna().all(axis=None)
     assert ((fitted.predict(features) > 0) == (labels > 0)).mean() > 0.9
+
+
+@pytest.mark.parametrize("level", [1.0, 0.0])
+def test_quasi_separation_leaves_the_finite_coefficients(features: np.ndarray, level: float) -> None:
+    """Where an indicator is at one level all labels are 1; with the other level its rows are those of the intercept."""
+    sure = np.random.default_rng(2).random(len(features)) < 0.2
+    labels = np.where(sure, 1.0, labels_of(features, "binary"))
+    columns = np.column_stack([features[:, :2], np.where(sure, level, 1 - level)])
+    fitted = exact.optimum(columns, labels, "binary", ("a", "b", "sure"))
+    assert fitted.method == "firth"
+    assert fitted.messages[0].startswith("the classes of some rows are separated by sure, whose coefficients")
+    assert fitted.identified.tolist() == [level == 1, True, True, False]
+    known = sm.Logit(labels[~sure], sm.add_constant(features[~sure, :2])).fit(disp=0, tol=1e-12)
+    table = exact.coefficient_table(fitted, ("a", "b", "sure"), np.zeros(4), 0.95)
+    kept = table[fitted.identified]
+    np.testing.assert_allclose(kept["estimate"], known.params[fitted.identified[:3]], rtol=1e-6)
+    np.testing.assert_allclose(kept["std_error"], known.bse[fitted.identified[:3]], rtol=1e-6)
+    blank = table.loc[~fitted.identified, ["estimate", "std_error", "statistic", "p_value", "ci_low", "ci_high"]]
+    assert blank.isna().all(axis=None)
 
 
 def test_a_steep_but_finite_optimum_is_no_separation() -> None:
@@ -189,6 +210,8 @@ def test_certified_values_of_nist(name: str) -> None:
     )
     assert fitted.covariance is not None
     assert fitted.identified.all()
+    nearly = [message for message in fitted.messages if "close to collinear" in message]
+    assert len(nearly) == (name == "Filip")
     of_coefficients, of_errors = DIGITS[name]
     assert exact.agreeing_digits(fitted.coefficients, np.array(known["certified_beta"], float)) >= of_coefficients
     found = np.sqrt(np.diag(fitted.covariance))

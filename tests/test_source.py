@@ -44,7 +44,7 @@ def both(folder: Path, task: str, group: int = 64, block: int = 128) -> tuple[So
 def test_groups_are_the_rows_in_order(tmp_path: Path) -> None:
     _, source = both(tmp_path, "binary")
     features, labels = rows_of("binary")
-    blocks = source.blocks(source.groups)
+    blocks = source.blocks(source.groups, source.block_groups)
     parts = [source.read(block) for block in blocks]
     assert [block.tolist() for block in blocks] == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
     assert [len(part) for _, part in parts] == [128] * 4 + [108]
@@ -52,7 +52,7 @@ def test_groups_are_the_rows_in_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate([part for _, part in parts]), labels)
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 3), st.integers(0, 2**32 - 1))
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 12), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
 def test_a_part_is_passed_once_however_the_rows_are_grouped(sizes: list[int], block: int, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -60,5 +60,6 @@ def test_breast_cancer_is_separated_and_shows_no_number_that_does_not_exist() ->
     found = fitted(table, "benign", names, "logit")
     assert found.method == "firth"
     assert found.covariance is None
+    assert found.messages[0].startswith("the classes are separated by x")
     shown = exact.coefficient_table(found, names, np.zeros(31), 0.95)
     assert shown[["estimate", "std_error", "statistic", "p_value", "ci_low", "ci_high"]].isna().all(axis=None)

@@ -18,6 +18,7 @@ from straightline.source import Pass
 NEWTON_STEPS = 100  # an optimum that exists takes about ten
 SUSPICIOUS_LOG_ODDS = 25.0  # Newton's method reaches more only on its way to infinity, or nearly so
 RANK_TOLERANCE = 1e-10
+SEPARATES = 1e-6  # log odds that are more than a linear program's rounding, of directions of at most 1
 LEFT_OUT = 1e-10  # share of itself that a row leaves to the others, below which they do not determine its fit
 ROUNDING_SHOWS = 100.0  # condition number from which on float64 leaves less than twelve digits
 
@@ -60,6 +61,23 @@ class Standardized:
 
 
 @dataclass(frozen=True)
+class Separation:
+    """Classes that weights of the standardised columns, `direction`, tell apart without a mistake.
+
+    `features` and `labels` are the rows on which it does not decide; there are none where some direction decides all.
+    """
+
+    direction: NDArray
+    features: NDArray
+    labels: NDArray
+
+    @property
+    def complete(self) -> bool:
+        """Whether no row is left."""
+        return not len(self.labels)
+
+
+@dataclass(frozen=True)
 class Found:
     """Weights of the standardised columns, and `root`, a triangular root of the loss's curvature there."""
 
@@ -67,7 +85,7 @@ class Found:
     root: NDArray
     dispersion: float
     loss: float
-    method: str = "exact"
+    separation: Separation | None = None
     messages: Sequence[str] = ()
 
 
@@ -130,13 +148,12 @@ def maximum_likelihood(standardized: Standardized, guess: NDArray | None) -> Gen
         lambda *rows: rows, lambda one, other: tuple(map(np.concatenate, zip(one, other, strict=True)))
     )
     design = standardized(features)
-    if not _separated(design, labels):
+    separation = _separation(design, features, labels)
+    if separation is None:
         return found
-    messages = ["the classes are separated: no finite coefficients exist, Firth's estimate is used"]
     weights, converged = _firth(design[:, standardized.kept], labels, standardized.kept)
-    if not converged:
-        messages.append("Firth's estimate has not fully converged either")
-    return Found(weights, found.root, 1.0, cross_entropy(design @ weights, labels), "firth", messages)
+    messages = [] if converged else ["Firth's estimate has not fully converged"]
+    return Found(weights, found.root, 1.0, cross_entropy(design @ weights, labels), separation, messages)
 
 
 def scores_squared(standardized: Standardized, weights: NDArray, inverse: NDArray | None) -> Pass:
@@ -203,11 +220,23 @@ def _joined(one: NDArray, other: NDArray) -> NDArray:
     return _triangle(np.vstack([one, other]))
 
 
-def _separated(design: NDArray, labels: NDArray) -> bool:
-    """Tell whether a direction exists that no row contradicts and some row favours (Konis 2007)."""
+def _separation(design: NDArray, features: NDArray, labels: NDArray) -> Separation | None:
+    """Find a direction that every row favours by 1 or more, or else one that some row favours and none contradicts.
+
+    These are linear programs (Konis 2007, section 4); the first makes the columns' weights small, which zeroes many.
+    """
     signed = np.where(labels > 0, 1.0, -1.0)[:, np.newaxis] * design
-    found = optimize.linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), bounds=(-1, 1))
-    return bool(found.status == 0 and -found.fun > 1e-6)
+    cost = np.append(0.0, np.ones(design.shape[1] - 1))
+    both = np.hstack([-signed, signed])  # weights as differences of two that are not negative
+    all_rows = optimize.linprog(np.tile(cost, 2), both, -np.ones(len(signed)))
+    if all_rows.status == 0:
+        return Separation(np.subtract(*np.split(all_rows.x, 2)), features[:0], labels[:0])
+    bounds = [(-1, 1)] * design.shape[1]
+    some_rows = optimize.linprog(-signed.sum(axis=0), -signed, np.zeros(len(signed)), bounds=bounds)
+    if some_rows.status != 0 or -some_rows.fun <= SEPARATES:
+        return None
+    left = signed @ some_rows.x <= SEPARATES
+    return Separation(some_rows.x, features[left], labels[left])
 
 
 def _firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, bool]:

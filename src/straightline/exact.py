@@ -11,6 +11,8 @@ from scipy import linalg, stats
 
 from straightline.estimation import (
     RANK_TOLERANCE,
+    SEPARATES,
+    Separation,
     Standardized,
     cross_entropy,
     least_squares,
@@ -21,26 +23,33 @@ from straightline.folds import Rows
 from straightline.scaling import joined, moments
 from straightline.source import Pass, Source, held, in_step
 
+COLLINEAR = 1e5  # condition number of columns that are close to it
+
 
 @dataclass(frozen=True)
 class Optimum:
     """The best linear predictor: `coefficients` `(1 + columns,)`, intercept first, in the columns' own units.
 
-    `method` is `exact` or `firth`; `loss` the mean loss on the rows fitted; `covariance` that of the coefficients, None
-    where it does not exist, and `errors` its kind, `classical`, `HC3` or `sandwich`; `identified` tells which
-    coefficients the data determine; `degrees_of_freedom` those of the residuals (inf for a logistic regression, whose
-    statistic is asymptotically normal).
+    `method` is `exact` or `firth`; `loss` the mean loss on the rows fitted. `estimates` are the coefficients that
+    exist, NaN where the data do not determine one, and `covariance` is theirs, None where it does not exist; `errors`
+    is its kind, `classical`, `HC3` or `sandwich`. `degrees_of_freedom` are those of the residuals (inf for a logistic
+    regression, whose statistic is asymptotically normal).
     """
 
     coefficients: NDArray
+    estimates: NDArray
     covariance: NDArray | None
-    identified: NDArray
     loss: float
     method: str
     degrees_of_freedom: float
     condition_number: float
     errors: str
     messages: list[str] = field(default_factory=list)
+
+    @property
+    def identified(self) -> NDArray:
+        """Which coefficients exist."""
+        return np.isfinite(self.estimates)
 
     def predict(self, features: NDArray) -> NDArray:
         """Return the linear predictor `(rows,)` of `features` `(rows, columns)`; for a binary target the log odds."""
@@ -92,7 +101,7 @@ def _optimum(
     covariance: NDArray | None
     inverse, identified, condition, rank = _inverse(found.root, standardized.kept)
     covariance = found.dispersion * inverse
-    if robust and found.method == "exact":
+    if robust and found.separation is None:
         meat = yield scores_squared(standardized, found.weights, inverse if task == "continuous" else None)
         with np.errstate(invalid="ignore"):  # where it does not exist
             covariance = inverse @ meat @ inverse
@@ -102,21 +111,61 @@ def _optimum(
     elif not np.isfinite(covariance).all():
         covariance = None
         messages.append("a row is all that decides some coefficient: robust standard errors do not exist")
-    elif loose := [name for name, free in zip(names, ~identified[1:] & ~constant, strict=True) if free]:
+    elif found.separation is None and (loose := np.array(names)[~identified[1:] & ~constant]).size:
         messages.append(f"{', '.join(loose)} are collinear: their single weights are not identified")
-    if found.method == "firth":
-        covariance, identified = None, np.zeros_like(identified)
     back = standardized.back
+    coefficients = back @ found.weights
+    estimates = np.where(identified, coefficients, np.nan)
+    covariance = None if covariance is None else back @ covariance @ back.T
+    if found.separation is not None:
+        estimates, covariance = _finite_part(found.separation, back, names)
+        messages.append(_separation_told(found.separation, names))
+    elif COLLINEAR < condition < 1 / RANK_TOLERANCE:
+        messages.append(_closeness_told(condition))
     return Optimum(
-        coefficients=back @ found.weights,
-        covariance=None if covariance is None else back @ covariance @ back.T,
-        identified=identified,
+        coefficients=coefficients,
+        estimates=estimates,
+        covariance=covariance,
         loss=found.loss,
-        method=found.method,
+        method="exact" if found.separation is None else "firth",
         degrees_of_freedom=float(of.rows - rank) if task == "continuous" else np.inf,
         condition_number=condition,
-        errors=("HC3" if task == "continuous" else "sandwich") if robust else "classical",
+        errors=("HC3" if task == "continuous" else "sandwich") if robust and found.separation is None else "classical",
         messages=messages,
+    )
+
+
+def _finite_part(separation: Separation, back: NDArray, names: Sequence[str]) -> tuple[NDArray, NDArray | None]:
+    """Return the estimates that are finite, and their covariance.
+
+    They are those of the rows on which the separating direction does not decide, of coefficients that have no part in
+    it (Albert and Anderson 1984, section 3).
+    """
+    if separation.complete:
+        return np.full(len(back), np.nan), None
+    rest = optimum(separation.features, separation.labels, "binary", names)
+    direction = np.abs(separation.direction)
+    infinite = np.abs(back @ separation.direction) > SEPARATES * (np.abs(back) @ direction)
+    infinite[1:] &= direction[1:] > SEPARATES
+    return np.where(infinite, np.nan, rest.estimates), rest.covariance
+
+
+def _closeness_told(condition: float) -> str:
+    digits = int(-np.log10(np.finfo(float).eps * condition))
+    return (
+        f"columns are close to collinear (condition number {condition:.1e}): about {digits} digits of the coefficients "
+        "can be trusted"
+    )
+
+
+def _separation_told(separation: Separation, names: Sequence[str]) -> str:
+    parts = np.abs(separation.direction[1:]) > SEPARATES * np.abs(separation.direction).max()
+    by = ", ".join(np.array(names)[parts])
+    if separation.complete:
+        return f"the classes are separated by {by}: no finite coefficients exist, Firth's estimate is used"
+    return (
+        f"the classes of some rows are separated by {by}, whose coefficients are infinite: those that are finite are "
+        "given, Firth's estimate is used to predict"
     )
 
 
@@ -138,7 +187,7 @@ def agreeing_digits(found: NDArray, known: NDArray) -> float:
 
 def coefficient_table(fitted: Optimum, names: Sequence[str], trained: NDArray, confidence: float) -> pd.DataFrame:
     """Return coefficients.csv: a row a term, blank where a number does not exist; `trained` is what descent reached."""
-    estimate = np.where(fitted.identified, fitted.coefficients, np.nan)
+    estimate = fitted.estimates
     variance = np.full(len(estimate), np.nan) if fitted.covariance is None else np.diag(fitted.covariance)
     std_error = np.where(fitted.identified, np.sqrt(variance), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
