@@ -54,7 +54,7 @@ def _read_table(root: Path, target: str, held_rows: int | None) -> Table:
     names = schema["features"]
     held_rows = held_rows or min(HELD_ROWS, HELD_VALUES // (len(names) + 1))
     if len(labels) > held_rows:
-        source = streamed(path, names, column["column"], held_rows // 4)
+        source = streamed(path, names, column["column"], held_rows // 8)
     else:
         source = held(pd.read_parquet(path, columns=names)[names].to_numpy(np.float64), labels)
     return Table(source, labels, names, column["task"], schema["standardize"])
