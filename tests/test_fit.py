@@ -369,6 +369,22 @@ def test_the_folds_follow_the_size_of_the_table(params: dict, rows: int, repeats
     assert fold_plan(table, config.models["neural"], config.fit, own) == own
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_dtype_on_request_reaches_the_saved_network(params: dict, dtype: str) -> None:
+    from straightline.config import parse
+    from straightline.trained import Table
+    from straightline.training import train
+
+    config = parse(params)
+    how, folds = replace(config.fit, dtype=dtype, epochs=3), replace(config.folds, k=2, repeats=1, seeds=1)
+    features, labels = table()
+    rows = Table(held(features, labels), labels, ["a", "b", "c"], "continuous", True)
+    trained = train(rows, config.models["neural"], how, folds, lambda epoch, losses: None)
+    dense = [layer for layer in trained.model.layers if isinstance(layer, keras.layers.Dense)]
+    assert {layer.compute_dtype for layer in dense} == {dtype}
+    assert np.isfinite(trained.folds["loss"]).all()
+
+
 def test_an_early_divergence_is_an_error_and_a_later_one_is_said() -> None:
     from straightline.errors import UserError
     from straightline.training import _divergences

@@ -98,7 +98,7 @@ def own_project(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
     table = load_diabetes(as_frame=True, scaled=False).frame
     table.assign(target=1000 * table["target"]).to_csv(root / "diabetes.csv", index=False)
     data = {"source": "table", "path": "diabetes.csv", "target": "target", "features": None, "seed": 0}
-    values = small(params, fit__epochs=1000, fit__dtype="float64", models__regression__finish="none", data__rows=None)
+    values = small(params, fit__epochs=1000, models__regression__finish="none", data__rows=None)
     values["data"] = data | {"held_out": 0.0, "standardize": True}
     values["targets"] = {"target": {"column": "target", "task": "auto"}}
     run_stages(root, values)
@@ -123,7 +123,6 @@ class TestOwnTable:
         variant = load_results(own_project).variants["target", "neural"]
         model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)
         assert model.layers[0].name == "standardization"
-        assert {layer.compute_dtype for layer in model.layers} == {"float64"}
         table = pd.read_parquet(own_project / "data/train.parquet")
         predicted = keras.ops.convert_to_numpy(model(table.drop(columns="target").to_numpy()))[:, 0]
         mean = np.full(len(table), table["target"].mean())
