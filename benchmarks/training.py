@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,15 @@ class Case:
         labels = features[:, 0] + random.normal(size=len(features))
         return features, (labels > 0).astype(float) if self.binary else labels
 
+    def rows(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the rows that each replica trains on, and those that it is watched by."""
+        if self.name != JOB.name:
+            rows = np.arange(self.batch * self.steps)
+            return [(rows, rows[: self.batch])] * self.replicas
+        random = np.random.default_rng(0)
+        orders = [random.permutation(JOB_ROWS) for _ in range(self.replicas)]
+        return [(own[:JOB_TRAINING], own[JOB_TRAINING:]) for own in orders]
+
     @property
     def activation(self) -> str:
         """The last layer's."""
@@ -81,12 +91,7 @@ def ours(case: Case) -> dict[str, float]:
     from straightline.source import held
 
     features, labels = case.table()
-    rows = np.arange(len(labels))
-    replicas = [Replica(rows, rows[: case.batch], seed) for seed in range(case.replicas)]
-    if case.name == JOB.name:
-        random = np.random.default_rng(0)
-        orders = [random.permutation(JOB_ROWS) for _ in range(case.replicas)]
-        replicas = [Replica(own[:JOB_TRAINING], own[JOB_TRAINING:], seed) for seed, own in enumerate(orders)]
+    replicas = [Replica(*rows, seed) for seed, rows in enumerate(case.rows())]
     settings = fit.Settings(
         loss=case.loss,
         optimizer="adam",
@@ -172,33 +177,35 @@ def scikit_learn(case: Case) -> dict[str, float]:
 def jax_twin(case: Case, trailing: bool, threads: int) -> dict[str, float]:
     """Measure hand-written JAX: `lax.scan` over the batches, `vmap` over the replicas, Adam, the same shuffled batches.
 
-    After each epoch it notes the loss on validation rows, and the weights where it is the best yet, as ours does; it
-    never stops early, and scales no columns. `trailing` puts the replica axis last; `threads` halves the replicas
-    between two threads.
+    Each replica has rows of its own and scales columns and target by them. After each epoch it notes the loss on
+    validation rows, and the weights where it is the best yet, as ours does; it never stops early, and repeats rows
+    where ours has a smaller last batch. `trailing` puts the replica axis last; `threads` halves the replicas between
+    two threads.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     import jax
     import jax.numpy as jnp
 
-    features, labels = (jnp.asarray(part, jnp.float32) for part in case.table())
-    training = JOB_TRAINING if case.name == JOB.name else len(labels)
-    watched = np.arange(JOB_TRAINING, JOB_ROWS) if case.name == JOB.name else np.arange(case.batch)
+    table = np.column_stack(case.table()).astype(np.float32)
+    known = jnp.asarray(table)
+    scaled = case.columns + (not case.binary)
     axis = -1 if trailing else 0
     sides = [case.columns, *case.hidden, 1]
 
-    def loss(weights: Any, rows: Any) -> Any:
-        outputs = features[rows]
+    def loss(weights: Any, rows: Any, own: Any) -> Any:
+        values = (known[rows] - own[0]) / own[1]
+        outputs, labels = values[:, :-1], values[:, -1]
         for number, (kernel, bias) in enumerate(weights):
             outputs = outputs @ kernel + bias
             outputs = jax.nn.relu(outputs) if number < len(weights) - 1 else outputs
         if case.binary:
-            return jnp.mean(jax.nn.softplus(outputs[:, 0]) - labels[rows] * outputs[:, 0])
-        return jnp.mean((outputs[:, 0] - labels[rows]) ** 2)
+            return jnp.mean(jax.nn.softplus(outputs[:, 0]) - labels * outputs[:, 0])
+        return jnp.mean((outputs[:, 0] - labels) ** 2)
 
-    def step(state: Any, rows: Any) -> Any:
+    def step(state: Any, rows: Any, own: Any) -> Any:
         weights, first, second, count = state
-        value, gradient = jax.value_and_grad(loss)(weights, rows)
+        value, gradient = jax.value_and_grad(loss)(weights, rows, own)
         count = count + 1
         first = jax.tree.map(lambda m, g: m + (g - m) * 0.1, first, gradient)
         second = jax.tree.map(lambda v, g: v + (g * g - v) * 0.001, second, gradient)
@@ -206,14 +213,14 @@ def jax_twin(case: Case, trailing: bool, threads: int) -> dict[str, float]:
         weights = jax.tree.map(lambda w, m, v: w - rate * m / (jnp.sqrt(v) + 1e-7), weights, first, second)
         return (weights, first, second, count), value
 
-    def epoch(state: Any, batches: Any) -> Any:
+    def epoch(state: Any, batches: Any, own: Any) -> Any:
         *state, best, least = state
-        state, values = jax.lax.scan(step, tuple(state), batches)
-        held = loss(state[0], watched)
+        state, values = jax.lax.scan(partial(step, own=own), tuple(state), batches)
+        held = loss(state[0], own[2], own)
         best = jax.tree.map(lambda new, old: jnp.where(held < least, new, old), state[0], best)
         return (*state, best, jnp.minimum(held, least)), (values.mean(), held)
 
-    stacked = jax.jit(jax.vmap(epoch, in_axes=(axis, 0), out_axes=(axis, 0)))
+    stacked = jax.jit(jax.vmap(epoch, in_axes=(axis, 0, 0), out_axes=(axis, 0)))
 
     def start(count: int) -> Any:
         random = np.random.default_rng(0)
@@ -225,25 +232,36 @@ def jax_twin(case: Case, trailing: bool, threads: int) -> dict[str, float]:
         state = (weights, zeros, zeros, np.zeros(count, np.float32), zeros, np.full(count, np.inf, np.float32))
         return jax.tree.map(lambda array: np.moveaxis(array, 0, axis), state)
 
+    def run(state: Any, rows: np.ndarray, own: Any, random: np.random.Generator) -> Any:
+        return jax.block_until_ready(stacked(state, _shuffled(rows, case, random), own))[0]
+
     threads = min(threads, case.replicas)
-    counts = [len(part) for part in np.array_split(np.arange(case.replicas), threads)]
-    padded = np.arange(case.steps * case.batch) % training
-
-    def batches(count: int, random: np.random.Generator) -> np.ndarray:
-        rows = np.tile(padded, (count, 1))
-        return random.permuted(rows, axis=1, out=rows).astype(np.int32).reshape(count, case.steps, case.batch)
-
-    def run(state: Any, count: int, random: np.random.Generator) -> Any:
-        return jax.block_until_ready(stacked(state, batches(count, random)))[0]
-
     marks = [time.perf_counter()]
-    states = [start(count) for count in counts]
-    randoms = [np.random.default_rng(seed) for seed in range(threads)]
+    training, watched = zip(*case.rows(), strict=True)
+    scalings = {id(rows): _scaling(table, rows, scaled) for rows in training}
+    own = [*map(np.stack, zip(*(scalings[id(rows)] for rows in training), strict=True)), np.stack(watched)]
+    repeated = np.stack([np.resize(rows, case.steps * case.batch) for rows in training])
+    parts = [slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(case.replicas), threads)]
+    states = [start(part.stop - part.start) for part in parts]
+    fixed = [
+        (repeated[part], [jnp.asarray(array[part]) for array in own], np.random.default_rng(part.start))
+        for part in parts
+    ]
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(case.epochs):
-            states = list(pool.map(run, states, counts, randoms))
+            states = list(pool.map(run, states, *zip(*fixed, strict=True)))
             marks.append(time.perf_counter())
     return _of_marks(marks)
+
+
+def _scaling(table: np.ndarray, rows: np.ndarray, scaled: int) -> tuple[np.ndarray, np.ndarray]:
+    center, scale = np.zeros(table.shape[1], np.float32), np.ones(table.shape[1], np.float32)
+    center[:scaled], scale[:scaled] = table[rows, :scaled].mean(axis=0), table[rows, :scaled].std(axis=0)
+    return center, scale
+
+
+def _shuffled(rows: np.ndarray, case: Case, random: np.random.Generator) -> np.ndarray:
+    return random.permuted(rows, axis=1).astype(np.int32).reshape(len(rows), case.steps, case.batch)
 
 
 TRAINERS: dict[str, Callable[[Case], dict[str, float]]] = {

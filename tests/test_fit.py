@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from straightline import feed, fit, stack
-from straightline.batches import Replica, epoch_batches
+from straightline.batches import Replica, epoch_batches, epoch_rows
 from straightline.models import Neural, Regression
 from straightline.source import held
 
@@ -326,7 +326,7 @@ def test_a_stack_with_dropout_equals_stacks_of_one() -> None:
 
 
 @given(
-    count=st.integers(1, 60),
+    count=st.integers(0, 60),
     size=st.integers(1, 40),
     steps=st.integers(1, 30),
     first=st.integers(1, 4),
@@ -336,8 +336,9 @@ def test_an_epoch_visits_every_row_before_any_again(count: int, size: int, steps
     rows = np.arange(10, 10 + count)
     batches = epoch_batches(rows, size, steps, 5, np.random.default_rng(seed))
     assert batches.shape == (5, steps, size)
-    full = -(-count // size)
+    full = max(-(-count // size), 1)
     for epoch in batches:
+        assert (epoch >= 0).sum() == epoch_rows(count, size, steps)
         for start in range(0, steps, full):
             seen = epoch[start : start + full].ravel()
             seen = seen[seen >= 0]

@@ -1,6 +1,6 @@
 """Which rows a replica trains on and is watched by, in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,23 +31,31 @@ class Replica:
         return self.validation if len(self.validation) else self.train
 
 
-def epoch_batches(rows: Rows, size: int, steps: int, epochs: int, random: np.random.Generator) -> NDArray[np.int32]:
+def epoch_batches(rows: Rows, size: int, steps: int, epochs: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Return row numbers `(epochs, steps, size)`, in each epoch every row once before any comes again.
 
     What a last, smaller batch lacks is -1. Epochs drawn one by one are those drawn at once.
     """
     if not len(rows):
-        return np.full((epochs, steps, size), -1, np.int32)
+        return np.full((epochs, steps, size), -1)
     full = -(-len(rows) // size)
     passes = -(-steps // full)
-    batches = np.full((epochs * passes, full * size), -1, np.int32)
     # NumPy shuffles words of 8 bytes fastest, and in `permuted` without Python's lock.
-    shuffled = np.tile(rows.astype(np.int64), (epochs * passes, 1))
-    batches[:, : len(rows)] = random.permuted(shuffled, axis=1, out=shuffled)
+    batches = np.empty((epochs * passes, full * size), np.int64)
+    batches[:, len(rows) :] = -1
+    shuffled = batches[:, : len(rows)]
+    shuffled[:] = rows
+    random.permuted(shuffled, axis=1, out=shuffled)
     return batches.reshape(epochs, passes * full, size)[:, :steps]
 
 
-def in_chunks(replicas: Sequence[NDArray[np.int32]], shape: tuple[int, int, int, int], size: int) -> NDArray[np.int32]:
+def epoch_rows(rows: int, size: int, steps: int) -> int:
+    """Return how many of the row numbers of an epoch's batches are none of -1, where `rows` are trained on."""
+    passes, more = divmod(steps, max(-(-rows // size), 1))
+    return passes * rows + min(more * size, rows)
+
+
+def in_chunks(replicas: Iterable[NDArray[np.int64]], shape: tuple[int, int, int, int], size: int) -> NDArray[np.int32]:
     """Join batches `(epochs, steps, size)` of replicas into `(*shape, size)`, -1 where some lack.
 
     `shape` is that of (epochs, chunks of an epoch, steps of a chunk, lanes), with room for as many or more of each.

@@ -1,6 +1,6 @@
 """How stacks get their rows: from a table that is held, or block by block from one that is streamed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from straightline.batches import Replica, epoch_batches, in_chunks, monitor_batches
+from straightline.batches import Replica, epoch_batches, epoch_rows, in_chunks, monitor_batches
 from straightline.folds import Rows
 from straightline.program import CHUNK, Program, Settings, State
 from straightline.program import Rows as LaneRows
@@ -58,8 +58,9 @@ class Feed:
         """Return `table` and `monitored` of the rows that the replicas `lanes` see in every call, or None."""
         raise NotImplementedError
 
-    def prepare(self, program: Program, rows: LaneRows) -> None:
-        """Compile what can be, given what some stack sees."""
+    def prepare(self, program: Program, rows: LaneRows) -> Callable[[], object]:
+        """Trace what can be, given what some stack sees, and return what compiles it."""
+        return lambda: None
 
     def run(self, program: Program, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
         """Run `epochs` epochs; return the losses of each stack's replicas, in scaled units, `(2, replicas, epochs)`."""
@@ -90,9 +91,11 @@ class HeldFeed(Feed):
         """Return the table and the monitored rows."""
         return self._table, tf.constant(self._monitored[:, lanes])
 
-    def prepare(self, program: Program, rows: LaneRows) -> None:
-        """Run no epochs."""
-        program(program.blank(), in_chunks([], self._shape, self._settings.batch_size), 0, rows)
+    def prepare(self, program: Program, rows: LaneRows) -> Callable[[], object]:
+        """Return what runs no epochs."""
+        state, batches = program.blank(), in_chunks([], self._shape, self._settings.batch_size)
+        program.trace(state, batches, rows)
+        return partial(program, state, batches, 0, rows)
 
     def run(self, program: Program, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
         """Run one call of the program for each stack."""
@@ -100,15 +103,16 @@ class HeldFeed(Feed):
 
     def _run(self, program: Program, epochs: int, one: Stack) -> NDArray:
         how = self._settings
-        drawn = [
+        drawn = (
             epoch_batches(self._replicas[number].train, how.batch_size, how.steps, epochs, self._shuffles[number])
             for number in one.numbers
-        ]
+        )
         batches = in_chunks(drawn, self._shape, how.batch_size)
         one.state, sums = program(one.state, batches, epochs, one.rows)
-        watched = [len(self._replicas[number].monitored) for number in one.numbers]
-        rows = np.stack([_rows(batches[0])[: len(watched)], watched])  # of every epoch alike
-        return np.moveaxis(sums.numpy()[:epochs, :, : len(watched)], 0, -1) / rows[..., np.newaxis]
+        replicas = [self._replicas[number] for number in one.numbers]
+        trained = [epoch_rows(len(replica.train), how.batch_size, how.steps) for replica in replicas]
+        rows = np.array([trained, [len(replica.monitored) for replica in replicas]])
+        return np.moveaxis(sums.numpy()[:epochs, :, : len(replicas)], 0, -1) / rows[..., np.newaxis]
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ class StreamedFeed(Feed):
 
     def run(self, program: Program, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
         """Train on all blocks, then watch the loss on all."""
-        losses = [np.zeros((2, 2, self._lanes)) for _ in stacks]
+        losses = [np.zeros((2, 2, len(one.numbers))) for one in stacks]
         for block in self._blocks(self._draws.permutation(self._source.groups), pool):
             list(pool.map(partial(self._train, program, block), stacks, losses))
         for block in self._blocks(self._source.groups, pool):
@@ -182,33 +186,25 @@ class StreamedFeed(Feed):
 
     def _train(self, program: Program, block: _Block, one: Stack, losses: NDArray) -> None:
         how = self._settings
-        drawn = [
-            epoch_batches(
-                block.places(self._replicas[number].train),
-                how.batch_size,
-                block.steps,
-                1,
-                self._shuffles[number],
-            )
-            for number in one.numbers
-        ]
+        places = [block.places(self._replicas[number].train) for number in one.numbers]
+        drawn = (
+            epoch_batches(own, how.batch_size, block.steps, 1, self._shuffles[number])
+            for own, number in zip(places, one.numbers, strict=True)
+        )
         batches = in_chunks(drawn, (1, self._chunks, CHUNK, self._lanes), how.batch_size)[0]
         one.state, sums = program.train(one.state, batches, block.steps, one.rows._replace(table=block.table))
-        losses[0] += sums.numpy(), _rows(batches)
+        rows = [epoch_rows(len(own), how.batch_size, block.steps) for own in places]
+        losses[0] += sums.numpy()[: len(rows)], rows
 
     def _monitor(self, program: Program, block: _Block, one: Stack, losses: NDArray) -> None:
         places = [block.places(self._replicas[number].monitored) for number in one.numbers]
         batches = monitor_batches(places, self._lanes, self._room)
         used = int((batches[:, :, 0] >= 0).any(axis=1).sum())
         rows = one.rows._replace(table=block.table, monitored=tf.constant(batches))
-        losses[1] += program.monitor(one.state, used, rows).numpy(), _rows(batches[np.newaxis])
+        losses[1] += program.monitor(one.state, used, rows).numpy()[: len(places)], list(map(len, places))
 
     def _advance(self, program: Program, one: Stack, losses: NDArray) -> NDArray:
-        sums = losses[:, 0].astype(self._dtype)
+        sums = np.zeros((2, self._lanes), self._dtype)
+        sums[:, : len(one.numbers)] = losses[:, 0]
         one.state = program.advance(one.state, tf.constant(sums[0]), tf.constant(sums[1]), one.rows.patience)
-        return (sums / np.maximum(losses[:, 1], 1))[:, : len(one.numbers), np.newaxis]
-
-
-def _rows(batches: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return how many rows each lane has in `batches` `(chunks, steps, lanes, rows)`."""
-    return (batches >= 0).sum(axis=(0, 1, 3))
+        return (losses[:, 0] / np.maximum(losses[:, 1], 1))[..., np.newaxis]

@@ -111,7 +111,8 @@ class _Job:
         feed = HeldFeed if len(source.groups) == 1 else StreamedFeed
         self._feed = feed(source, overall, dtype, replicas, settings, self._size)
         self.epochs = self._feed.epochs
-        compiled = pool.submit(self._feed.prepare, self._program, self._rows(np.zeros(self._size, int)))
+        # Python traces and draws one after the other, XLA compiles beside it.
+        compiled = pool.submit(self._feed.prepare(self._program, self._rows(np.zeros(self._size, int))))
         self._initial = stack.initial_weights(model, [one.seed for one in replicas])
         compiled.result()
 

@@ -129,12 +129,19 @@ class Program:
         """Return the sums of the losses of the first `chunks` of `rows.monitored`."""
         return self._run(self._monitor, state.variables, tf.constant(chunks), rows)
 
+    def trace(self, state: State, batches: NDArray, rows: Rows) -> None:
+        """Trace what a call runs, whose first one then only compiles it."""
+        self._trace(self._epochs, state, tf.constant(batches), tf.constant(0), rows)
+
+    def _trace(self, function: Callable, *arguments: Any) -> None:
+        with self._lock:  # one thread traces, the other waits
+            if function.__name__ not in self._compiled:
+                compiled = tf.function(function, jit_compile=True, autograph=False)
+                self._compiled[function.__name__] = compiled.get_concrete_function(*arguments)
+
     def _run(self, function: Callable, *arguments: Any) -> Any:
         name = function.__name__
-        with self._lock:  # one thread traces, the other waits
-            if name not in self._compiled:
-                compiled = tf.function(function, jit_compile=True, autograph=False)
-                self._compiled[name] = compiled.get_concrete_function(*arguments)
+        self._trace(function, *arguments)
         try:
             return self._compiled[name](*arguments)
         except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
