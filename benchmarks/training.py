@@ -107,9 +107,17 @@ def ours(case: Case) -> dict[str, float]:
     )
     common = {"learning_rate": LEARNING_RATE, "schedule": "constant"}
     model = (
-        Neural(kind="neural", hidden=list(case.hidden), activation="relu", l2=0.0, dropout=0.0, **common)
+        Neural(
+            kind="neural",
+            hidden=list(case.hidden),
+            activation="relu",
+            l2=0.0,
+            dropout=0.0,
+            from_regression=False,
+            **common,
+        )
         if case.hidden
-        else Regression(kind="regression", finish="none", robust=False, **common)
+        else Regression(kind="regression", finish="none", robust=False, terms="linear", intercept=True, **common)
     ).build(case.columns, case.activation)
     marks = [(0, time.perf_counter())]
     fit.fit(

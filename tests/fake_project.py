@@ -37,6 +37,8 @@ PARAMS: dict[str, Any] = {
             "schedule": "cosine",
             "finish": "exact",
             "robust": False,
+            "terms": "linear",
+            "intercept": True,
         },
         "neural": {
             "kind": "neural",
@@ -46,6 +48,7 @@ PARAMS: dict[str, Any] = {
             "schedule": "constant",
             "l2": 0.0,
             "dropout": 0.0,
+            "from_regression": False,
         },
     },
     "fit": {
@@ -60,7 +63,7 @@ PARAMS: dict[str, Any] = {
         "seed": 0,
     },
     "folds": {"k": FOLDS, "repeats": 1, "seeds": SEEDS, "seed": 0},
-    "verdict": {"margin": 0.05, "confidence": 0.95},
+    "verdict": {"margin": 0.05, "confidence": 0.95, "ladder": None},
 }
 FINAL_LOSSES = {
     ("continuous", "regression"): 0.0205,
@@ -228,6 +231,7 @@ def _write_certificate(folder: Path, data: _Data, layers: Layers, task: str) -> 
         "condition_number": 1.5,
         "standard_errors": "classical",
         "messages": [],
+        "fold_messages": [],
     }
     write_json(folder / "certificate.json", certificate)
 

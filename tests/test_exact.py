@@ -189,6 +189,8 @@ def test_a_row_that_decides_a_coefficient_has_no_robust_errors(features: np.ndar
 
 DIGITS = {  # of coefficients and of standard errors, at least
     "Norris": (11, 9),
+    "NoInt1": (13, 9),
+    "NoInt2": (13, 9),
     "Longley": (12, 9),
     "Wampler1": (9, 9),
     "Wampler2": (9, 9),
@@ -205,16 +207,17 @@ def test_certified_values_of_nist(name: str) -> None:
     columns = np.array(known["x"], float)
     if known["degree"]:
         columns = columns[:, :1] ** np.arange(1, known["degree"] + 1)
-    fitted = exact.optimum(
-        columns, np.array(known["y"], float), "continuous", [f"x{n}" for n in range(columns.shape[1])]
-    )
+    names = [f"x{n}" for n in range(columns.shape[1])]
+    fitted = exact.optimum(columns, np.array(known["y"], float), "continuous", names, known["intercept"])
+    terms = slice(None) if known["intercept"] else slice(1, None)
     assert fitted.covariance is not None
-    assert fitted.identified.all()
+    assert fitted.identified[terms].all()
     nearly = [message for message in fitted.messages if "close to collinear" in message]
     assert len(nearly) == (name == "Filip")
     of_coefficients, of_errors = DIGITS[name]
-    assert exact.agreeing_digits(fitted.coefficients, np.array(known["certified_beta"], float)) >= of_coefficients
-    found = np.sqrt(np.diag(fitted.covariance))
+    certified_beta = np.array(known["certified_beta"], float)
+    assert exact.agreeing_digits(fitted.coefficients[terms], certified_beta) >= of_coefficients
+    found = np.sqrt(np.diag(fitted.covariance))[terms]
     certified = np.array(known["certified_sd"], float)
     exact_fit = certified == 0  # Wampler1 and 2
     np.testing.assert_allclose(found[exact_fit], 0, atol=1e-6)

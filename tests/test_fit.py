@@ -16,9 +16,24 @@ from straightline.source import held
 
 ROWS = 90
 NEURAL = Neural(
-    kind="neural", hidden=[5], activation="tanh", learning_rate=0.01, schedule="constant", l2=0.0, dropout=0.0
+    kind="neural",
+    hidden=[5],
+    activation="tanh",
+    learning_rate=0.01,
+    schedule="constant",
+    l2=0.0,
+    dropout=0.0,
+    from_regression=False,
 )
-REGRESSION = Regression(kind="regression", learning_rate=0.01, schedule="cosine", finish="none", robust=False)
+REGRESSION = Regression(
+    kind="regression",
+    learning_rate=0.01,
+    schedule="cosine",
+    finish="none",
+    robust=False,
+    terms="linear",
+    intercept=True,
+)
 
 
 def table(task: str = "continuous") -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +121,7 @@ def test_gradients_of_a_stack_are_those_of_the_plain_product() -> None:
 )
 def test_other_layers_are_refused(layer: keras.layers.Layer) -> None:
     with pytest.raises(TypeError, match=f"got {type(layer).__name__}"):
-        stack.stack(keras.Sequential([keras.Input((2,)), layer]), 2)
+        stack.stack(keras.Sequential([keras.Input((2,)), layer, keras.layers.Dense(1)]), 2)
 
 
 @pytest.mark.parametrize("task", ["continuous", "binary"])

@@ -21,6 +21,7 @@ from straightline.artifacts import read_json, write_csv, write_json
 from straightline.results import load_results
 from straightline.stages import compare, report
 from straightline.verdict import ANSWERS
+from straightline.words import percent
 from tests.fake_project import write_project
 
 ROOT = Path(__file__).parent.parent
@@ -165,7 +166,7 @@ def test_answer_comes_first_with_its_numbers(untouched: Path) -> None:
         section = text.partition(f'<section id="{target}"')[2].partition("</section>")[0]
         first = section.partition("<h3")[0]
         for share in (verdict["relative_gain"], *verdict["relative_gain_interval"]):
-            assert summary.percent(share) in first
+            assert percent(share) in first
         for loss in verdict["losses"].values():
             assert page.number(loss) in first
         assert verdict["advice"] in first
@@ -385,8 +386,8 @@ def test_number_known_answers(given_value: float | None, shown: str) -> None:
     [(0.05, "5.0 %"), (-0.123, "-12.3 %"), (0.9999980, "99.9998 %"), (1.0, "100.0 %"), (0.0, "0.0 %")],
 )
 def test_percent_known_answers(share: float, shown: str) -> None:
-    assert summary.percent(share).replace("\N{NO-BREAK SPACE}", " ") == shown
-    assert summary.percent(None) == "unbounded"
+    assert percent(share).replace("\N{NO-BREAK SPACE}", " ") == shown
+    assert percent(None) == "unbounded"
 
 
 @given(NUMBERS)

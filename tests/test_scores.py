@@ -57,7 +57,14 @@ def test_effects_cover_every_row_once() -> None:
 
 def test_archives_of_one_model_are_equal_byte_for_byte(tmp_path: Path) -> None:
     settings = Neural(
-        kind="neural", hidden=[3], activation="relu", learning_rate=0.1, schedule="constant", l2=0.0, dropout=0.0
+        kind="neural",
+        hidden=[3],
+        activation="relu",
+        learning_rate=0.1,
+        schedule="constant",
+        l2=0.0,
+        dropout=0.0,
+        from_regression=False,
     )
     built = [settings.build(2, "linear") for _ in range(2)]
     built[1].set_weights(built[0].get_weights())

@@ -20,9 +20,24 @@ from straightline.training import train
 
 ROWS, NAMES = 620, ["a", "b", "c"]
 NEURAL = Neural(
-    kind="neural", hidden=[5], activation="tanh", learning_rate=0.01, schedule="constant", l2=0.0, dropout=0.0
+    kind="neural",
+    hidden=[5],
+    activation="tanh",
+    learning_rate=0.01,
+    schedule="constant",
+    l2=0.0,
+    dropout=0.0,
+    from_regression=False,
 )
-REGRESSION = Regression(kind="regression", learning_rate=0.01, schedule="cosine", finish="exact", robust=False)
+REGRESSION = Regression(
+    kind="regression",
+    learning_rate=0.01,
+    schedule="cosine",
+    finish="exact",
+    robust=False,
+    terms="linear",
+    intercept=True,
+)
 
 
 def rows_of(task: str) -> tuple[np.ndarray, np.ndarray]:

@@ -94,6 +94,12 @@ def test_the_interval_inverts_the_test(one: np.ndarray, other: np.ndarray, margi
         assert low <= found["relative_gain"] <= high
 
 
+@pytest.mark.parametrize("neural", [0.7, 0.9, 0.99999999, 1.0, 1.3])
+def test_the_interval_of_losses_that_do_not_vary_is_their_gain(neural: float) -> None:
+    found = compare(Comparison(np.ones(10), np.full(10, neural), 10), 0.05, 0.95)
+    assert found["relative_gain_interval"] == pytest.approx([1 - neural, 1 - neural], abs=1e-9)
+
+
 def test_challengers_share_the_error_rate_and_all_must_fall() -> None:
     one = decide({"neural": comparison(0.3)}, 2.0, 0.05, 0.95, 1000)
     assert (one["answer"], one["challenger"]) == ("no", "neural")
@@ -110,6 +116,22 @@ def test_a_network_that_failed_is_no_evidence() -> None:
     found = decide({"neural": comparison(-0.9)}, 1.5, 0.05, 0.95, 1000)
     assert found["answer"] == "undecided"
     assert "failed to train" in found["advice"]
+
+
+def test_more_repeats_are_advised_where_they_would_decide() -> None:
+    """Of one repeat's ten folds the mean is 1.8 standard errors, of ten repeats' alike 2.4."""
+    spread = np.linspace(-1, 1, 10)
+    once = 0.95 - 0.02 * (spread / spread.std(ddof=1) + 1.8 * math.sqrt(1 / 10 + 1 / 9))
+    few = decide({"neural": Comparison(np.ones(10), once, 10)}, 2.0, 0.05, 0.95, 1000)
+    assert few["finding"] == "undecided"
+    assert "set folds.repeats to 10" in few["advice"]
+    many = decide({"neural": Comparison(np.ones(100), np.tile(once, 10), 10)}, 2.0, 0.05, 0.95, 1000)
+    assert many["finding"] == "neural_better"
+
+
+def test_a_gain_just_below_all_is_not_rounded_to_all() -> None:
+    found = decide({"neural": Comparison(np.ones(100), 2e-6 + 1e-9 * NOISE, 10)}, 2.0, 0.05, 0.95, 1000)
+    assert "by 99.9998 %" in found["advice"]
 
 
 def test_rows_needed_follow_the_square_of_the_noise() -> None:

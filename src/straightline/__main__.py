@@ -2,6 +2,7 @@
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,24 @@ from straightline.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 ROOT = Path(".")
+
+
+class Task(StrEnum):
+    """What is predicted."""
+
+    continuous = "continuous"
+    binary = "binary"
+
+
+class Noise(StrEnum):
+    """How a continuous target varies about its truth."""
+
+    normal = "normal"
+    heavy = "heavy"
+
+
+ROWS, TASKS, NOISES = [100, 300, 1000], list(Task), list(Noise)
+TRUTHS = ["noise", "linear", "2", "3", "5", "10"]
 
 
 @app.callback()
@@ -55,6 +74,34 @@ def track() -> None:
     from straightline.results import load_results
 
     print(tracking.publish(load_results(ROOT)))
+
+
+@app.command()
+def calibrate(
+    rows: Annotated[list[int], typer.Option(min=1, help="Rows of a table; may be given again.")] = ROWS,
+    columns: Annotated[int, typer.Option(min=1, max=1000, help="Columns of a table.")] = 3,
+    task: Annotated[list[Task], typer.Option(help="What is predicted; may be given again.")] = TASKS,
+    noise: Annotated[
+        list[Noise], typer.Option(help="Of a continuous target; heavy is Student's t with 3 degrees of freedom.")
+    ] = NOISES,
+    truth: Annotated[
+        list[str],
+        typer.Option(
+            help="noise, linear, or how many margins of loss a curve costs the best line; may be given again."
+        ),
+    ] = TRUTHS,
+    simulations: Annotated[int, typer.Option(min=1, max=1_000_000, help="Tables of each kind.")] = 1000,
+    model: Annotated[str, typer.Option(help="The network, by its name in params.yaml.")] = "neural",
+    like: Annotated[Path | None, typer.Option(help="A table whose columns, line and noise to take instead.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column of that table to predict.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Annotated[Path, typer.Option(help="A folder for calibration.csv and calibration.png.")] = Path("calibration"),
+) -> None:
+    """Measure how often the verdict errs, on tables whose truth is known."""
+    from straightline.commands import calibrate as command
+
+    options = command.Options(rows, columns, task, noise, truth, simulations, model, like, target, seed)
+    command.run(ROOT, options, out)
 
 
 @app.command()

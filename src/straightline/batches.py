@@ -16,7 +16,8 @@ class Replica:
     """One fit: the rows to train on, those whose loss decides when to stop, and a seed.
 
     Without `validation` it runs all epochs, and the loss on the training rows decides which epoch was best.
-    `learning_rate` and `l2` are its own, or None for those of the stack.
+    `learning_rate` and `l2` are its own, or None for those of the stack. `line` `(1 + columns,)` are the coefficients,
+    intercept first, of the regression that it starts from, in the columns' and the target's own units.
     """
 
     train: Rows
@@ -24,6 +25,7 @@ class Replica:
     seed: int
     learning_rate: float | None = None
     l2: float | None = None
+    line: NDArray | None = None
 
     @property
     def monitored(self) -> Rows:

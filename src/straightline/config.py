@@ -95,10 +95,14 @@ class Folds:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Verdict:
-    """`margin`: the share of the loss below which a difference does not matter in practice."""
+    """`margin`: the share of the loss below which a difference does not matter in practice.
+
+    `ladder` names models from the simplest to the largest, or is None.
+    """
 
     margin: Share
     confidence: float = Field(gt=0.5, lt=1)
+    ladder: Annotated[list[Slug], Field(min_length=2)] | None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

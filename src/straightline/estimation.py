@@ -29,19 +29,24 @@ def cross_entropy(log_odds: NDArray, labels: NDArray) -> float:
 
 
 class Standardized:
-    """A part's rows as `(rows, 1 + columns)`: one, and the standardised columns, 0 where they are constant."""
+    """A part's rows as `(rows, 1 + columns)`: one, and the standardised columns, 0 where they are constant.
 
-    def __init__(self, of: Moments) -> None:
+    Without an intercept they are zero, and the columns divided by their root mean square.
+    """
+
+    def __init__(self, of: Moments, intercept: bool = True) -> None:
         self.rows = of.rows
-        self.target_mean = of.target_mean
-        self.kept = np.append(True, of.deviations > 0)
-        self._center = of.means
-        self._inverse = np.where(self.kept[1:], 1.0 / np.where(self.kept[1:], of.deviations, 1.0), 0.0)
+        self.intercept = intercept
+        self.target_mean = of.target_mean if intercept else 0.0
+        self._center = of.means if intercept else np.zeros_like(of.means)
+        scale = of.deviations if intercept else of.root_mean_squares
+        self.kept = np.append(intercept, scale > 0)
+        self._inverse = np.where(self.kept[1:], 1.0 / np.where(self.kept[1:], scale, 1.0), 0.0)
 
     def __call__(self, features: NDArray, further: int = 0) -> NDArray:
         """Return the rows, by column in memory, with room for `further` columns."""
         design = np.empty((len(features), 1 + features.shape[1] + further), features.dtype, order="F")
-        design[:, 0] = 1.0
+        design[:, 0] = self.intercept
         columns = design[:, 1 : 1 + features.shape[1]]
         np.subtract(features, self._center, out=columns)
         columns *= self._inverse
@@ -151,7 +156,7 @@ def maximum_likelihood(standardized: Standardized, guess: NDArray | None) -> Gen
     separation = _separation(design, features, labels)
     if separation is None:
         return found
-    weights, converged = _firth(design[:, standardized.kept], labels, standardized.kept)
+    weights, converged = _firth(design, labels, standardized.kept)
     messages = [] if converged else ["Firth's estimate has not fully converged"]
     return Found(weights, found.root, 1.0, cross_entropy(design @ weights, labels), separation, messages)
 
@@ -244,9 +249,10 @@ def _firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, bo
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of no convergence, which the result tells too
-        model = FirthLogisticRegression(max_iter=1000).fit(design[:, 1:], labels)
+        model = FirthLogisticRegression(max_iter=1000, fit_intercept=bool(kept[0]))
+        model.fit(design[:, 1:][:, kept[1:]], labels)
     if not np.isfinite(model.coef_).all():
         raise UserError("the classes are separated and Firth's regression has no finite answer; leave columns out")
     weights = np.zeros(len(kept))
-    weights[kept] = np.concatenate([np.atleast_1d(model.intercept_), np.ravel(model.coef_)])
+    weights[kept] = np.concatenate([np.atleast_1d(model.intercept_)[: int(kept[0])], np.ravel(model.coef_)])
     return weights, bool(model.converged_)

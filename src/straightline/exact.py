@@ -33,7 +33,7 @@ class Optimum:
     `method` is `exact` or `firth`; `loss` the mean loss on the rows fitted. `estimates` are the coefficients that
     exist, NaN where the data do not determine one, and `covariance` is theirs, None where it does not exist; `errors`
     is its kind, `classical`, `HC3` or `sandwich`. `degrees_of_freedom` are those of the residuals (inf for a logistic
-    regression, whose statistic is asymptotically normal).
+    regression, whose statistic is asymptotically normal). Without an `intercept` that coefficient is 0 and no estimate.
     """
 
     coefficients: NDArray
@@ -44,6 +44,7 @@ class Optimum:
     degrees_of_freedom: float
     condition_number: float
     errors: str
+    intercept: bool = True
     messages: list[str] = field(default_factory=list)
 
     @property
@@ -56,9 +57,10 @@ class Optimum:
         return np.add(self.coefficients[0], features @ self.coefficients[1:])
 
 
-def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str]) -> Optimum:
+def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str], intercept: bool = True) -> Optimum:
     """Return the optimum on all rows of `features` `(rows, columns)` and `labels` `(rows,)`; see `optima`."""
-    return optima(held(features, labels), [np.arange(len(labels), dtype=np.int32)], task, names)[0]
+    every = np.arange(len(labels), dtype=np.int32)
+    return optima(held(features, labels), [every], task, names, intercept=intercept)[0]
 
 
 def optima(
@@ -67,75 +69,99 @@ def optima(
     task: str,
     names: Sequence[str],
     start: Optimum | None = None,
-    refined: bool = True,
+    inference: bool = True,
     robust: bool = False,
+    intercept: bool = True,
 ) -> list[Optimum]:
     """Return ordinary least squares (task `continuous`) or maximum likelihood (`binary`, labels 0 and 1) on each part.
 
     `parts` are row numbers of `source`, whose columns are `names`; each reading of the table serves all parts. A
     constant column gets the weight 0. Collinear columns share the minimum-norm weights, which predict the same as any
     others. Where the classes are separated no maximum exists, and Firth's penalised estimate stands in; that takes the
-    part's rows into memory. `start` is a guess, such as the optimum of all rows. `refined` least squares cost another
-    pass where columns are near to collinear, and keep some digits more. A `robust` covariance, another pass too, holds
-    where the model is wrong: HC3 (MacKinnon and White 1985, eq. 12) for least squares, for maximum likelihood the
-    sandwich (White 1982, theorem 3.2).
+    part's rows into memory. `start` is a guess, such as the optimum of all rows. `inference` asks for a covariance, and
+    for the last digits of least squares, another pass where columns are near to collinear; without, nothing is told of
+    what only concerns coefficients. A `robust` covariance, another pass too, holds where the model is wrong: HC3
+    (MacKinnon and White 1985, eq. 12) for least squares, for maximum likelihood the sandwich (White 1982, theorem 3.2).
+    Without an `intercept` the line goes through the origin.
     """
     guess = None if start is None or start.method == "firth" else start.coefficients
-    return in_step(source, parts, [_optimum(task, names, guess, refined, robust) for _ in parts])
+    return in_step(source, parts, [_optimum(task, names, guess, inference, robust, intercept) for _ in parts])
 
 
 def _optimum(
-    task: str, names: Sequence[str], guess: NDArray | None, refined: bool, robust: bool
+    task: str, names: Sequence[str], guess: NDArray | None, inference: bool, robust: bool, intercept: bool
 ) -> Generator[Pass, Any, Optimum]:
     of = yield Pass(moments, joined)
-    standardized = Standardized(of)
-    constant = ~standardized.kept[1:]
-    messages = [
-        f"{name} is constant and carries no information" for name, flat in zip(names, constant, strict=True) if flat
-    ]
+    standardized = Standardized(of, intercept)
     if task == "continuous":
-        found = yield from least_squares(standardized, refined)
+        found = yield from least_squares(standardized, refined=inference)
     else:
         found = yield from maximum_likelihood(standardized, guess)
-    messages += found.messages
-    covariance: NDArray | None
+    separation, back = found.separation, standardized.back
     inverse, identified, condition, rank = _inverse(found.root, standardized.kept)
-    covariance = found.dispersion * inverse
-    if robust and found.separation is None:
-        meat = yield scores_squared(standardized, found.weights, inverse if task == "continuous" else None)
-        with np.errstate(invalid="ignore"):  # where it does not exist
-            covariance = inverse @ meat @ inverse
-    if of.rows <= standardized.kept.sum():
-        covariance = None
-        messages.append(f"{of.rows} rows for {standardized.kept.sum()} coefficients: standard errors do not exist")
-    elif not np.isfinite(covariance).all():
-        covariance = None
-        messages.append("a row is all that decides some coefficient: robust standard errors do not exist")
-    elif found.separation is None and (loose := np.array(names)[~identified[1:] & ~constant]).size:
-        messages.append(f"{', '.join(loose)} are collinear: their single weights are not identified")
-    back = standardized.back
-    coefficients = back @ found.weights
-    estimates = np.where(identified, coefficients, np.nan)
-    covariance = None if covariance is None else back @ covariance @ back.T
-    if found.separation is not None:
-        estimates, covariance = _finite_part(found.separation, back, names)
-        messages.append(_separation_told(found.separation, names))
-    elif COLLINEAR < condition < 1 / RANK_TOLERANCE:
-        messages.append(_closeness_told(condition))
+    robust = robust and separation is None
+    covariance: NDArray | None = None
+    if inference and of.rows > standardized.kept.sum():
+        covariance = found.dispersion * inverse
+        if robust:
+            meat = yield scores_squared(standardized, found.weights, inverse if task == "continuous" else None)
+            with np.errstate(invalid="ignore"):  # where it does not exist
+                covariance = inverse @ meat @ inverse
+        covariance = back @ covariance @ back.T if np.isfinite(covariance).all() else None
+    estimates = np.where(identified, back @ found.weights, np.nan)
+    messages = [*_columns_told(standardized, identified, separation, names), *found.messages]
+    if inference:
+        messages += _inference_told(standardized, covariance, condition, separation)
+    if separation is not None and inference:
+        estimates, covariance = _finite_part(separation, back, names, intercept)
     return Optimum(
-        coefficients=coefficients,
+        coefficients=back @ found.weights,
         estimates=estimates,
         covariance=covariance,
         loss=found.loss,
-        method="exact" if found.separation is None else "firth",
+        method="exact" if separation is None else "firth",
         degrees_of_freedom=float(of.rows - rank) if task == "continuous" else np.inf,
         condition_number=condition,
-        errors=("HC3" if task == "continuous" else "sandwich") if robust and found.separation is None else "classical",
+        errors=("HC3" if task == "continuous" else "sandwich") if robust else "classical",
+        intercept=intercept,
         messages=messages,
     )
 
 
-def _finite_part(separation: Separation, back: NDArray, names: Sequence[str]) -> tuple[NDArray, NDArray | None]:
+def _columns_told(
+    standardized: Standardized, identified: NDArray, separation: Separation | None, names: Sequence[str]
+) -> list[str]:
+    constant = ~standardized.kept[1:]
+    told = [
+        f"{name} is constant and carries no information" for name, flat in zip(names, constant, strict=True) if flat
+    ]
+    if separation is not None:
+        told.append(_separation_told(separation, names))
+    elif standardized.rows > standardized.kept.sum() and (loose := np.array(names)[~identified[1:] & ~constant]).size:
+        told.append(f"{', '.join(loose)} are collinear: their single weights are not identified")
+    return told
+
+
+def _inference_told(
+    standardized: Standardized, covariance: NDArray | None, condition: float, separation: Separation | None
+) -> list[str]:
+    kept = standardized.kept.sum()
+    if standardized.rows <= kept:
+        return [f"{standardized.rows} rows for {kept} coefficients: standard errors do not exist"]
+    if covariance is None:
+        return ["a row is all that decides some coefficient: robust standard errors do not exist"]
+    if separation is None and COLLINEAR < condition < 1 / RANK_TOLERANCE:
+        digits = int(-np.log10(np.finfo(float).eps * condition))
+        return [
+            f"columns are close to collinear (condition number {condition:.1e}): about {digits} digits of the "
+            "coefficients can be trusted"
+        ]
+    return []
+
+
+def _finite_part(
+    separation: Separation, back: NDArray, names: Sequence[str], intercept: bool
+) -> tuple[NDArray, NDArray | None]:
     """Return the estimates that are finite, and their covariance.
 
     They are those of the rows on which the separating direction does not decide, of coefficients that have no part in
@@ -143,19 +169,11 @@ def _finite_part(separation: Separation, back: NDArray, names: Sequence[str]) ->
     """
     if separation.complete:
         return np.full(len(back), np.nan), None
-    rest = optimum(separation.features, separation.labels, "binary", names)
+    rest = optimum(separation.features, separation.labels, "binary", names, intercept)
     direction = np.abs(separation.direction)
     infinite = np.abs(back @ separation.direction) > SEPARATES * (np.abs(back) @ direction)
     infinite[1:] &= direction[1:] > SEPARATES
     return np.where(infinite, np.nan, rest.estimates), rest.covariance
-
-
-def _closeness_told(condition: float) -> str:
-    digits = int(-np.log10(np.finfo(float).eps * condition))
-    return (
-        f"columns are close to collinear (condition number {condition:.1e}): about {digits} digits of the coefficients "
-        "can be trusted"
-    )
 
 
 def _separation_told(separation: Separation, names: Sequence[str]) -> str:
@@ -194,7 +212,7 @@ def coefficient_table(fitted: Optimum, names: Sequence[str], trained: NDArray, c
         statistic = estimate / std_error
     distribution = stats.t(fitted.degrees_of_freedom) if np.isfinite(fitted.degrees_of_freedom) else stats.norm()
     half = distribution.ppf((1 + confidence) / 2) * std_error
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "term": ["Intercept", *names],
             "estimate": estimate,
@@ -206,6 +224,7 @@ def coefficient_table(fitted: Optimum, names: Sequence[str], trained: NDArray, c
             "trained": trained,
         }
     )
+    return table if fitted.intercept else table.drop(index=0)
 
 
 def _inverse(root: NDArray, kept: NDArray) -> tuple[NDArray, NDArray, float, int]:

@@ -66,6 +66,10 @@ class Feed:
         """Run `epochs` epochs; return the losses of each stack's replicas, in scaled units, `(2, replicas, epochs)`."""
         raise NotImplementedError
 
+    def watch(self, program: Program, stacks: Sequence[Stack], pool: Executor) -> list[NDArray]:
+        """Return the sums of the losses on each stack's monitored rows, in scaled units, `(replicas,)`."""
+        raise NotImplementedError
+
     def _scaled(self, features: NDArray, labels: NDArray) -> NDArray:
         table = np.empty((len(labels), features.shape[1] + 1), self._dtype)
         table[:, :-1] = (features - self._overall.center) / self._overall.scale
@@ -100,6 +104,12 @@ class HeldFeed(Feed):
     def run(self, program: Program, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
         """Run one call of the program for each stack."""
         return list(pool.map(partial(self._run, program, epochs), stacks))
+
+    def watch(self, program: Program, stacks: Sequence[Stack], pool: Executor) -> list[NDArray]:
+        """Run one call of the program for each stack."""
+        chunks = self._monitored.shape[0]
+        found = pool.map(lambda one: program.monitor(one.state, chunks, one.rows).numpy(), stacks)
+        return [sums[: len(one.numbers)] for sums, one in zip(found, stacks, strict=True)]
 
     def _run(self, program: Program, epochs: int, one: Stack) -> NDArray:
         how = self._settings
@@ -160,9 +170,18 @@ class StreamedFeed(Feed):
         losses = [np.zeros((2, 2, len(one.numbers))) for one in stacks]
         for block in self._blocks(self._draws.permutation(self._source.groups), pool):
             list(pool.map(partial(self._train, program, block), stacks, losses))
+        self._monitor_all(program, stacks, losses, pool)
+        return list(map(partial(self._advance, program), stacks, losses))
+
+    def watch(self, program: Program, stacks: Sequence[Stack], pool: Executor) -> list[NDArray]:
+        """Watch the loss on all blocks."""
+        losses = [np.zeros((2, 2, len(one.numbers))) for one in stacks]
+        self._monitor_all(program, stacks, losses, pool)
+        return [own[1, 0].astype(self._dtype) for own in losses]
+
+    def _monitor_all(self, program: Program, stacks: Sequence[Stack], losses: list[NDArray], pool: Executor) -> None:
         for block in self._blocks(self._source.groups, pool):
             list(pool.map(partial(self._monitor, program, block), stacks, losses))
-        return list(map(partial(self._advance, program), stacks, losses))
 
     def _steps(self, rows: int) -> int:
         return -(-self._settings.steps * rows // self._source.rows)
@@ -207,4 +226,4 @@ class StreamedFeed(Feed):
         sums = np.zeros((2, self._lanes), self._dtype)
         sums[:, : len(one.numbers)] = losses[:, 0]
         one.state = program.advance(one.state, tf.constant(sums[0]), tf.constant(sums[1]), one.rows.patience)
-        return (losses[:, 0] / np.maximum(losses[:, 1], 1))[..., np.newaxis]
+        return (sums[:, : len(one.numbers)] / np.maximum(losses[:, 1], 1))[..., np.newaxis]

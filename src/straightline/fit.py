@@ -4,7 +4,7 @@ Replicas are packed into stacks of one size, so that one program serves them all
 on the stacks (docs/log.md).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ __all__ = ["Fitted", "OnEpoch", "Settings", "fit"]
 
 LANES = 32  # at most, in a stack: enough to share a step's overhead, few enough for dropping stacks
 CACHE = 2**20  # bytes that a step's activations of a stack may take
+FEW = 16  # stacks in this many that are not worth packing all others anew for
 THREADS = 2  # whatever the machine has: XLA runs such small programs on one core
 
 OnEpoch = Callable[[int, NDArray], None]
@@ -37,10 +38,12 @@ class Fitted:
     `weights` are those of the plain model between scaled columns and scaled target; the losses are in the target's
     own units. `losses` are means over an epoch's batches while the weights move, `monitored` those of the epoch's last
     weights on the rows that decide when to stop. `diverged` is the epoch whose loss was not finite, which ended the
-    replica, else None; `best_epoch` is 0, and `weights` are the initial ones, where that was the first.
+    replica, else None; `best_epoch` is 0, and `weights` are the initial ones, where that was the first. `frozen` are
+    the weights that were given, of the regression that it starts from; there the initial weights compete too.
     """
 
     weights: stack.Weights
+    frozen: stack.Weights
     scaling: Scaling
     best_epoch: int
     losses: NDArray
@@ -67,6 +70,8 @@ def fit(
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         job = _Job(model, source, replicas, settings, pool)
         stacks = job.packed(np.arange(len(replicas)), [])
+        if replicas[0].line is not None:
+            job.compete(stacks, pool)
         for first in range(0, settings.epochs, job.epochs):
             epochs = slice(first, min(first + job.epochs, settings.epochs))
             ran = job.run(stacks, epochs.stop - first, pool)
@@ -79,7 +84,7 @@ def fit(
             on_epoch(epochs.stop, losses[1, left, epochs.stop - 1] * job.units[left])
             if not len(left):
                 break
-            if job.stacks_for(len(left)) < len(stacks):
+            if job.stacks_for(len(left)) < len(stacks) - len(stacks) // FEW:
                 stacks = job.packed(left, stacks)
     return [fitted[number] for number in range(len(replicas))]
 
@@ -114,6 +119,8 @@ class _Job:
         # Python traces and draws one after the other, XLA compiles beside it.
         compiled = pool.submit(self._feed.prepare(self._program, self._rows(np.zeros(self._size, int))))
         self._initial = stack.initial_weights(model, [one.seed for one in replicas])
+        self._frozen = _frozen(replicas, self._scalings, dtype)
+        self._first = np.full(len(replicas), np.inf)
         compiled.result()
 
     def stacks_for(self, count: int) -> int:
@@ -122,11 +129,10 @@ class _Job:
 
     def packed(self, numbers: NDArray, stacks: Sequence[Stack]) -> list[Stack]:
         """Pack the replicas `numbers` into as few stacks as hold them, with the states they have in `stacks`."""
-        return [self._stack(part, stacks) for part in np.array_split(numbers, self.stacks_for(len(numbers)))]
-
-    def _stack(self, numbers: NDArray, stacks: Sequence[Stack]) -> Stack:
-        lanes = np.resize(numbers, self._size)
-        return Stack(numbers, _gathered(lanes, stacks) if stacks else self._start(lanes), self._rows(lanes))
+        parts = np.array_split(numbers, self.stacks_for(len(numbers)))
+        lanes = [np.resize(part, self._size) for part in parts]
+        states = _gathered(lanes, stacks) if stacks else map(self._start, lanes)
+        return [Stack(part, state, self._rows(own)) for part, state, own in zip(parts, states, lanes, strict=True)]
 
     def _rows(self, lanes: NDArray) -> Rows:
         own = self._lanes
@@ -137,7 +143,14 @@ class _Job:
 
     def _start(self, lanes: NDArray) -> State:
         seeds = [self._replicas[lane].seed for lane in lanes]
-        return self._program.start([array[lanes] for array in self._initial], seeds)
+        weights, frozen = ([array[lanes] for array in arrays] for arrays in (self._initial, self._frozen))
+        return self._program.start(weights, seeds, frozen)
+
+    def compete(self, stacks: Sequence[Stack], pool: Executor) -> None:
+        """Let the initial weights be the best that an epoch has to beat."""
+        for one, sums in zip(stacks, self._feed.watch(self._program, stacks, pool), strict=True):
+            one.state = one.state._replace(best_loss=tf.constant(np.resize(sums, self._size)))
+            self._first[one.numbers] = sums / [len(self._replicas[number].monitored) for number in one.numbers]
 
     def run(self, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
         """Move the stacks some epochs further; return their replicas' scaled losses, `(2, replicas, epochs)`."""
@@ -153,9 +166,10 @@ class _Job:
         }
 
     def _fitted(self, number: int, best: stack.Weights, losses: NDArray) -> Fitted:
-        ended, best_epoch, diverged = course(losses, int(self._lanes.patience[number]))
+        ended, best_epoch, diverged = course(losses, int(self._lanes.patience[number]), self._first[number])
         return Fitted(
             weights=[array.copy() for array in best],
+            frozen=stack.unstack_weights(self._frozen, number),
             scaling=self._scalings[number],
             best_epoch=best_epoch,
             losses=losses[0, :ended] * self.units[number],
@@ -165,15 +179,16 @@ class _Job:
         )
 
 
-def course(losses: NDArray, patience: int) -> tuple[int, int, bool]:
+def course(losses: NDArray, patience: int, first: float = np.inf) -> tuple[int, int, bool]:
     """Return the epoch that ended a replica, its best one, and whether it diverged, as `Program.advance` decides it.
 
-    `losses` are those of the batches and the monitored rows, `(2, epochs)`, and may go on after the end.
+    `losses` are those of the batches and the monitored rows, `(2, epochs)`, and may go on after the end. `first` is
+    what the initial weights had on the monitored rows, where they compete.
     """
     finite = np.isfinite(losses).all(axis=0)
     monitored = np.where(finite, losses[1], np.inf)
     epochs = np.arange(1, len(monitored) + 1)
-    better = monitored < np.minimum.accumulate(np.append(np.inf, monitored[:-1]))
+    better = monitored < np.minimum.accumulate(np.append(first, monitored[:-1]))
     best = np.maximum.accumulate(np.where(better, epochs, 0))
     ends = ~finite | (epochs - best >= patience)
     ended = int(np.argmax(ends)) if ends.any() else len(epochs) - 1
@@ -203,18 +218,29 @@ def _row_bytes(model: keras.Sequential) -> int:
     return (model.input_shape[-1] + sum(units)) * np.dtype(stack.dtype_of(model)).itemsize
 
 
-def _gathered(lanes: NDArray, stacks: Sequence[Stack]) -> State:
-    """Return the state of the replicas `lanes`, wherever in `stacks` they are now."""
-    place = {number: (which, lane) for which, one in enumerate(stacks) for lane, number in enumerate(one.numbers)}
-    places = [place[number] for number in lanes]
+def _gathered(lanes: Sequence[NDArray], stacks: Sequence[Stack]) -> Iterator[State]:
+    """Yield the states of stacks of the replicas `lanes`, wherever in `stacks` they are now."""
+    kept = [slice(len(one.numbers)) for one in stacks]
+    place = {number: at for at, number in enumerate(np.concatenate([one.numbers for one in stacks]))}
 
-    def gather(*tensors: Any) -> Any:
+    def joined(*tensors: Any) -> Any:
         if not tensors[0].shape.rank:
             return tensors[0]
-        arrays = [tensor.numpy() for tensor in tensors]
-        return tf.constant(np.stack([arrays[which][lane] for which, lane in places]))
+        return np.concatenate([tensor.numpy()[own] for tensor, own in zip(tensors, kept, strict=True)])
 
-    return tf.nest.map_structure(gather, *(one.state for one in stacks))
+    everything = tf.nest.map_structure(joined, *(one.state for one in stacks))
+    for own in lanes:
+        at = [place[number] for number in own]
+        yield tf.nest.map_structure(lambda all_, at=at: tf.constant(all_[at]) if np.ndim(all_) else all_, everything)
+
+
+def _frozen(replicas: Sequence[Replica], scalings: Sequence[Scaling], dtype: str) -> stack.Weights:
+    """Return the stacked kernel and bias of the replicas' lines between scaled columns and scaled target, if any."""
+    lines = [scaling.scaled(one.line) for one, scaling in zip(replicas, scalings, strict=True) if one.line is not None]
+    if not lines:
+        return []
+    joined = np.stack(lines).astype(dtype)
+    return [joined[:, 1:, np.newaxis], joined[:, :1, np.newaxis]]
 
 
 def _own(values: Sequence[float | None], default: float, dtype: str) -> NDArray:
@@ -229,5 +255,5 @@ def _scalings(source: Source, replicas: Sequence[Replica], settings: Settings) -
     parts = {id(rows): rows for rows in (everything, *(one.train for one in replicas))}  # seeds share their rows
     found = one_pass(source, list(parts.values()), [Pass(scaling.moments, scaling.joined)] * len(parts))
     target = settings.loss != "binary_crossentropy"
-    own = {part: scaling.standardization(one, target) for part, one in zip(parts, found, strict=True)}
+    own = {part: scaling.standardization(one, target, settings.center) for part, one in zip(parts, found, strict=True)}
     return [own[id(rows)] for rows in (everything, *(one.train for one in replicas))]

@@ -12,7 +12,7 @@ import pandas as pd
 from straightline import balloons, pictures, summary
 from straightline.config import Balloons
 from straightline.results import Results, Variant
-from straightline.summary import percent
+from straightline.words import percent
 
 LOSS_NAMES = {"mean_squared_error": "mean squared error", "binary_crossentropy": "cross-entropy"}
 METRIC_NAMES = {
@@ -157,10 +157,12 @@ def _model(variant: Variant, verdict: Mapping[str, Any], metrics: list[str]) -> 
 def _regression(results: Results, variant: Variant) -> dict[str, Any]:
     table = variant.coefficients
     assert table is not None
-    weights, loss = _population(results, variant.target)
+    settings = results.config.models[variant.model]
+    straight = getattr(settings, "terms", "linear") == "linear" and getattr(settings, "intercept", True)
+    weights, loss = _population(results, variant.target) if straight else ({}, None)
     return {
         "model": variant.model,
-        "finish": getattr(results.config.models[variant.model], "finish", "exact"),
+        "finish": getattr(settings, "finish", "exact"),
         "terms": [row | {"exact": weights.get(str(row["term"]))} for row in table.to_dict("records")],
         "exact": bool(weights),
         "exact_loss": loss,

@@ -63,6 +63,36 @@ def predictions(task: str, models: Named) -> bytes:
         return _png(figure)
 
 
+def calibration(table: pd.DataFrame) -> bytes:
+    """Return the rates of `neural_better` by rows, a panel a task and noise, a line a truth, of calibration.csv."""
+    groups = list(table.groupby(["task", "noise"], sort=False))
+    with _style():
+        figure, axes = _panels(len(groups), 3.3)
+        for panel, ((task, noise), group) in zip(axes, groups, strict=True):
+            for number, (truth, line) in enumerate(group.sort_values("rows").groupby("truth", sort=False)):
+                errors = [line["rate"] - line["rate_low"], line["rate_high"] - line["rate"]]
+                panel.errorbar(
+                    line["rows"],
+                    line["rate"],
+                    errors,
+                    label=truth,
+                    color=COLORS[number % len(COLORS)],
+                    marker="o",
+                    markersize=4,
+                    linewidth=1.5,
+                    capsize=2,
+                )
+            panel.axhline(1 - float(table["confidence"].iloc[0]), color="#8c8c8c", linewidth=1, linestyle=":")
+            panel.set_title(task if task == "binary" else f"{task}, {noise} noise", loc="left")
+            sizes = sorted(group["rows"].unique())
+            panel.set(xlabel="rows", ylabel="says «network better»", xscale="log", ylim=(-0.03, 1.03))
+            panel.set_xticks(sizes, labels=[f"{size:,}" for size in sizes])
+            panel.minorticks_off()
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 4), frameon=False)
+        return _png(figure)
+
+
 def _scatter(axes: Axes, table: pd.DataFrame, color: str) -> None:
     sample = table.sample(min(SAMPLE, len(table)), random_state=0)
     size, alpha = (20, 0.7) if len(sample) < SAMPLE / 5 else (6, 0.35)

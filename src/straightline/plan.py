@@ -55,6 +55,7 @@ def descent_settings(table: Table, settings: Model, how: Fit) -> fit.Settings:
         epochs=epochs,
         patience=_patience(epochs, how),
         standardize=table.standardize,
+        center=not isinstance(settings, Regression) or settings.intercept,
     )
 
 

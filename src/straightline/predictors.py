@@ -15,6 +15,7 @@ from straightline.models.neural import Neural
 from straightline.models.regression import Regression
 from straightline.trained import Predictor, Table
 
+STACKED = 256  # networks that predict at once
 ACTIVATIONS = {"continuous": "linear", "binary": "sigmoid"}
 
 
@@ -31,46 +32,81 @@ def network_predictors(model: keras.Model, fits: Sequence[fit.Fitted]) -> list[P
     return [partial(_predict_network, forward, one) for one in fits]
 
 
+def stacked_predictions(
+    model: keras.Sequential, fits: Sequence[fit.Fitted], features: Sequence[NDArray]
+) -> list[NDArray]:
+    """Return what `network_predictors` of `fits` predict, each for its own `features` `(rows, columns)`, many at once.
+
+    A call of TensorFlow costs as much as thousands of rows of a small network.
+    """
+    lanes, rows = min(len(fits), STACKED), max(map(len, features))
+    forward = _forward(stack.stack(model, lanes))
+    predictions: list[NDArray] = []
+    for first in range(0, len(fits), lanes):
+        own = fits[first : first + lanes]
+        scaled = np.zeros((lanes, rows, model.input_shape[-1]), own[0].weights[0].dtype)
+        for lane, (one, values) in enumerate(zip(own, features[first:], strict=False)):
+            scaled[lane, : len(values)] = (values - one.scaling.center) / one.scaling.scale
+        filled = [own[lane % len(own)] for lane in range(lanes)]
+        weights = stack.stack_weights([one.weights for one in filled])
+        frozen = stack.stack_weights([one.frozen for one in filled])
+        outputs = forward(weights, frozen, scaled).numpy()[:, :, 0]
+        predictions += [
+            one.scaling.target_center + one.scaling.target_scale * line[: len(values)].astype(np.float64)
+            for one, line, values in zip(own, outputs, features[first:], strict=False)
+        ]
+    return predictions
+
+
 def raw_coefficients(fitted: fit.Fitted) -> NDArray:
     """Return the coefficients `(1 + columns,)`, intercept first, of a fitted regression in the columns' own units."""
-    kernel, bias = (array.astype(np.float64) for array in fitted.weights)
-    scaling = fitted.scaling
-    slopes = kernel[:, 0] * scaling.target_scale / scaling.scale
-    return np.concatenate([bias * scaling.target_scale + scaling.target_center - slopes @ scaling.center, slopes])
+    kernel, *bias = (array.astype(np.float64) for array in fitted.weights)
+    return fitted.scaling.unscaled(np.concatenate([*(bias or [np.zeros(1)]), kernel[:, 0]]))
 
 
 def shipped_regression(settings: Regression, table: Table, coefficients: NDArray) -> keras.Model:
-    """Return the regression with `coefficients` `(1 + columns,)`: raw columns in, the target's own units out."""
+    """Return the regression with `coefficients` `(1 + terms,)`: raw columns in, the target's own units out."""
     model = settings.build(len(table.names), ACTIVATIONS[table.task], "float64")
-    model.set_weights([coefficients[1:, np.newaxis], coefficients[:1]])
+    model.layers[-1].set_weights([coefficients[1:, np.newaxis], coefficients[:1]][: 1 + settings.intercept])
     return model
 
 
 def shipped_network(settings: Neural, table: Table, fitted: fit.Fitted) -> keras.Model:
     """Return the network with its scaling inside: raw columns in, the target's own units out."""
-    scaling, weights = fitted.scaling, [array.copy() for array in fitted.weights]
-    plain = settings.build(len(table.names), ACTIVATIONS[table.task], str(weights[0].dtype))
-    weights[-2] *= scaling.target_scale
-    weights[-1] = weights[-1] * scaling.target_scale + scaling.target_center
-    plain.set_weights(weights)
-    layers = list(plain.layers)
-    if table.standardize:
-        mean, variance = scaling.center.tolist(), (scaling.scale**2).tolist()
-        layers.insert(
-            0, keras.layers.Normalization(mean=mean, variance=variance, dtype="float64", name="standardization")
-        )
-    features = keras.Input((len(table.names),), dtype="float64", name="features")
-    return keras.Sequential([features, *layers], name=plain.name)
+    scaling, dtype = fitted.scaling, str(fitted.weights[0].dtype)
+    mean, variance = scaling.center.tolist(), (scaling.scale**2).tolist()
+    standardization = (
+        keras.layers.Normalization(mean=mean, variance=variance, dtype="float64", name="standardization")
+        if table.standardize
+        else None
+    )
+    model = settings.build(len(table.names), ACTIVATIONS[table.task], dtype, standardization, "float64")
+    weights, frozen = ([array * 1 for array in arrays] for arrays in (fitted.weights, fitted.frozen))
+    for last in filter(None, (weights, frozen)):  # the layers whose sum is the target
+        last[-2] *= scaling.target_scale
+        last[-1] *= scaling.target_scale
+    (frozen or weights)[-1] += scaling.target_center
+    for variable, value in zip(stack.variables_of(model), [*weights, *frozen], strict=True):
+        variable.assign(value)
+    return model
 
 
-def _forward(model: keras.Model) -> Callable[[stack.Weights, NDArray], Any]:
-    """Return `model` as a function of its weights too, traced once for any number of rows."""
-    weights = [tf.TensorSpec(variable.shape, variable.dtype) for variable in model.trainable_variables]
-    rows = tf.TensorSpec((None, model.input_shape[-1]), model.input_dtype)
-    rest = [variable.numpy() for variable in model.non_trainable_variables]
+def _forward(model: keras.Model) -> Callable[[stack.Weights, stack.Weights, NDArray], Any]:
+    """Return `model`, stacked or not, as a function of its weights too, traced once for any number of rows."""
+
+    def forward(weights: list[Any], frozen: list[Any], rows: Any) -> Any:
+        still = iter(frozen)
+        rest = [next(still) if stack.is_frozen(one) else one.numpy() for one in model.non_trainable_variables]
+        return model.stateless_call(weights, rest, rows)[0]
+
+    frozen = filter(stack.is_frozen, model.non_trainable_variables)
+    given = [[tf.TensorSpec(one.shape, one.dtype) for one in of] for of in (model.trainable_variables, frozen)]
     return tf.function(
-        lambda weights, rows: model.stateless_call(weights, rest, rows)[0],
-        input_signature=[weights, rows],
+        forward,
+        input_signature=[
+            *given,
+            tf.TensorSpec((*model.input_shape[:-2], None, model.input_shape[-1]), model.inputs[0].dtype),
+        ],
         autograph=False,
     )
 
@@ -78,5 +114,5 @@ def _forward(model: keras.Model) -> Callable[[stack.Weights, NDArray], Any]:
 def _predict_network(forward: Callable, fitted: fit.Fitted, features: NDArray) -> NDArray:
     scaling = fitted.scaling
     scaled = ((features - scaling.center) / scaling.scale).astype(fitted.weights[0].dtype)
-    outputs = forward(fitted.weights, scaled).numpy()[:, 0]
+    outputs = forward(fitted.weights, fitted.frozen, scaled).numpy()[:, 0]
     return scaling.target_center + scaling.target_scale * outputs.astype(np.float64)

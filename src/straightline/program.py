@@ -56,7 +56,8 @@ class Settings:
     of replicas that have none of their own. `momentum` is that of `sgd` and `rmsprop`. An epoch is `steps` batches,
     whatever the rows of a replica: one with few rows goes through them more than once. `schedule` is `constant` or
     `cosine` (Loshchilov and Hutter 2017, eq. 5, to 0 over all epochs). `standardize` takes from each column, and from
-    a continuous target, the mean of the replica's training rows and divides by their deviation.
+    a continuous target, the mean of the replica's training rows and divides by their deviation; without `center` it
+    only divides, by the root mean square.
     """
 
     loss: str
@@ -70,6 +71,7 @@ class Settings:
     epochs: int
     patience: int
     standardize: bool
+    center: bool = True
 
 
 class Program:
@@ -89,11 +91,20 @@ class Program:
         self._lock = threading.Lock()
         self._compiled: dict[str, Any] = {}
 
-    def start(self, weights: stack.Weights, seeds: Sequence[int]) -> State:
-        """Return the state before the first epoch, from stacked `weights`; `seeds` start the dropout streams."""
+    def start(self, weights: stack.Weights, seeds: Sequence[int], frozen: stack.Weights) -> State:
+        """Return the state before the first epoch, from stacked `weights`; `seeds` start the dropout streams.
+
+        `frozen` are the stacked weights that stay as they are.
+        """
         keys = np.array(seeds, np.uint64).astype(np.uint32)[:, None, None]
+        still = iter(frozen)
         rest = [
-            keys if variable.name == "key" else keras.ops.convert_to_numpy(variable) for variable in self._variables[1:]
+            keys
+            if variable.name == "key"
+            else next(still)
+            if stack.is_frozen(variable)
+            else keras.ops.convert_to_numpy(variable)
+            for variable in self._variables[1:]
         ]
         first = self._joint.join(weights)
         infinite = tf.fill(len(keys), tf.constant(np.inf, self._dtype))
@@ -101,8 +112,9 @@ class Program:
 
     def blank(self) -> State:
         """Return a state of zeros."""
-        zeros = [np.zeros(variable.shape, self._dtype) for variable in self._stacked.trainable_variables]
-        return self.start(zeros, [0] * len(zeros[0]))
+        variables = self._stacked.trainable_variables, filter(stack.is_frozen, self._stacked.non_trainable_variables)
+        weights, frozen = ([np.zeros(variable.shape, self._dtype) for variable in of] for of in variables)
+        return self.start(weights, [0] * len(weights[0]), frozen)
 
     def best(self, state: State) -> stack.Weights:
         """Return the best weights, stacked."""

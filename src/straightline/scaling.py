@@ -17,6 +17,16 @@ class Scaling:
     target_center: float
     target_scale: float
 
+    def scaled(self, coefficients: NDArray) -> NDArray:
+        """Return the coefficients `(1 + columns,)`, intercept first, that do among scaled values what these do."""
+        intercept = coefficients[0] + coefficients[1:] @ self.center - self.target_center
+        return np.append(intercept, coefficients[1:] * self.scale) / self.target_scale
+
+    def unscaled(self, coefficients: NDArray) -> NDArray:
+        """Return what `scaled` was given."""
+        slopes = coefficients[1:] * self.target_scale / self.scale
+        return np.append(coefficients[0] * self.target_scale + self.target_center - slopes @ self.center, slopes)
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -33,6 +43,11 @@ class Moments:
         """The columns' standard deviations (ddof 0), 0 for one that varies by rounding alone."""
         deviations = np.sqrt(self.squares / self.rows)
         return np.where(deviations > 1e-12 * np.abs(self.means), deviations, 0.0)
+
+    @property
+    def root_mean_squares(self) -> NDArray:
+        """The columns' root mean squares."""
+        return np.sqrt(self.squares / self.rows + self.means**2)
 
 
 def moments(features: NDArray, labels: NDArray) -> Moments:
@@ -61,15 +76,19 @@ def unscaled(columns: int) -> Scaling:
     return Scaling(np.zeros(columns), np.ones(columns), 0.0, 1.0)
 
 
-def standardization(of: Moments, scale_target: bool) -> Scaling:
+def standardization(of: Moments, scale_target: bool, center: bool = True) -> Scaling:
     """Return the means and standard deviations of the columns, and those of the target if asked for.
 
-    What does not vary is divided by one.
+    What does not vary is divided by one. Without `center` nothing is taken away, and the root mean squares divide.
     """
-    scale = np.where(of.deviations > 0, of.deviations, 1.0)
+    spread = of.deviations if center else of.root_mean_squares
+    means = of.means if center else np.zeros_like(of.means)
+    scale = np.where(spread > 0, spread, 1.0)
     if not scale_target:
-        return Scaling(of.means, scale, 0.0, 1.0)
-    return Scaling(of.means, scale, of.target_mean, float(np.sqrt(of.target_squares / of.rows)) or 1.0)
+        return Scaling(means, scale, 0.0, 1.0)
+    target_mean = of.target_mean if center else 0.0
+    target_squares = of.target_squares / of.rows + (0.0 if center else of.target_mean**2)
+    return Scaling(means, scale, target_mean, float(np.sqrt(target_squares)) or 1.0)
 
 
 def relative(scaling: Scaling, overall: Scaling) -> Scaling:

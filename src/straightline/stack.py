@@ -39,20 +39,23 @@ def _matmul(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
 class StackedDense(keras.layers.Layer):
     """R Dense layers at once: `(R, rows, inputs)` to `(R, rows, units)`, replica by replica."""
 
-    def __init__(self, units: int, activation: Any, **options: Any) -> None:
+    def __init__(self, units: int, activation: Any, use_bias: bool, **options: Any) -> None:
         super().__init__(**options)
         self.units = units
+        self.use_bias = use_bias
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape: tuple[int, int | None, int]) -> None:
         """Create `kernel` `(R, inputs, units)` and `bias` `(R, 1, units)`."""
         replicas, _, inputs = input_shape
         self.kernel = self.add_weight(shape=(replicas, inputs, self.units), initializer="zeros", name="kernel")
-        self.bias = self.add_weight(shape=(replicas, 1, self.units), initializer="zeros", name="bias")
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(replicas, 1, self.units), initializer="zeros", name="bias")
 
     def call(self, inputs: Any) -> Any:
         """Return the activations."""
-        return self.activation(_matmul(inputs, tf.convert_to_tensor(self.kernel)) + self.bias)
+        outputs = _matmul(inputs, tf.convert_to_tensor(self.kernel))
+        return self.activation(outputs + self.bias if self.use_bias else outputs)
 
 
 class StackedDropout(keras.layers.Layer):
@@ -97,29 +100,31 @@ def _hash(values: tf.Tensor) -> tf.Tensor:
 def stack(model: keras.Sequential, replicas: int) -> keras.Model:
     """Return a model of `(replicas, rows, inputs)` whose replicas each compute what `model` does, weights all zero.
 
-    Its variables are in the order of those of `model`. Raises TypeError for a layer that is not Dense (with a bias),
-    Dropout or Activation, and for a regularizer, since the penalty is a replica's own (`fit.Settings.l2`).
+    Its variables are in the order of those of `model`. Raises TypeError for a layer that is not Dense (with a bias,
+    unless it is the only one), Dropout, Activation or Add, and for a regularizer, since the penalty is a replica's own
+    (`fit.Settings.l2`).
     """
-    outputs = inputs = keras.Input(batch_shape=(replicas, None, model.input_shape[-1]), dtype=dtype_of(model))
-    for number, layer in enumerate(model.layers):
-        outputs = _stacked(layer, number)(outputs)
-    return keras.Model(inputs, outputs, name=model.name)
+    inputs = keras.Input(batch_shape=(replicas, None, model.input_shape[-1]), dtype=dtype_of(model))
+    numbers = {id(layer): number for number, layer in enumerate(model.layers)}
+    return keras.models.clone_model(model, inputs, lambda layer: _stacked(layer, numbers[id(layer)], len(numbers) == 1))
 
 
-def _stacked(layer: keras.layers.Layer, number: int) -> keras.layers.Layer:
+def _stacked(layer: keras.layers.Layer, number: int, alone: bool) -> keras.layers.Layer:
     options = {"dtype": layer.dtype_policy, "name": layer.name}
+    if type(layer) is keras.layers.Add:
+        return keras.layers.Add(**options)
     if type(layer) is keras.layers.Activation:
         return keras.layers.Activation(layer.activation, **options)
     if type(layer) is keras.layers.Dropout:
         return StackedDropout(layer.rate, number, **options)
     if (
         type(layer) is keras.layers.Dense
-        and layer.use_bias
+        and (layer.use_bias or alone)
         and not (layer.kernel_regularizer or layer.bias_regularizer)
     ):
-        return StackedDense(layer.units, layer.activation, **options)
+        return StackedDense(layer.units, layer.activation, layer.use_bias, trainable=layer.trainable, **options)
     raise TypeError(
-        f"expected Dense (with a bias, without a regularizer), Dropout and Activation layers, got "
+        f"expected Dense (with a bias, without a regularizer), Dropout, Activation and Add layers, got "
         f"{type(layer).__name__} ({layer.name})"
     )
 
@@ -145,10 +150,20 @@ class Joint:
 def unstack(stacked: keras.Model, model: keras.Sequential, replica: int) -> keras.Sequential:
     """Return replica number `replica` of `stacked`, which `stack` made from `model`, as a plain model like `model`."""
     plain = keras.models.clone_model(model)
-    plain.set_weights(
-        unstack_weights([keras.ops.convert_to_numpy(variable) for variable in stacked.trainable_variables], replica)
-    )
+    weights = [keras.ops.convert_to_numpy(variable) for variable in variables_of(stacked)]
+    for variable, value in zip(variables_of(plain), unstack_weights(weights, replica), strict=True):
+        variable.assign(value)
     return plain
+
+
+def variables_of(model: keras.Model) -> list[keras.Variable]:
+    """Return the variables of the Dense layers of `model`, those to train first, kernels and biases alternating."""
+    return [*model.trainable_variables, *filter(is_frozen, model.non_trainable_variables)]
+
+
+def is_frozen(variable: keras.Variable) -> bool:
+    """Return whether `variable`, none to train, is a Dense layer's, and so one that differs between replicas."""
+    return not variable.trainable and variable.name in ("kernel", "bias")
 
 
 def dtype_of(model: keras.Sequential) -> str:
@@ -158,18 +173,19 @@ def dtype_of(model: keras.Sequential) -> str:
 
 def initial_weights(model: keras.Sequential, seeds: Sequence[int]) -> Weights:
     """Return fresh weights for a stack of `model`; a replica's are drawn by the layers' initializers from its seed."""
-    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense) and layer.trainable]
     states = [np.random.SeedSequence([seed]).generate_state(2 * len(dense)) for seed in seeds]
 
     def draw(state: Any) -> list[Any]:
-        kernels = [
-            _drawn(layer.kernel_initializer, layer.kernel, state[2 * n : 2 * n + 2]) for n, layer in enumerate(dense)
-        ]
-        biases = [_drawn(layer.bias_initializer, layer.bias, state[:2])[None] for layer in dense]
-        return [array for pair in zip(kernels, biases, strict=True) for array in pair]
+        drawn = []
+        for n, layer in enumerate(dense):
+            drawn.append(_drawn(layer.kernel_initializer, layer.kernel, state[2 * n : 2 * n + 2]))
+            if layer.use_bias:
+                drawn.append(_drawn(layer.bias_initializer, layer.bias, state[:2])[None])
+        return drawn
 
     # One traced loop for all seeds: Keras takes milliseconds for each set of weights that it draws by itself.
-    shapes = [tf.TensorSpec(None, variable.dtype) for layer in dense for variable in (layer.kernel, layer.bias)]
+    shapes = [tf.TensorSpec(None, variable.dtype) for variable in model.trainable_variables]
     every = tf.function(lambda rows: tf.map_fn(draw, rows, fn_output_signature=shapes), autograph=False)
     rows = tf.constant(np.stack(states))
     drawn = every.get_concrete_function(rows)(rows)
@@ -191,6 +207,12 @@ class _Given(keras.random.SeedGenerator):
 
     def next(self, ordered: bool = True) -> Any:
         return self._given
+
+
+def stack_weights(weights: Sequence[Weights]) -> Weights:
+    """Return the weights of a stack out of those of its replicas, as `unstack_weights` takes them apart."""
+    joined = [np.stack(arrays) for arrays in zip(*weights, strict=True)]
+    return [array[:, np.newaxis] if number % 2 else array for number, array in enumerate(joined)]
 
 
 def unstack_weights(weights: Weights, replica: int) -> Weights:

@@ -1,6 +1,5 @@
 """The answer in words and numbers, as `straightline show` prints it."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from straightline.results import Results, Variant
+from straightline.words import percent
 
 OPENINGS = {
     "yes": "Yes, a straight line is enough to predict {}",
@@ -27,15 +27,6 @@ def headline(verdict: Mapping[str, Any], column: str) -> str:
     interval = f"{level:.3g} % interval of the gain {percent(low)} to {percent(high)}"
     opening = OPENINGS[verdict["answer"]].format(column)
     return f"{opening}: {verdict['challenger']} {change} ({interval}; margin {100 * verdict['margin']:.3g} %)."
-
-
-def percent(value: float | None) -> str:
-    """Return a share as a percentage with one decimal, more just below 100, and a word where there is no bound."""
-    if value is None:
-        return "unbounded"
-    missing = 1 - abs(value)
-    decimals = 1 if not 0 < missing < 1e-3 else min(-2 - math.floor(math.log10(missing)), 12)
-    return f"{100 * value:,.{decimals}f} %"
 
 
 def as_dict(results: Results) -> dict[str, Any]:
@@ -58,7 +49,11 @@ def printed(results: Results) -> RenderableType:
     for target, verdict in results.verdicts.items():
         column = results.schema["targets"][target]["column"]
         parts += [Text(headline(verdict, column), style="bold"), Text(verdict["advice"]), _models(results, target)]
-        parts += [_coefficients(variant) for variant in results.of_target(target) if variant.coefficients is not None]
+        if verdict["ladder"]:
+            parts.append(Text(verdict["ladder"]["advice"]))
+        for variant in results.of_target(target):
+            if variant.coefficients is not None:
+                parts += [_coefficients(variant), *map(Text, _notes(variant))]
         parts.append(Text())
     report = results.root / "reports/index.html"
     parts.append(Text(f"Report:    {report if report.exists() else 'not there yet; run dvc repro'}"))
@@ -128,6 +123,11 @@ def _coefficients(variant: Variant) -> Table:
         interval = f"{_number(row.ci_low)} to {_number(row.ci_high)}" if _number(row.ci_low) != "-" else "-"
         table.add_row(str(row.term), *map(_number, (row.estimate, row.std_error)), interval, _number(row.trained))
     return table
+
+
+def _notes(variant: Variant) -> list[str]:
+    certificate = variant.certificate or {}
+    return [f"Note: {message}." for key in ("messages", "fold_messages") for message in certificate.get(key, [])]
 
 
 def _number(value: Any) -> str:

@@ -1,8 +1,9 @@
 """What training starts from and ends with: rows, a fitted variant, and the tables about it."""
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 
 from straightline import exact, fit
 from straightline.folds import Fold
+from straightline.models import terms
+from straightline.models.regression import SIDES
 from straightline.scores import row_losses
 from straightline.source import Pass, Source, one_pass
 
 LOSSES = {"continuous": "mean_squared_error", "binary": "binary_crossentropy"}
 Predictor = Callable[[NDArray], NDArray]  # of features (rows, columns) to predictions (rows,)
+TOLD = 5  # messages of folds at most, since each may name other columns
 CONVERGED = 1e-3  # a descent has converged when its loss exceeds the optimum by less than this share of it
 
 
@@ -29,6 +33,17 @@ class Table:
     names: Sequence[str]
     task: str
     standardize: bool
+
+    def quadratic(self) -> "Table":
+        """The same rows with the terms of `terms.py` for columns."""
+        read = self.source.read
+
+        def expanded(groups: NDArray) -> tuple[NDArray, NDArray]:
+            features, labels = read(groups)
+            return terms.values(features), labels
+
+        names = terms.names(self.names)
+        return replace(self, source=replace(self.source, columns=len(names), read=expanded), names=names)
 
     @property
     def classes(self) -> NDArray | None:
@@ -110,15 +125,29 @@ def weight_summary(model: keras.Model, table: Table, fitted: fit.Fitted) -> dict
         "best_epoch": fitted.best_epoch,
         "steps": fitted.steps,
         "layers": [
-            {"name": layer.name, "kernel": layer.kernel.numpy().tolist(), "bias": layer.bias.numpy().tolist()}
+            {
+                "name": layer.name,
+                "kernel": layer.kernel.numpy().tolist(),
+                "bias": [0.0] * layer.units if layer.bias is None else layer.bias.numpy().tolist(),
+            }
             for layer in model.layers
-            if isinstance(layer, keras.layers.Dense)
+            if isinstance(layer, keras.layers.Dense) and layer.name not in SIDES
         ],
     }
 
 
-def certificate(table: Table, best: exact.Optimum, trained: NDArray) -> dict[str, Any]:
-    """Return certificate.json: how far the descent's coefficients `trained` are from the optimum `best`."""
+def fold_messages(fitted: Sequence[exact.Optimum], known: Sequence[str]) -> list[str]:
+    """Return what is told of some of the folds `fitted` and is none of `known`, the commonest first."""
+    told = Counter(message for one in fitted for message in one.messages if message not in known)
+    lines = [f"in {count} of {len(fitted)} folds {message}" for message, count in told.most_common(TOLD)]
+    return [*lines, f"{len(told) - TOLD} more such messages of single folds"] if len(told) > TOLD else lines
+
+
+def certificate(table: Table, best: exact.Optimum, folds: Sequence[str], trained: NDArray) -> dict[str, Any]:
+    """Return certificate.json: how far the descent's coefficients `trained` are from the optimum `best`.
+
+    `folds` are the `fold_messages`.
+    """
 
     def total(features: NDArray, labels: NDArray) -> float:
         return len(labels) * exact.mean_loss(trained[0] + features @ trained[1:], labels, table.task)
@@ -141,4 +170,5 @@ def certificate(table: Table, best: exact.Optimum, trained: NDArray) -> dict[str
         "condition_number": condition if np.isfinite(condition) else None,
         "standard_errors": best.errors,
         "messages": best.messages,
+        "fold_messages": list(folds),
     }

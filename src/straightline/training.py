@@ -1,7 +1,11 @@
 """What the train stage computes: a variant's final model, its folds, and its learning curve."""
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from straightline import exact, fit
 from straightline.batches import Replica
@@ -25,6 +29,7 @@ from straightline.trained import (
     Trained,
     certificate,
     fold_losses,
+    fold_messages,
     fold_place,
     history_table,
     learning_table,
@@ -55,17 +60,25 @@ def _train_regression(
     subsets: list[Fold],
     on_epoch: fit.OnEpoch,
 ) -> Trained:
-    model = settings.build(len(table.names), ACTIVATIONS[table.task], how.dtype)
+    raw, table = table, table.quadratic() if settings.terms == "quadratic" else table
+    model = replace(settings, terms="linear").build(len(table.names), ACTIVATIONS[table.task], how.dtype)
     everything = Replica(np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32), how.seed)
     descent = descent_settings(table, settings, how)
     (reached,) = fit.fit(model, table.source, [everything], descent, on_epoch)
     messages = _divergences([("the final model", reached)])
     scored = [*parts, *subsets]
-    (best,) = exact.optima(table.source, [everything.train], table.task, table.names, robust=settings.robust)
-    fitted = exact.optima(table.source, [part.train for part in scored], table.task, table.names, best, refined=False)
+    (best,) = exact.optima(
+        table.source,
+        [everything.train],
+        table.task,
+        table.names,
+        robust=settings.robust,
+        intercept=settings.intercept,
+    )
+    fitted, losses = regression_losses(table, scored, best)
+    of_folds = fold_messages(fitted[: len(parts)], best.messages)
     trained = raw_coefficients(reached)
-    shipped = shipped_regression(settings, table, best.coefficients if settings.finish == "exact" else trained)
-    losses = fold_losses(table, scored, [regression_predictor(one, table.task) for one in fitted])
+    shipped = shipped_regression(settings, raw, best.coefficients if settings.finish == "exact" else trained)
     return Trained(
         model=shipped,
         history=history_table(reached, has_validation=False),
@@ -78,9 +91,20 @@ def _train_regression(
         learning=learning_table(subsets, [loss["loss"] for loss in losses[len(parts) :]]),
         weights=weight_summary(shipped, table, reached),
         coefficients=exact.coefficient_table(best, table.names, trained, CONFIDENCE),
-        certificate=certificate(table, best, trained),
-        messages=[*messages, *best.messages],
+        certificate=certificate(table, best, of_folds, trained),
+        messages=[*messages, *best.messages, *of_folds],
     )
+
+
+def regression_losses(
+    table: Table, parts: list[Fold], best: exact.Optimum
+) -> tuple[list[exact.Optimum], list[dict[str, float]]]:
+    """Return the exact regression of each fold's training rows, and its loss; `best` is that of all rows."""
+    trains = [part.train for part in parts]
+    fitted = exact.optima(
+        table.source, trains, table.task, table.names, best, inference=False, intercept=best.intercept
+    )
+    return fitted, fold_losses(table, parts, [regression_predictor(one, table.task) for one in fitted])
 
 
 def _train_network(
@@ -95,10 +119,11 @@ def _train_network(
     everything = Fold(-1, 0, np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32))
     seeded = [(part, seed) for part in parts for seed in range(seeds)]
     scored = [*seeded, *((part, 0) for part in subsets)]
+    lines = iter(_lines(table, [everything, *parts, *subsets]) if settings.from_regression else itertools.repeat(None))
     replicas = [
-        *_replicas(table, everything, 1, how),
-        *(one for part in parts for one in _replicas(table, part, seeds, how)),
-        *(one for part in subsets for one in _replicas(table, part, 1, how)),
+        *fold_replicas(table, everything, 1, how, next(lines)),
+        *(one for part in parts for one in fold_replicas(table, part, seeds, how, next(lines))),
+        *(one for part in subsets for one in fold_replicas(table, part, 1, how, next(lines))),
     ]
     model = settings.build(len(table.names), ACTIVATIONS[table.task], how.dtype)
     final, *fitted = fit.fit(model, table.source, replicas, descent_settings(table, settings, how), on_epoch)
@@ -120,13 +145,25 @@ def _train_network(
     )
 
 
-def _replicas(table: Table, part: Fold, seeds: int, how: Fit) -> list[Replica]:
+def _lines(table: Table, parts: list[Fold]) -> list[NDArray]:
+    (best,) = exact.optima(table.source, [parts[0].train], table.task, table.names, inference=False)
+    trains = [part.train for part in parts[1:]]
+    rest = exact.optima(table.source, trains, table.task, table.names, best, inference=False)
+    return [one.coefficients for one in (best, *rest)]
+
+
+def fold_replicas(table: Table, part: Fold, seeds: int, how: Fit, line: NDArray | None = None) -> list[Replica]:
+    """Return the networks of a fold: one a seed, with a share of its training rows set aside for early stopping.
+
+    `line` are the coefficients of the regression that they start from.
+    """
     # The validation rows are the same for every seed of a fold, so that seeds differ in initialisation and order only.
     own = int(np.random.SeedSequence([how.seed, part.repeat + 1, part.fold]).generate_state(1)[0])
     strata = None if table.classes is None else table.classes[part.train]
     kept, aside = set_aside(part.train, how.validation, own, strata)
     places = [[how.seed, part.repeat + 1, part.fold, seed, len(part.train)] for seed in range(seeds)]
-    return [Replica(kept, aside, int(np.random.SeedSequence(place).generate_state(1)[0])) for place in places]
+    seeded = [int(np.random.SeedSequence(place).generate_state(1)[0]) for place in places]
+    return [Replica(kept, aside, own, line=line) for own in seeded]
 
 
 def _place(job: tuple[Fold, int]) -> str:
@@ -137,7 +174,7 @@ def _place(job: tuple[Fold, int]) -> str:
 def _divergences(fits: list[tuple[str, fit.Fitted]]) -> list[str]:
     """Say which fits ended in a loss that is not finite. Raises UserError where one has no earlier epoch."""
     lost = [(place, one) for place, one in fits if one.diverged]
-    hopeless = [place for place, one in lost if not one.best_epoch]
+    hopeless = [place for place, one in lost if not one.best_epoch and not one.frozen]
     if hopeless:
         raise UserError(
             f"training diverged: in {len(hopeless)} of {len(fits)} fits the loss is not finite in the first epoch, "

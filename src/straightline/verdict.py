@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from straightline.words import percent
+
+ENOUGH_REPEATS = 10  # of the folds; the variance that more could take away is a tenth of what stays
 ANSWERS = {
     "neural_better": "no",
     "regression_better": "yes",
@@ -96,6 +99,7 @@ def compare(comparison: Comparison, margin: float, confidence: float, challenger
             "mean": tests[0].mean,
             "std_error": tests[0].std_error,
             "degrees_of_freedom": tests[0].degrees_of_freedom,
+            "folds": comparison.folds,
         },
     }
 
@@ -118,6 +122,8 @@ def _crossing(
     excess: Callable[[float, float], float], gain: float, direction: float, probability: float
 ) -> float | None:
     """Search outwards from the mean gain, where the probability is one half, for where it crosses `probability`."""
+    if excess(gain, probability) * -direction >= 0:
+        return gain  # losses that do not vary, whose mean difference is not 0 but its rounding
     inside, step = gain, 1e-6
     for _ in range(60):
         outside = gain + direction * step
@@ -165,26 +171,45 @@ def decide(
 
 def advice(result: Mapping[str, Any], name: str, margin: float, confidence: float, rows: int) -> str:
     """Return one sentence that a user can act on."""
-    percent = f"{100 * margin:.3g} %"
-    gain = f"{100 * abs(result['relative_gain']):.4g} %"
+    allowed = f"{100 * margin:.3g} %"
+    gain = percent(abs(result["relative_gain"]))
     if result["failed"]:
         return f"{name} failed to train (it does worse than the mean): try a smaller learning rate or more epochs."
     match result["finding"]:
         case "neural_better":
-            return f"Use {name}: it lowers the loss by {gain}, more than your margin of {percent}."
+            return f"Use {name}: it lowers the loss by {gain}, more than your margin of {allowed}."
         case "regression_better":
-            return f"Use the regression: {name}'s loss is higher by more than your margin of {percent}."
+            return f"Use the regression: {name}'s loss is higher by more than your margin of {allowed}."
         case "practically_equivalent":
-            return f"Use the regression: the losses differ by less than your margin of {percent} either way."
+            return f"Use the regression: the losses differ by less than your margin of {allowed} either way."
         case "regression_enough":
-            return f"Use the regression: {name} does not lower the loss by your margin of {percent}."
-    needed = rows_needed(result["test"], confidence, rows)
+            return f"Use the regression: {name} does not lower the loss by your margin of {allowed}."
+    test = result["test"]
+    if repeats_would_do(test, confidence):
+        return (
+            f"These {rows:,} rows cannot tell with so few folds: set folds.repeats to {ENOUGH_REPEATS}, which would if "
+            "the losses stay as they are."
+        )
+    needed = rows_needed(test, confidence, rows)
     if needed is None:
-        return "The fold losses do not tell the models apart at this margin; set another margin or bring more rows."
+        return (
+            f"These {rows:,} rows cannot tell, nor would more folds: the gain is your margin of {allowed}; set another "
+            "margin."
+        )
     return (
-        f"These {rows:,} rows cannot tell: about {needed:,} rows like them would, or set a margin other than {percent} "
-        "if a smaller or larger difference matters to you."
+        f"These {rows:,} rows cannot tell, nor would more folds: about {needed:,} rows like them would, or set another "
+        f"margin than {allowed} if a smaller or larger difference matters to you."
     )
+
+
+def repeats_would_do(test: Mapping[str, float], confidence: float) -> bool:
+    """Return whether ENOUGH_REPEATS of the folds would decide, if mean and spread of the differences stay the same."""
+    folds, count = int(test["folds"]), int(test["degrees_of_freedom"]) + 1
+    many = ENOUGH_REPEATS * folds
+    if count >= many:
+        return False
+    std_error = test["std_error"] * math.sqrt((1 / many + 1 / (folds - 1)) / (1 / count + 1 / (folds - 1)))
+    return bool(abs(test["mean"]) >= stats.t.ppf(confidence, many - 1) * std_error)
 
 
 def rows_needed(test: Mapping[str, float], confidence: float, rows: int) -> int | None:

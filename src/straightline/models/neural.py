@@ -18,6 +18,8 @@ Activation = Literal["elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid", "si
 class Neural:
     """Settings of a network: units of each hidden layer, their activation, and what keeps it from overfitting.
 
+    `from_regression` starts as the finished regression, which stays as it is beside hidden layers whose output is zero
+    at first (Schelldorfer and Wuethrich 2019, "Nesting Classical Actuarial Models into Neural Networks", section 2.3).
     `dropout` is the share of each hidden layer's units that a training step leaves out; `l2` the penalty on kernels.
     The penalty adds `l2 * sum(kernel ** 2)` of every layer to the loss, as `keras.regularizers.L2` does.
     """
@@ -29,9 +31,17 @@ class Neural:
     schedule: Literal["constant", "cosine"]
     l2: float = Field(ge=0, le=1000)
     dropout: float = Field(ge=0, lt=1)
+    from_regression: bool
 
-    def build(self, inputs: int, output_activation: str, dtype: str = "float32") -> keras.Model:
-        """Return an unfitted model that maps `(rows, inputs)` to `(rows, 1)`."""
+    def build(
+        self,
+        inputs: int,
+        output_activation: str,
+        dtype: str = "float32",
+        standardization: keras.layers.Layer | None = None,
+        input_dtype: str | None = None,
+    ) -> keras.Model:
+        """Return an unfitted model that maps `(rows, inputs)` to `(rows, 1)`, after `standardization` if given."""
         import keras
 
         hidden: list[keras.Layer] = []
@@ -39,11 +49,17 @@ class Neural:
             hidden.append(keras.layers.Dense(units, activation=self.activation, dtype=dtype, name=f"hidden_{number}"))
             if self.dropout:
                 hidden.append(keras.layers.Dropout(self.dropout, dtype=dtype, name=f"dropout_{number}"))
-        return keras.Sequential(
-            [
-                keras.Input((inputs,), dtype=dtype, name="features"),
-                *hidden,
-                keras.layers.Dense(1, activation=output_activation, dtype=dtype, name="output"),
-            ],
-            name="neural",
-        )
+        first = [] if standardization is None else [standardization]
+        features = keras.Input((inputs,), dtype=input_dtype or dtype, name="features")
+        if not self.from_regression:
+            output = keras.layers.Dense(1, activation=output_activation, dtype=dtype, name="output")
+            return keras.Sequential([features, *first, *hidden, output], name="neural")
+        scaled = features if standardization is None else standardization(features)
+        correction = scaled
+        for layer in hidden:
+            correction = layer(correction)
+        correction = keras.layers.Dense(1, kernel_initializer="zeros", dtype=dtype, name="correction")(correction)
+        line = keras.layers.Dense(1, trainable=False, dtype=dtype, name="regression")(scaled)
+        both = keras.layers.Add(dtype=dtype, name="both")([line, correction])
+        output = keras.layers.Activation(output_activation, dtype=dtype, name="output")(both)
+        return keras.Model(features, output, name="upgraded")

@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from straightline.artifacts import read_json, write_json
 from straightline.config import Config, load
 from straightline.errors import UserError
 from straightline.evidence import ledger, spread
+from straightline.ladder import ladder
+from straightline.models.regression import Regression
 from straightline.stages import stage
 from straightline.verdict import Comparison, decide
 
@@ -27,13 +30,7 @@ def run(root: Path) -> None:
 
 
 def _verdict(root: Path, config: Config, schema: dict[str, Any], target: str) -> dict[str, Any]:
-    regressions = [name for name, model in config.models.items() if model.kind == "regression"]
-    if len(regressions) != 1 or len(config.models) < 2:
-        raise UserError(
-            f"params.yaml: models: expected one of kind regression and at least one other to compare it with, got "
-            f"{', '.join(f'{name} ({model.kind})' for name, model in config.models.items())}"
-        )
-    baseline = regressions[0]
+    baseline = _baseline(config)
     folds = {name: pd.read_csv(root / "runs" / target / name / "folds.csv") for name in config.models}
     # Losses, never predictions, are averaged over a network's seeds.
     means = {name: table.groupby(["repeat", "fold"])["loss"].mean().to_numpy() for name, table in folds.items()}
@@ -73,7 +70,30 @@ def _verdict(root: Path, config: Config, schema: dict[str, Any], target: str) ->
         "methods": {name: table["method"].value_counts().to_dict() for name, table in folds.items()},
         "challengers": decision["challengers"],
         "advice": decision["advice"],
+        "ladder": _ladder(config, means),
     }
+
+
+def _baseline(config: Config) -> str:
+    lines = [name for name, model in config.models.items() if isinstance(model, Regression) and model.terms == "linear"]
+    if len(lines) == 1 and len(config.models) > 1:
+        return lines[0]
+    raise UserError(
+        f"params.yaml: models: expected one of kind regression with linear terms and at least one other to compare it "
+        f"with, got {', '.join(f'{name} ({model.kind})' for name, model in config.models.items())}"
+    )
+
+
+def _ladder(config: Config, means: dict[str, NDArray]) -> dict[str, Any] | None:
+    names = config.verdict.ladder
+    if names is None:
+        return None
+    if unknown := sorted({*names} - {*means}):
+        raise UserError(
+            f"params.yaml: verdict.ladder: {', '.join(unknown)} is no model; expected some of {list(means)}"
+        )
+    rungs = {name: means[name] for name in names}
+    return ladder(rungs, config.folds.k, config.verdict.margin, config.verdict.confidence)
 
 
 if __name__ == "__main__":

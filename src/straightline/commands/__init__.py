@@ -1,0 +1,1 @@
+"""What the command line does beside the pipeline, a module a command: read files, call the core, write files."""

@@ -1,0 +1,215 @@
+"""`straightline calibrate`: the verdict's own error rates, as calibration.csv and calibration.png."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table as RichTable
+
+from straightline import pictures, truths
+from straightline.artifacts import replacing, write_csv
+from straightline.config import Config, Target, load
+from straightline.errors import UserError
+from straightline.models.neural import Neural
+from straightline.tables import encode_features, encode_target, read_table
+from straightline.truths import Truth, World
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to simulate: every combination of `tasks`, `noises` and `truths` (`parse_truth`), for each of `rows`.
+
+    `like` is a file whose columns, rows, task, line and noise stand in for generated ones; `target` its column to
+    predict.
+    """
+
+    rows: Sequence[int]
+    columns: int
+    tasks: Sequence[str]
+    noises: Sequence[str]
+    truths: Sequence[str]
+    simulations: int
+    model: str
+    like: Path | None
+    target: str | None
+    seed: int
+
+
+def run(root: Path, options: Options, out: Path) -> None:
+    """Write `out`/calibration.csv and .png; scenarios that are in the table already, of the same settings, are kept.
+
+    Models, folds, margin and confidence are those of params.yaml below `root`. Raises UserError for options that make
+    no sense, before anything runs.
+    """
+    config = load(root / "params.yaml")
+    settings = _network(config, options.model)
+    told = [parse_truth(text, config.verdict.margin) for text in options.truths]
+    scenarios = [
+        (world, noise, truth)
+        for world in _worlds(options)
+        for noise, truth in itertools.product(_noises(world, options.noises), told)
+    ]
+    known = _read(out / "calibration.csv")
+    found = []
+    with _shown(len(scenarios) * options.simulations) as advance:
+        for world, noise, truth in scenarios:
+            key = _key(config, settings, options, world, noise, truth)
+            row = _known(known, key)
+            if row is None:
+                row = key | _simulated(config, settings, options, world, noise, truth, advance)
+            else:
+                advance(options.simulations)
+            found.append(row)
+            write_csv(out / "calibration.csv", _merged(known, found))
+    table = pd.DataFrame(found)
+    with replacing(out / "calibration.png") as temporary:
+        temporary.write_bytes(pictures.calibration(_merged(known, found)))
+    _show(table, out)
+
+
+def parse_truth(text: str, margin: float) -> Truth:
+    """Return the truth `noise` or `linear`, or a curve that costs the best line as many margins as `text` says."""
+    if text in ("noise", "linear"):
+        return Truth(text, text == "linear", 0.0)
+    try:
+        margins = float(text)
+    except ValueError:
+        raise UserError(f"--truth: expected noise, linear or a number of margins, got {text!r}") from None
+    if not 0 < margins * margin < 1:
+        raise UserError(
+            f"--truth: {text} margins of {margin:g} are a gain of {margins * margin:g}; expected more than 0 and less "
+            "than 1"
+        )
+    return Truth(f"{margins:g} margins", True, margins * margin)
+
+
+def _network(config: Config, name: str) -> Neural:
+    settings = config.models.get(name)
+    if isinstance(settings, Neural):
+        return settings
+    networks = ", ".join(key for key, model in config.models.items() if isinstance(model, Neural))
+    raise UserError(f"--model: expected a network of params.yaml ({networks or 'it has none'}), got {name!r}")
+
+
+def _worlds(options: Options) -> list[World]:
+    if options.like is None:
+        return [truths.generated(task, rows, options.columns) for task in options.tasks for rows in options.rows]
+    if options.target is None:
+        raise UserError("--like: expected --target too, the column to predict")
+    frame = read_table(options.like)
+    origin = str(options.like)
+    labels, column = encode_target(frame, Target(column=options.target, task="auto"), origin)
+    features = encode_features(frame, [str(name) for name in frame.columns if name != options.target], origin)
+    return [truths.like(features.to_numpy(), labels.to_numpy(float), column.task)]
+
+
+def _noises(world: World, noises: Sequence[str]) -> Sequence[str]:
+    return noises if world.task == "continuous" else ["coin"]  # a binary target's only noise is its own chance
+
+
+def _key(config: Config, settings: Neural, options: Options, world: World, noise: str, truth: Truth) -> dict[str, Any]:
+    made_of = {
+        "model": asdict(settings),
+        "fit": asdict(config.fit),
+        "folds": asdict(config.folds),
+        "verdict": asdict(config.verdict),
+        "like": None if world.features is None else hashlib.sha256(world.features.tobytes()).hexdigest(),
+        "line": world.coefficients.tolist(),
+    }
+    return {
+        "task": world.task,
+        "rows": world.rows,
+        "columns": len(world.coefficients) - 1,
+        "noise": noise,
+        "truth": truth.name,
+        "gain": truth.gain,
+        "simulations": options.simulations,
+        "seed": options.seed,
+        "settings": hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12],
+    }
+
+
+def _simulated(
+    config: Config,
+    settings: Neural,
+    options: Options,
+    world: World,
+    noise: str,
+    truth: Truth,
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
+    from straightline.backend import import_tensorflow
+
+    import_tensorflow()
+    from straightline import calibration
+    from straightline.plan import fold_plan
+
+    (probe, _), *_ = calibration.tables(world, truth, noise, [0], replace(config.folds, repeats=1), options.seed)
+    folds = fold_plan(probe, settings, config.fit, config.folds)
+    size = calibration.batch_size(probe, settings, config.fit, folds)
+    found = []
+    for first in range(0, options.simulations, size):
+        numbers = range(first, min(first + size, options.simulations))
+        drawn = calibration.tables(world, truth, noise, numbers, folds, options.seed)
+        found += calibration.outcomes(drawn, settings, config.fit, folds)
+        advance(len(numbers))
+    return calibration.summary(found, config.verdict, world.rows, truth) | {
+        "folds": folds.k,
+        "repeats": folds.repeats,
+        "seeds": folds.seeds,
+    }
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+
+
+def _known(table: pd.DataFrame, key: dict[str, Any]) -> dict[str, Any] | None:
+    if not set(key) <= set(table.columns):
+        return None
+    same = table[(table[list(key)] == pd.Series(key)).all(axis=1)]
+    return None if same.empty else dict(same.iloc[0])
+
+
+def _merged(known: pd.DataFrame, found: list[dict[str, Any]]) -> pd.DataFrame:
+    key = ["task", "rows", "columns", "noise", "truth", "simulations", "seed", "settings"]
+    return pd.concat([pd.DataFrame(found), known]).drop_duplicates(key, ignore_index=True)
+
+
+@contextmanager
+def _shown(simulations: int) -> Iterator[Callable[[int], None]]:
+    console = Console()
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("simulations", total=simulations)
+        yield lambda count: bar.advance(task, count)
+
+
+def _show(table: pd.DataFrame, out: Path) -> None:
+    console = Console()
+    shown = RichTable("task", "rows", "noise", "truth", "simulations", "network better", "at the edge", "mean gain")
+    for row in table.to_dict("records"):
+        edge = "" if pd.isna(row["edge_rate"]) else f"{row['edge_rate']:.1%}"
+        shown.add_row(
+            row["task"],
+            f"{row['rows']:,}",
+            row["noise"],
+            row["truth"],
+            f"{row['simulations']:,}",
+            f"{row['rate']:.1%} ({row['rate_low']:.1%} to {row['rate_high']:.1%})",
+            edge,
+            f"{row['mean_gain']:.1%}",
+        )
+    console.print(shown)
+    null = table[table["gain"] == 0]
+    if len(null):
+        false, of = int(null["neural_better"].sum()), int(null["simulations"].sum())
+        console.print(f"false «network better» where the truth is a line or noise: {false:,} of {of:,}")
+    console.print(f"written: {out / 'calibration.csv'}, {out / 'calibration.png'}")

@@ -1,0 +1,187 @@
+"""A network that starts as the finished regression, and is kept only where it does better on the validation rows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from straightline import exact, fit, stack
+from straightline.archive import save_model
+from straightline.artifacts import write_parquet
+from straightline.batches import Replica
+from straightline.config import Fit, Folds
+from straightline.models.neural import Neural
+from straightline.models.regression import Regression
+from straightline.plan import descent_settings
+from straightline.predictors import network_predictors, shipped_network
+from straightline.scores import mean_loss
+from straightline.source import held, streamed
+from straightline.trained import Table
+from straightline.training import train
+
+UPGRADED = Neural(
+    kind="neural",
+    hidden=[5, 4],
+    activation="tanh",
+    learning_rate=0.01,
+    schedule="constant",
+    l2=0.0,
+    dropout=0.0,
+    from_regression=True,
+)
+REGRESSION = Regression(
+    kind="regression",
+    learning_rate=0.01,
+    schedule="cosine",
+    finish="exact",
+    robust=False,
+    terms="linear",
+    intercept=True,
+)
+HOW = Fit(
+    optimizer="adam",
+    momentum=0.0,
+    dtype="float64",
+    batch_size=16,
+    epochs=12,
+    patience=None,
+    validation=0.2,
+    held_rows=None,
+    seed=0,
+)
+ONCE = replace(HOW, epochs=1)
+FOLDS = Folds(k=3, repeats=1, seeds=2, seed=0)
+
+
+def table(task: str, standardize: bool = True, bend: float = 0.0) -> Table:
+    random = np.random.default_rng(5)
+    features = random.normal(3.0, 2.0, (120, 2))
+    labels = 10 + features @ [1.0, -0.5] + bend * (features[:, 0] - 3) ** 2 + random.normal(size=120)
+    if task == "binary":
+        labels = (labels > np.median(labels)).astype(float)
+        labels[:20] = 1 - labels[:20]  # so that no line separates them
+    return Table(held(features, labels), labels, ["a", "b"], task, standardize)
+
+
+def predicted(model: keras.Model, features: np.ndarray) -> np.ndarray:
+    """Return what `predict` would, which rounds rows to float32."""
+    return keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(features, "float64")))[:, 0]
+
+
+def line_of(of: Table) -> np.ndarray:
+    features, labels = of.source.read(of.source.groups)
+    return exact.optimum(features, labels, of.task, of.names).coefficients
+
+
+def replicas(of: Table, count: int) -> list[Replica]:
+    order = np.random.default_rng(0).permutation(len(of.labels)).astype(np.int32)
+    return [Replica(np.sort(order[:90]), np.sort(order[90:]), seed, line=line_of(of)) for seed in range(count)]
+
+
+def test_stacked_and_unstacked_it_predicts_as_it_does() -> None:
+    plain = UPGRADED.build(2, "sigmoid", "float64")
+    stacked = stack.stack(plain, 3)
+    assert [tuple(one.shape[1:]) for one in stack.variables_of(stacked)[::2]] == [(2, 5), (5, 4), (4, 1), (2, 1)]
+    random = np.random.default_rng(0)
+    for variable in stack.variables_of(stacked):
+        variable.assign(random.normal(size=variable.shape))
+    rows = random.normal(size=(3, 7, 2))
+    together = stacked.predict(rows, verbose=0, batch_size=3)
+    for replica in range(3):
+        own = stack.unstack(stacked, plain, replica)
+        np.testing.assert_allclose(own.predict(rows[replica], verbose=0), together[replica], rtol=1e-12)
+
+
+@pytest.mark.parametrize("task", ["continuous", "binary"])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_before_the_first_epoch_it_is_the_regression(task: str, standardize: bool) -> None:
+    """A network that can only get worse stays the regression: here every step is far too large."""
+    of = table(task, standardize)
+    hasty = replace(UPGRADED, learning_rate=10.0)
+    model = hasty.build(2, "linear" if task == "continuous" else "sigmoid")
+    fitted = fit.fit(model, of.source, replicas(of, 2), descent_settings(of, hasty, ONCE))
+    features, _ = of.source.read(of.source.groups)
+    line = line_of(of)
+    expected = line[0] + features @ line[1:]
+    expected = expected if task == "continuous" else 1 / (1 + np.exp(-expected))
+    for one, predict in zip(fitted, network_predictors(model, fitted), strict=True):
+        assert one.best_epoch == 0
+        np.testing.assert_allclose(predict(features), expected, rtol=1e-5)
+        np.testing.assert_allclose(predicted(shipped_network(hasty, of, one), features), expected, rtol=1e-5)
+
+
+def test_a_streamed_one_starts_there_too(tmp_path: Path) -> None:
+    of = table("continuous")
+    features, labels = of.source.read(of.source.groups)
+    frame = pd.DataFrame(features, columns=["a", "b"]).assign(y=labels)
+    write_parquet(tmp_path / "rows.parquet", frame, 20)
+    source = streamed(tmp_path / "rows.parquet", ["a", "b"], "y", 40)
+    hasty = replace(UPGRADED, learning_rate=10.0)
+    model = hasty.build(2, "linear", "float64")
+    (held_one, streamed_one) = (
+        fit.fit(model, rows, replicas(of, 1), descent_settings(of, hasty, ONCE))[0] for rows in (of.source, source)
+    )
+    assert held_one.best_epoch == streamed_one.best_epoch == 0
+    line = line_of(of)
+    (predict,) = network_predictors(model, [streamed_one])
+    np.testing.assert_allclose(predict(features), line[0] + features @ line[1:], rtol=1e-9)
+
+
+@pytest.mark.parametrize("task", ["continuous", "binary"])
+def test_it_is_never_worse_than_the_regression_on_the_validation_rows(task: str) -> None:
+    of = table(task, bend=0.4 if task == "continuous" else 3.0)
+    model = UPGRADED.build(2, "linear" if task == "continuous" else "sigmoid", "float64")
+    own = replicas(of, 4)
+    fitted = fit.fit(model, of.source, own, descent_settings(of, UPGRADED, replace(HOW, epochs=200)))
+    features, labels = of.source.read(of.source.groups)
+    line = line_of(of)
+    better = 0
+    for replica, one, predict in zip(own, fitted, network_predictors(model, fitted), strict=True):
+        rows = replica.validation
+        start = exact.mean_loss(line[0] + features[rows] @ line[1:], labels[rows], task)
+        reached = mean_loss(labels[rows], predict(features[rows]), task)
+        assert reached <= start * (1 + 1e-6)  # Keras adds 1e-7 to a probability before its logarithm
+        assert one.best_epoch == 0 or one.monitored[one.best_epoch - 1] == pytest.approx(reached)
+        better += reached < start * 0.98
+    assert better >= 3
+
+
+def test_a_stack_is_each_by_itself() -> None:
+    of = table("continuous", bend=0.3)
+    model = UPGRADED.build(2, "linear", "float64")
+    descent = descent_settings(of, UPGRADED, HOW)
+    together = fit.fit(model, of.source, replicas(of, 5), descent)
+    for replica, one in zip(replicas(of, 5), together, strict=True):
+        (alone,) = fit.fit(model, of.source, [replica], descent)
+        assert alone.best_epoch == one.best_epoch
+        for first, second in zip([*alone.weights, *alone.frozen], [*one.weights, *one.frozen], strict=True):
+            np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("task", ["continuous", "binary"])
+def test_its_stage_starts_every_fold_at_that_folds_regression(task: str) -> None:
+    of = table(task)
+    hasty = replace(UPGRADED, learning_rate=10.0)
+    regression, upgraded = (train(of, one, ONCE, FOLDS, lambda *_: None).folds for one in (REGRESSION, hasty))
+    for seed in range(2):
+        own = upgraded[upgraded["seed"] == seed]
+        np.testing.assert_allclose(own["loss"], regression["loss"], rtol=1e-6)
+
+
+def test_what_is_shipped_is_a_plain_keras_archive(tmp_path: Path) -> None:
+    of = table("binary", bend=0.3)
+    trained = train(of, UPGRADED, replace(HOW, epochs=30), FOLDS, lambda *_: None)
+    save_model(trained.model, tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    features, _ = of.source.read(of.source.groups)
+    np.testing.assert_array_equal(predicted(loaded, features), predicted(trained.model, features))
+    assert [layer["name"] for layer in trained.weights["layers"]] == [
+        "hidden_1",
+        "hidden_2",
+        "regression",
+        "correction",
+    ]
+    assert trained.weights["parameters"] == 2 * 5 + 5 + 5 * 4 + 4 + 4 + 1
