@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from straightline import balloons, exact
+from straightline.coefficients import agreeing_digits, coefficient_table
 from straightline.source import Source, held
 
 NAMES = ("a", "b", "c")
@@ -31,7 +32,7 @@ def test_equals_statsmodels(features: np.ndarray, task: str) -> None:
     labels = labels_of(features, task)
     design = sm.add_constant(features)
     known = sm.OLS(labels, design).fit() if task == "continuous" else sm.Logit(labels, design).fit(disp=0, tol=1e-10)
-    table = exact.coefficient_table(exact.optimum(features, labels, task, NAMES), NAMES, np.zeros(4), 0.95)
+    table = coefficient_table(exact.optimum(features, labels, task, NAMES), NAMES, np.zeros(4), 0.95)
     assert table["term"].tolist() == ["Intercept", *NAMES]
     for column, values in (
         ("estimate", known.params),
@@ -72,9 +73,9 @@ def test_collinear_columns_predict_alike_and_stay_blank(features: np.ndarray, ta
     doubled = np.column_stack([features, 2 * features[:, 0] + 1])
     fitted = exact.optimum(doubled, labels, task, (*NAMES, "d"))
     np.testing.assert_allclose(fitted.predict(doubled), plain.predict(features), rtol=1e-8, atol=1e-8)
-    table = exact.coefficient_table(fitted, (*NAMES, "d"), np.zeros(5), 0.95).set_index("term")
+    table = coefficient_table(fitted, (*NAMES, "d"), np.zeros(5), 0.95).set_index("term")
     assert table.loc[["Intercept", "a", "d"], "estimate"].isna().all()
-    known = exact.coefficient_table(plain, NAMES, np.zeros(4), 0.95).set_index("term")
+    known = coefficient_table(plain, NAMES, np.zeros(4), 0.95).set_index("term")
     for column in ("estimate", "std_error", "p_value"):
         np.testing.assert_allclose(table.loc[["b", "c"], column], known.loc[["b", "c"], column], rtol=1e-6)
     assert any("a, d are collinear" in message for message in fitted.messages)
@@ -95,7 +96,7 @@ def test_separated_classes_have_no_coefficients_but_a_prediction(features: np.nd
     assert fitted.method == "firth"
     assert fitted.messages[0].startswith("the classes are separated by a")
     assert fitted.messages[0].endswith(": no finite coefficients exist, Firth's estimate is used")
-    table = exact.coefficient_table(fitted, NAMES, np.zeros(4), 0.95)
+    table = coefficient_table(fitted, NAMES, np.zeros(4), 0.95)
     assert table[["estimate", "std_error", "p_value"]].isna().all(axis=None)
     assert ((fitted.predict(features) > 0) == (labels > 0)).mean() > 0.9
 
@@ -111,7 +112,7 @@ def test_quasi_separation_leaves_the_finite_coefficients(features: np.ndarray, l
     assert fitted.messages[0].startswith("the classes of some rows are separated by sure, whose coefficients")
     assert fitted.identified.tolist() == [level == 1, True, True, False]
     known = sm.Logit(labels[~sure], sm.add_constant(features[~sure, :2])).fit(disp=0, tol=1e-12)
-    table = exact.coefficient_table(fitted, ("a", "b", "sure"), np.zeros(4), 0.95)
+    table = coefficient_table(fitted, ("a", "b", "sure"), np.zeros(4), 0.95)
     kept = table[fitted.identified]
     np.testing.assert_allclose(kept["estimate"], known.params[fitted.identified[:3]], rtol=1e-6)
     np.testing.assert_allclose(kept["std_error"], known.bse[fitted.identified[:3]], rtol=1e-6)
@@ -216,17 +217,17 @@ def test_certified_values_of_nist(name: str) -> None:
     assert len(nearly) == (name == "Filip")
     of_coefficients, of_errors = DIGITS[name]
     certified_beta = np.array(known["certified_beta"], float)
-    assert exact.agreeing_digits(fitted.coefficients[terms], certified_beta) >= of_coefficients
+    assert agreeing_digits(fitted.coefficients[terms], certified_beta) >= of_coefficients
     found = np.sqrt(np.diag(fitted.covariance))[terms]
     certified = np.array(known["certified_sd"], float)
     exact_fit = certified == 0  # Wampler1 and 2
     np.testing.assert_allclose(found[exact_fit], 0, atol=1e-6)
     if not exact_fit.all():
-        assert exact.agreeing_digits(found[~exact_fit], certified[~exact_fit]) >= of_errors
+        assert agreeing_digits(found[~exact_fit], certified[~exact_fit]) >= of_errors
 
 
 def test_digits_that_agree() -> None:
-    assert exact.agreeing_digits(np.array([1.0, 100.1]), np.array([1.0, 100.0])) == pytest.approx(3)
-    assert exact.agreeing_digits(np.array([1e-4, 5.0]), np.array([0.0, 5.0])) == pytest.approx(4)
-    assert exact.agreeing_digits(np.array([2.0]), np.array([2.0])) == 15
-    assert exact.agreeing_digits(np.array([-7.0]), np.array([1.0])) == 0
+    assert agreeing_digits(np.array([1.0, 100.1]), np.array([1.0, 100.0])) == pytest.approx(3)
+    assert agreeing_digits(np.array([1e-4, 5.0]), np.array([0.0, 5.0])) == pytest.approx(4)
+    assert agreeing_digits(np.array([2.0]), np.array([2.0])) == 15
+    assert agreeing_digits(np.array([-7.0]), np.array([1.0])) == 0

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from straightline import exact
 from straightline.archive import save_model
 from straightline.artifacts import read_json
+from straightline.coefficients import coefficient_table
 from straightline.config import Fit, Folds, load
 from straightline.errors import UserError
 from straightline.ladder import ladder
@@ -109,7 +110,7 @@ class TestOrigin:
         fitted = exact.optimum(features, labels, task, ["a", "b"], intercept=False)
         known = sm.OLS(labels, features).fit() if task == "continuous" else sm.Logit(labels, features).fit(disp=0)
         np.testing.assert_allclose(fitted.coefficients, [0, *known.params], rtol=1e-9)
-        shown = exact.coefficient_table(fitted, ["a", "b"], np.zeros(3), 0.95)
+        shown = coefficient_table(fitted, ["a", "b"], np.zeros(3), 0.95)
         assert shown["term"].tolist() == ["a", "b"]
         np.testing.assert_allclose(shown["std_error"], known.bse, rtol=1e-6)
         np.testing.assert_allclose(shown["p_value"], known.pvalues, rtol=1e-5)

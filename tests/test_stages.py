@@ -15,6 +15,7 @@ import pytest
 
 from straightline import exact, identity, summary
 from straightline.artifacts import md5, read_json
+from straightline.coefficients import agreeing_digits
 from straightline.config import load
 from straightline.errors import UserError
 from straightline.results import load_results
@@ -113,7 +114,7 @@ class TestOwnTable:
         table = variant.coefficients
         assert table is not None
         known, reached = table["estimate"].to_numpy(), table["trained"].to_numpy()
-        assert variant.certificate["digits"] == pytest.approx(exact.agreeing_digits(reached, known))
+        assert variant.certificate["digits"] == pytest.approx(agreeing_digits(reached, known))
         sure = table["std_error"] < 0.2 * table["estimate"].abs()
         np.testing.assert_allclose(table.loc[sure, "trained"], table.loc[sure, "estimate"], rtol=0.1)
         model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)

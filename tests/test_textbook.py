@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from straightline import exact
+from straightline.coefficients import coefficient_table
 from straightline.source import held
 from tests.textbook_tables import REFERENCE, TABLES, read, table
 
@@ -42,5 +43,5 @@ def test_breast_cancer_is_separated_and_shows_no_number_that_does_not_exist() ->
     assert found.method == "firth"
     assert found.covariance is None
     assert found.messages[0].startswith("the classes are separated by x")
-    shown = exact.coefficient_table(found, names, np.zeros(31), 0.95)
+    shown = coefficient_table(found, names, np.zeros(31), 0.95)
     assert shown[["estimate", "std_error", "statistic", "p_value", "ci_low", "ci_high"]].isna().all(axis=None)

@@ -1,7 +1,6 @@
 """How a regression's weights are found from triangular factors of its rows, in passes over a table (`source.Pass`)."""
 
 import operator
-import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,16 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, optimize, special
+from scipy import linalg, special
 
-from straightline.errors import UserError
 from straightline.scaling import Moments
+from straightline.separation import Separation, firth, separating
 from straightline.source import Pass
 
 NEWTON_STEPS = 100  # an optimum that exists takes about ten
 SUSPICIOUS_LOG_ODDS = 25.0  # Newton's method reaches more only on its way to infinity, or nearly so
 RANK_TOLERANCE = 1e-10
-SEPARATES = 1e-6  # log odds that are more than a linear program's rounding, of directions of at most 1
 LEFT_OUT = 1e-10  # share of itself that a row leaves to the others, below which they do not determine its fit
 ROUNDING_SHOWS = 100.0  # condition number from which on float64 leaves less than twelve digits
 
@@ -63,23 +61,6 @@ class Standardized:
         matrix = np.diag(np.append(1.0, self._inverse))
         matrix[0, 1:] = -self._center * self._inverse
         return matrix
-
-
-@dataclass(frozen=True)
-class Separation:
-    """Classes that weights of the standardised columns, `direction`, tell apart without a mistake.
-
-    `features` and `labels` are the rows on which it does not decide; there are none where some direction decides all.
-    """
-
-    direction: NDArray
-    features: NDArray
-    labels: NDArray
-
-    @property
-    def complete(self) -> bool:
-        """Whether no row is left."""
-        return not len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -153,10 +134,10 @@ def maximum_likelihood(standardized: Standardized, guess: NDArray | None) -> Gen
         lambda *rows: rows, lambda one, other: tuple(map(np.concatenate, zip(one, other, strict=True)))
     )
     design = standardized(features)
-    separation = _separation(design, features, labels)
+    separation = separating(design, features, labels)
     if separation is None:
         return found
-    weights, converged = _firth(design, labels, standardized.kept)
+    weights, converged = firth(design, labels, standardized.kept)
     messages = [] if converged else ["Firth's estimate has not fully converged"]
     return Found(weights, found.root, 1.0, cross_entropy(design @ weights, labels), separation, messages)
 
@@ -223,36 +204,3 @@ def _triangle(rows: NDArray) -> NDArray:
 
 def _joined(one: NDArray, other: NDArray) -> NDArray:
     return _triangle(np.vstack([one, other]))
-
-
-def _separation(design: NDArray, features: NDArray, labels: NDArray) -> Separation | None:
-    """Find a direction that every row favours by 1 or more, or else one that some row favours and none contradicts.
-
-    These are linear programs (Konis 2007, section 4); the first makes the columns' weights small, which zeroes many.
-    """
-    signed = np.where(labels > 0, 1.0, -1.0)[:, np.newaxis] * design
-    cost = np.append(0.0, np.ones(design.shape[1] - 1))
-    both = np.hstack([-signed, signed])  # weights as differences of two that are not negative
-    all_rows = optimize.linprog(np.tile(cost, 2), both, -np.ones(len(signed)))
-    if all_rows.status == 0:
-        return Separation(np.subtract(*np.split(all_rows.x, 2)), features[:0], labels[:0])
-    bounds = [(-1, 1)] * design.shape[1]
-    some_rows = optimize.linprog(-signed.sum(axis=0), -signed, np.zeros(len(signed)), bounds=bounds)
-    if some_rows.status != 0 or -some_rows.fun <= SEPARATES:
-        return None
-    left = signed @ some_rows.x <= SEPARATES
-    return Separation(some_rows.x, features[left], labels[left])
-
-
-def _firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, bool]:
-    from firthmodels import FirthLogisticRegression
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of no convergence, which the result tells too
-        model = FirthLogisticRegression(max_iter=1000, fit_intercept=bool(kept[0]))
-        model.fit(design[:, 1:][:, kept[1:]], labels)
-    if not np.isfinite(model.coef_).all():
-        raise UserError("the classes are separated and Firth's regression has no finite answer; leave columns out")
-    weights = np.zeros(len(kept))
-    weights[kept] = np.concatenate([np.atleast_1d(model.intercept_)[: int(kept[0])], np.ravel(model.coef_)])
-    return weights, bool(model.converged_)

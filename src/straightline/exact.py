@@ -5,14 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy import linalg, stats
+from scipy import linalg
 
 from straightline.estimation import (
     RANK_TOLERANCE,
-    SEPARATES,
-    Separation,
     Standardized,
     cross_entropy,
     least_squares,
@@ -21,6 +18,7 @@ from straightline.estimation import (
 )
 from straightline.folds import Rows
 from straightline.scaling import joined, moments
+from straightline.separation import SEPARATES, Separation
 from straightline.source import Pass, Source, held, in_step
 
 COLLINEAR = 1e5  # condition number of columns that are close to it
@@ -114,6 +112,7 @@ def _optimum(
         messages += _inference_told(standardized, covariance, condition, separation)
     if separation is not None and inference:
         estimates, covariance = _finite_part(separation, back, names, intercept)
+        messages += _rest_told(separation, estimates, names)
     return Optimum(
         coefficients=back @ found.weights,
         estimates=estimates,
@@ -176,9 +175,16 @@ def _finite_part(
     return np.where(infinite, np.nan, rest.estimates), rest.covariance
 
 
+def _rest_told(separation: Separation, estimates: NDArray, names: Sequence[str]) -> list[str]:
+    blank = np.isnan(estimates[1:]) & ~separation.columns
+    if separation.complete or not blank.any():
+        return []
+    told = ", ".join(np.array(names)[blank])
+    return [f"the rows that are not separated do not determine {told}: infinite too, constant or collinear there"]
+
+
 def _separation_told(separation: Separation, names: Sequence[str]) -> str:
-    parts = np.abs(separation.direction[1:]) > SEPARATES * np.abs(separation.direction).max()
-    by = ", ".join(np.array(names)[parts])
+    by = ", ".join(np.array(names)[separation.columns])
     if separation.complete:
         return f"the classes are separated by {by}: no finite coefficients exist, Firth's estimate is used"
     return (
@@ -192,39 +198,6 @@ def mean_loss(predictor: NDArray, labels: NDArray, task: str) -> float:
     if task == "continuous":
         return float(np.mean((labels - predictor) ** 2))
     return cross_entropy(predictor, labels)
-
-
-def agreeing_digits(found: NDArray, known: NDArray) -> float:
-    """Return how many digits of `found` are right, the fewest of all: the log relative error (McCullough 1998, eq. 1).
-
-    Where `known` is 0 it is the log absolute error; 15 digits are the most that float64 can tell.
-    """
-    error = np.abs(found - known) / np.where(known == 0, 1.0, np.abs(known))
-    return float(np.clip(-np.log10(np.maximum(error, 1e-15)), 0.0, None).min())
-
-
-def coefficient_table(fitted: Optimum, names: Sequence[str], trained: NDArray, confidence: float) -> pd.DataFrame:
-    """Return coefficients.csv: a row a term, blank where a number does not exist; `trained` is what descent reached."""
-    estimate = fitted.estimates
-    variance = np.full(len(estimate), np.nan) if fitted.covariance is None else np.diag(fitted.covariance)
-    std_error = np.where(fitted.identified, np.sqrt(variance), np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = estimate / std_error
-    distribution = stats.t(fitted.degrees_of_freedom) if np.isfinite(fitted.degrees_of_freedom) else stats.norm()
-    half = distribution.ppf((1 + confidence) / 2) * std_error
-    table = pd.DataFrame(
-        {
-            "term": ["Intercept", *names],
-            "estimate": estimate,
-            "std_error": std_error,
-            "statistic": statistic,
-            "p_value": 2 * distribution.sf(np.abs(statistic)),
-            "ci_low": estimate - half,
-            "ci_high": estimate + half,
-            "trained": trained,
-        }
-    )
-    return table if fitted.intercept else table.drop(index=0)
 
 
 def _inverse(root: NDArray, kept: NDArray) -> tuple[NDArray, NDArray, float, int]:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from straightline import exact, fit
+from straightline.coefficients import agreeing_digits
 from straightline.folds import Fold
 from straightline.models import terms
 from straightline.models.regression import SIDES
@@ -166,7 +167,7 @@ def certificate(table: Table, best: exact.Optimum, folds: Sequence[str], trained
         "gap": gap,
         "tolerance": CONVERGED,
         "converged": bool(gap <= CONVERGED * best.loss),
-        "digits": exact.agreeing_digits(trained[known], best.coefficients[known]) if known.any() else None,
+        "digits": agreeing_digits(trained[known], best.coefficients[known]) if known.any() else None,
         "condition_number": condition if np.isfinite(condition) else None,
         "standard_errors": best.errors,
         "messages": best.messages,

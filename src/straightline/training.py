@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from straightline import exact, fit
 from straightline.batches import Replica
+from straightline.coefficients import coefficient_table
 from straightline.config import Fit, Folds
 from straightline.errors import UserError
 from straightline.folds import Fold, repeated_folds, set_aside
@@ -90,7 +91,7 @@ def _train_regression(
         ),
         learning=learning_table(subsets, [loss["loss"] for loss in losses[len(parts) :]]),
         weights=weight_summary(shipped, table, reached),
-        coefficients=exact.coefficient_table(best, table.names, trained, CONFIDENCE),
+        coefficients=coefficient_table(best, table.names, trained, CONFIDENCE),
         certificate=certificate(table, best, of_folds, trained),
         messages=[*messages, *best.messages, *of_folds],
     )

@@ -1,0 +1,72 @@
+"""Classes that columns tell apart without a mistake, for which a logistic regression has no finite optimum."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from straightline.errors import UserError
+
+SEPARATES = 1e-6  # log odds that are more than a linear program's rounding, of directions of at most 1
+
+
+@dataclass(frozen=True)
+class Separation:
+    """Classes that weights of the standardised columns, `direction`, tell apart without a mistake.
+
+    `features` and `labels` are the rows on which it does not decide; there are none where some direction decides all.
+    """
+
+    direction: NDArray
+    features: NDArray
+    labels: NDArray
+
+    @property
+    def complete(self) -> bool:
+        """Whether no row is left."""
+        return not len(self.labels)
+
+    @property
+    def columns(self) -> NDArray:
+        """Which columns have a part in the direction, `(columns,)`."""
+        return np.asarray(np.abs(self.direction[1:]) > SEPARATES * np.abs(self.direction).max())
+
+
+def separating(design: NDArray, features: NDArray, labels: NDArray) -> Separation | None:
+    """Find a direction that every row favours by 1 or more, or else one that some row favours and none contradicts.
+
+    `design` are the standardised rows. These are linear programs (Konis 2007, section 4); the first makes the columns'
+    weights small, which zeroes many.
+    """
+    signed = np.where(labels > 0, 1.0, -1.0)[:, np.newaxis] * design
+    cost = np.append(0.0, np.ones(design.shape[1] - 1))
+    both = np.hstack([-signed, signed])  # weights as differences of two that are not negative
+    all_rows = optimize.linprog(np.tile(cost, 2), both, -np.ones(len(signed)))
+    if all_rows.status == 0:
+        return Separation(np.subtract(*np.split(all_rows.x, 2)), features[:0], labels[:0])
+    bounds = [(-1, 1)] * design.shape[1]
+    some_rows = optimize.linprog(-signed.sum(axis=0), -signed, np.zeros(len(signed)), bounds=bounds)
+    if some_rows.status != 0 or -some_rows.fun <= SEPARATES:
+        return None
+    left = signed @ some_rows.x <= SEPARATES
+    return Separation(some_rows.x, features[left], labels[left])
+
+
+def firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, bool]:
+    """Return Firth's weights of the columns `kept` (Heinze and Schemper 2002, eq. 2), and whether they are converged.
+
+    The first column of `design` is one where it is kept. Raises UserError where they are not finite.
+    """
+    from firthmodels import FirthLogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of no convergence, which the result tells too
+        model = FirthLogisticRegression(max_iter=1000, fit_intercept=bool(kept[0]))
+        model.fit(design[:, 1:][:, kept[1:]], labels)
+    if not np.isfinite(model.coef_).all():
+        raise UserError("the classes are separated and Firth's regression has no finite answer; leave columns out")
+    weights = np.zeros(len(kept))
+    weights[kept] = np.concatenate([np.atleast_1d(model.intercept_)[: int(kept[0])], np.ravel(model.coef_)])
+    return weights, bool(model.converged_)
