@@ -64,7 +64,7 @@ def publish(results: Results) -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    for name in ("mlflow", "alembic"):
+    for name in ("mlflow", "alembic", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

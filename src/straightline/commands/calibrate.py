@@ -59,7 +59,7 @@ def run(root: Path, options: Options, out: Path) -> None:
     ]
     known = _read(out / "calibration.csv")
     found = []
-    with _shown(len(scenarios) * options.simulations) as advance:
+    with _shown(len(scenarios) * options.simulations) as (advance, say):
         for world, noise, truth in scenarios:
             key = _key(config, settings, options, world, noise, truth)
             row = _known(known, key)
@@ -68,6 +68,8 @@ def run(root: Path, options: Options, out: Path) -> None:
             else:
                 advance(options.simulations)
             found.append(row)
+            place = f"{row['task']}, {row['rows']:,} rows, {row['noise']} noise, truth {row['truth']}"
+            say(f"{place}: network better in {row['neural_better']:,} of {row['simulations']:,}")
             write_csv(out / "calibration.csv", _merged(known, found))
     table = pd.DataFrame(found)
     with replacing(out / "calibration.png") as temporary:
@@ -185,11 +187,11 @@ def _merged(known: pd.DataFrame, found: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 @contextmanager
-def _shown(simulations: int) -> Iterator[Callable[[int], None]]:
+def _shown(simulations: int) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
     console = Console()
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("simulations", total=simulations)
-        yield lambda count: bar.advance(task, count)
+        yield lambda count: bar.advance(task, count), console.print
 
 
 def _show(table: pd.DataFrame, out: Path) -> None:

@@ -31,7 +31,9 @@ def stage(name: str, **labels: str) -> Iterator[None]:
     except BaseException:
         _restore_outputs()
         raise
-    _log_time({"stage": name, **labels, "seconds": round(time.perf_counter() - start, 3)})
+    seconds = time.perf_counter() - start
+    print(f"{' '.join([name, '/'.join(labels.values())]).strip()}: {seconds:.1f} s")
+    _log_time({"stage": name, **labels, "seconds": round(seconds, 3)})
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # everything is on disk; TensorFlow would take two seconds to take itself down
