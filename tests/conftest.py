@@ -26,6 +26,9 @@ def params() -> dict:
     return yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
+FOUND: dict[str, object] = {"features": None, "exclude": [], "delimiter": None, "decimal": None}  # of a user's table
+
+
 def small(params: dict, **changes: object) -> dict:
     """Return `params` with few rows, folds and epochs; `changes` are dotted keys with `__` for the dot."""
     values = json.loads(json.dumps(params))

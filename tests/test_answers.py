@@ -8,6 +8,7 @@ import yaml
 from straightline.artifacts import read_json
 from straightline.errors import UserError
 from straightline.stages import compare, data, train
+from tests.conftest import FOUND
 from tests.textbook_tables import table
 
 ENOUGH = {"regression_better", "practically_equivalent", "regression_enough"}
@@ -24,11 +25,11 @@ def project(root: Path, params: dict, name: str, **settings: object) -> None:
     rows, _, target = table(name)
     rows.to_csv(root / "table.csv", index=False)
     values = params | {
-        "data": {
+        "data": FOUND
+        | {
             "source": "table",
             "path": "table.csv",
             "target": target,
-            "features": None,
             "seed": 0,
             "held_out": 0.2,
             "standardize": True,

@@ -17,7 +17,7 @@ from straightline.config import Fit, Folds, Verdict, parse
 from straightline.errors import UserError
 from straightline.models.neural import Neural
 from straightline.plan import descent_settings
-from straightline.predictors import network_predictors, stacked_predictions
+from straightline.predictors import ACTIVATIONS, network_predictors, stacked_predictions
 from straightline.training import fold_replicas, train
 from straightline.truths import Truth
 from straightline.verdict import ANSWERS, Comparison
@@ -101,7 +101,9 @@ def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit],
     settings, how = network
     world = truths.generated(task, 60, 2)
     drawn = calibration.tables(world, CURVED, "normal", [4, 5, 6], FOLDS, seed=1)
-    found = calibration.outcomes(drawn, settings, how, FOLDS)
+    model = settings.build(2, ACTIVATIONS[task], how.dtype)
+    found = [calibration.outcomes(part, model, settings, how, FOLDS) for part in (drawn[:2], drawn[2:])]
+    found = [one for part in found for one in part]
     regression = parse(params).models["regression"]
     for (table, _), outcome in zip(drawn, found, strict=True):
         trained = [train(table, one, how, FOLDS, lambda *_: None).folds for one in (regression, settings)]

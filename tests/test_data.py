@@ -14,8 +14,9 @@ from straightline.artifacts import read_json
 from straightline.config import Target
 from straightline.errors import UserError
 from straightline.folds import repeated_folds, set_aside
+from straightline.reading import read_table
 from straightline.stages import data
-from straightline.tables import encode_features, encode_target, read_table
+from straightline.tables import encode_features, encode_target
 
 
 @pytest.mark.parametrize(("name", "coefficient"), [("evident_c1_0.1", 0.1), ("printed_c1_1.0", 1.0)])
@@ -58,18 +59,18 @@ def test_a_table_reads_back(tmp_path: Path, suffix: str) -> None:
     table = pd.DataFrame({"a": [1.5, -2.0], "b": [1, 0], "c": [True, False]})
     path = tmp_path / f"t.{suffix}"
     table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
-    features = encode_features(read_table(path), ["a", "b", "c"], "t")
+    features = encode_features(read_table(path)[0], ["a", "b", "c"], "t")
     assert features.to_numpy().tolist() == [[1.5, 1, 1], [-2, 0, 0]]
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
+        (b"a,b\n1,2\n3\n", "the header has 2 columns, row 2 has 1"),
         (b"a,b\n", "no rows"),
-        (b"", "not readable"),
+        (b"", "is empty"),
         (b"a,a\n1,2\n", "column names"),
-        (b"a,\n1,2\n", "column names"),
+        (b"a,\n1,2\n", "column 2 has no name"),
         (b"a,y\n1,2\nx,3\n", "'a', row 2: expected a number, got 'x'"),
         (b"a,y\n1,2\n,3\n", "'a': expected finite numbers, got 1 missing or infinite ones, first in row 2"),
         (b"a,y\n1,2\ninf,3\n", "first in row 2"),
@@ -86,7 +87,7 @@ def test_a_faulty_table_is_one_clear_line(tmp_path: Path, content: bytes, expect
     path.write_bytes(content)
 
     def read() -> None:
-        frame = read_table(path)
+        frame, _ = read_table(path)
         encode_target(frame, Target(column="y", task="auto"), str(path))
         encode_features(frame, [name for name in frame if name != "y"], str(path))
 
@@ -147,7 +148,17 @@ def test_the_data_stage_splits_balloons_and_a_users_table(tmp_path: Path, params
     assert abs(train["color"].mean() - test["color"].mean()) < 0.01
 
     whole.to_csv(tmp_path / "own.csv", index=False)
-    own = {"source": "table", "path": "own.csv", "target": "color", "features": None, "seed": 0, "held_out": 0.0}
+    own = {
+        "source": "table",
+        "path": "own.csv",
+        "target": "color",
+        "features": None,
+        "exclude": [],
+        "delimiter": None,
+        "decimal": None,
+        "seed": 0,
+        "held_out": 0.0,
+    }
     params |= {"data": own | {"standardize": True}, "targets": {"target": {"column": "color", "task": "auto"}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     data.run(tmp_path)

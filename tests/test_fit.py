@@ -300,6 +300,7 @@ def test_without_xla_the_loop_runs_uncompiled_and_says_so(monkeypatch: pytest.Mo
         return built
 
     monkeypatch.setattr(tf, "function", without)
+    model = NEURAL.build(3, "linear", "float64")  # the other's program is compiled
     with pytest.warns(UserWarning, match="XLA cannot compile the training, which runs uncompiled.*no XLA here"):
         plain = fit.fit(model, held(features, labels), replicas(3), settings())
     for one, other in zip(compiled, plain, strict=True):

@@ -303,7 +303,15 @@ def test_robust_standard_errors_are_named(project: Path, capsys: pytest.CaptureF
 def test_no_population_column_for_a_users_table(project: Path) -> None:
     path = project / "params.yaml"
     values = yaml.safe_load(path.read_text())
-    own = {"source": "table", "path": "own.csv", "target": "color", "features": None}
+    own = {
+        "source": "table",
+        "path": "own.csv",
+        "target": "color",
+        "features": None,
+        "exclude": [],
+        "delimiter": None,
+        "decimal": None,
+    }
     values["data"] = own | {"seed": 0, "held_out": 0.2, "standardize": True}
     path.write_text(yaml.safe_dump(values))
     assert "population" not in reported(project).tables["color-regression"][0]

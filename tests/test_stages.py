@@ -98,7 +98,16 @@ def own_project(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
     root = tmp_path_factory.mktemp("own")
     table = load_diabetes(as_frame=True, scaled=False).frame
     table.assign(target=1000 * table["target"]).to_csv(root / "diabetes.csv", index=False)
-    data = {"source": "table", "path": "diabetes.csv", "target": "target", "features": None, "seed": 0}
+    data = {
+        "source": "table",
+        "path": "diabetes.csv",
+        "target": "target",
+        "features": None,
+        "exclude": [],
+        "delimiter": None,
+        "decimal": None,
+        "seed": 0,
+    }
     values = small(params, fit__epochs=1000, models__regression__finish="none", data__rows=None)
     values["data"] = data | {"held_out": 0.0, "standardize": True}
     values["targets"] = {"target": {"column": "target", "task": "auto"}}

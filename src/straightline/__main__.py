@@ -4,7 +4,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -29,6 +29,7 @@ class Noise(StrEnum):
 
 
 ROWS, TASKS, NOISES = [100, 300, 1000], list(Task), list(Noise)
+REQUIRED: Any = ...
 TRUTHS = ["noise", "linear", "2", "3", "5", "10"]
 
 
@@ -74,6 +75,33 @@ def track() -> None:
     from straightline.results import load_results
 
     print(tracking.publish(load_results(ROOT)))
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings in Hydra's words, such as models.neural.hidden=[64,64].")
+    ] = None,
+    target: Annotated[list[str], typer.Option(help="The column to predict; may be given again.")] = REQUIRED,
+    features: Annotated[str, typer.Option(help="Columns to predict from, with commas; by default all others.")] = "",
+    exclude: Annotated[str, typer.Option(help="Columns to leave out, with commas.")] = "",
+    task: Annotated[
+        Literal["auto", "continuous", "binary"], typer.Option(help="What kind of column the target is.")
+    ] = "auto",
+    held_out: Annotated[
+        float | None, typer.Option(min=0, max=0.99, help="Share of the rows to score the final models on.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder; by default straightline-<the file's name>.")] = None,
+    track: Annotated[bool, typer.Option("--track", help="Publish to MLflow too.")] = False,
+) -> None:
+    """Answer the question for your own table, in an output folder."""
+    from straightline.commands import run as command
+
+    options = command.Options(
+        file, target, command.names(features), command.names(exclude), task, held_out, overrides or []
+    )
+    command.run(options, out or Path(f"straightline-{file.stem}"), track)
 
 
 @app.command()

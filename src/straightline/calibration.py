@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -14,7 +15,7 @@ from straightline.config import Fit, Folds, Verdict
 from straightline.folds import Fold, repeated_folds
 from straightline.models.neural import Neural
 from straightline.plan import descent_settings
-from straightline.predictors import ACTIVATIONS, stacked_predictions
+from straightline.predictors import stacked_predictions
 from straightline.scores import mean_loss
 from straightline.source import held
 from straightline.trained import Table
@@ -60,16 +61,19 @@ def batch_size(one: Table, settings: Neural, how: Fit, folds: Folds) -> int:
 
 def outcomes(
     drawn: Sequence[tuple[Table, list[Fold]]],
+    model: keras.Model,
     settings: Neural,
     how: Fit,
     folds: Folds,
     on_epoch: fit.OnEpoch = lambda epoch, losses: None,
 ) -> list[Outcome]:
-    """Compare regression and network on each of the tables `drawn`, all networks in one stack."""
+    """Compare regression and network on each of the tables `drawn`, all networks in one stack.
+
+    `model` is what `settings` build; the same for several calls is compiled once.
+    """
     features = np.concatenate([one.source.read(one.source.groups)[0] for one, _ in drawn])
     labels = np.concatenate([one.labels for one, _ in drawn])
     first, seeds = drawn[0][0], folds.seeds or 1
-    model = settings.build(len(first.names), ACTIVATIONS[first.task], how.dtype)
     replicas, tested, regressions = [], [], []
     planned: dict[int, list[Replica]] = {}  # tables may share their folds
     for number, (one, parts) in enumerate(drawn):

@@ -35,12 +35,19 @@ class Balloons:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Table:
-    """A user's own file; `features: null` takes every column that is no target."""
+    """A user's own file; `features: null` takes every column that is no target.
+
+    Columns in `exclude` are left out. `delimiter` and `decimal`, the mark in numbers, are found in a CSV file where
+    they are None.
+    """
 
     source: Literal["table"]
     path: str
     target: str
     features: list[str] | None
+    exclude: list[str]
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None
+    decimal: Literal[".", ","] | None
     seed: Seed
     held_out: Share
     standardize: bool

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from straightline import scaling, stack
 from straightline.batches import Replica
 from straightline.feed import HeldFeed, Stack, StreamedFeed
-from straightline.program import Program, Rows, Settings, State
+from straightline.program import Rows, Settings, State, program
 from straightline.scaling import Scaling
 from straightline.source import Pass, Source, one_pass
 
@@ -61,9 +61,9 @@ def fit(
 ) -> list[Fitted]:
     """Fit `model` (rows, inputs -> rows, 1) once for each replica; results do not depend on which others there are.
 
-    A `source` of several groups is streamed, and the replicas' rows must ascend. `on_epoch` is told, every few epochs,
-    how many are done and the last monitored losses of the replicas that still run. Warns, and goes on slower, where
-    XLA cannot compile the program.
+    Fits of one `model` object and shape compile once. A `source` of several groups is streamed, and the replicas' rows
+    must ascend. `on_epoch` is told, every few epochs, how many are done and the last monitored losses of the replicas
+    that still run. Warns, and goes on slower, where XLA cannot compile the program.
     """
     losses = np.full((2, len(replicas), settings.epochs), np.nan)
     fitted: dict[int, Fitted] = {}
@@ -112,7 +112,7 @@ class _Job:
             np.array([settings.patience if len(one.validation) else settings.epochs for one in replicas], np.int32),
         )
         self._size = _stack_size(len(replicas), settings.batch_size * _row_bytes(model))
-        self._program = Program(model, self._size, settings, penalized=bool(self._lanes.penalties.any()))
+        self._program = program(model, self._size, settings, penalized=bool(self._lanes.penalties.any()))
         feed = HeldFeed if len(source.groups) == 1 else StreamedFeed
         self._feed = feed(source, overall, dtype, replicas, settings, self._size)
         self.epochs = self._feed.epochs

@@ -2,8 +2,9 @@
 
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import keras
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from straightline import stack
 
+PROGRAMS = 4  # that are kept, since XLA's compiled code is not given back
 CHUNK = 16  # steps whose rows are gathered and scaled at once; XLA makes one function of an inner loop small enough
 
 
@@ -89,7 +91,7 @@ class Program:
         self._optimizer.build([self._joined])
         self._variables = [self._joined, *self._stacked.non_trainable_variables, *self._optimizer.variables]
         self._lock = threading.Lock()
-        self._compiled: dict[str, Any] = {}
+        self._compiled: dict[Hashable, Any] = {}
 
     def start(self, weights: stack.Weights, seeds: Sequence[int], frozen: stack.Weights) -> State:
         """Return the state before the first epoch, from stacked `weights`; `seeds` start the dropout streams.
@@ -145,23 +147,24 @@ class Program:
         """Trace what a call runs, whose first one then only compiles it."""
         self._trace(self._epochs, state, tf.constant(batches), tf.constant(0), rows)
 
-    def _trace(self, function: Callable, *arguments: Any) -> None:
+    def _trace(self, function: Callable, *arguments: Any) -> Hashable:
+        key = function.__name__, *(tuple(tensor.shape) for tensor in tf.nest.flatten(arguments) if tensor is not None)
         with self._lock:  # one thread traces, the other waits
-            if function.__name__ not in self._compiled:
+            if key not in self._compiled:
                 compiled = tf.function(function, jit_compile=True, autograph=False)
-                self._compiled[function.__name__] = compiled.get_concrete_function(*arguments)
+                self._compiled[key] = compiled.get_concrete_function(*arguments)
+        return key
 
     def _run(self, function: Callable, *arguments: Any) -> Any:
-        name = function.__name__
-        self._trace(function, *arguments)
+        key = self._trace(function, *arguments)
         try:
-            return self._compiled[name](*arguments)
+            return self._compiled[key](*arguments)
         except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
             with self._lock:
-                self._compiled[name] = tf.function(function, autograph=False)
+                self._compiled[key] = tf.function(function, autograph=False)
             reason = str(error).partition("\n")[0]
             warnings.warn(f"XLA cannot compile the training, which runs uncompiled and slower: {reason}", stacklevel=3)
-            return self._compiled[name](*arguments)
+            return self._compiled[key](*arguments)
 
     def _epochs(self, state: State, batches: Any, epochs: Any, rows: Rows) -> tuple[State, Any]:
         def epoch(number: Any, state: State, losses: Any) -> Any:
@@ -232,6 +235,12 @@ class Program:
     def _row_losses(self, values: Any, training: bool) -> Any:
         features, labels = tf.split(values, [-1, 1], axis=-1)
         return keras.losses.get(self._settings.loss)(labels, self._stacked(features, training=training))
+
+
+@lru_cache(maxsize=PROGRAMS)
+def program(model: keras.Model, lanes: int, settings: Settings, penalized: bool) -> Program:
+    """Return the program of `model` that is there, or a new one: fits of the same shapes compile once."""
+    return Program(model, lanes, settings, penalized)
 
 
 def _gather(numbers: Any, rows: Rows) -> tuple[Any, Any]:

@@ -57,7 +57,10 @@ def printed(results: Results) -> RenderableType:
         parts.append(Text())
     report = results.root / "reports/index.html"
     parts.append(Text(f"Report:    {report if report.exists() else 'not there yet; run dvc repro'}"))
-    parts.append(Text("MLflow UI: make ui"))
+    if (results.root / "dvc.yaml").exists():
+        parts.append(Text("MLflow UI: make ui"))
+    elif (results.root / "mlflow.db").exists():
+        parts.append(Text(f"MLflow UI: cd {results.root} && straightline ui"))
     return Group(*parts)
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
@@ -19,7 +20,8 @@ from straightline.artifacts import replacing, write_csv
 from straightline.config import Config, Target, load
 from straightline.errors import UserError
 from straightline.models.neural import Neural
-from straightline.tables import encode_features, encode_target, read_table
+from straightline.reading import read_table
+from straightline.tables import encode_features, encode_target
 from straightline.truths import Truth, World
 
 
@@ -106,7 +108,7 @@ def _worlds(options: Options) -> list[World]:
         return [truths.generated(task, rows, options.columns) for task in options.tasks for rows in options.rows]
     if options.target is None:
         raise UserError("--like: expected --target too, the column to predict")
-    frame = read_table(options.like)
+    frame, _ = read_table(options.like)
     origin = str(options.like)
     labels, column = encode_target(frame, Target(column=options.target, task="auto"), origin)
     features = encode_features(frame, [str(name) for name in frame.columns if name != options.target], origin)
@@ -153,15 +155,16 @@ def _simulated(
     import_tensorflow()
     from straightline import calibration
     from straightline.plan import fold_plan
+    from straightline.predictors import ACTIVATIONS
 
     (probe, _), *_ = calibration.tables(world, truth, noise, [0], replace(config.folds, repeats=1), options.seed)
     folds = fold_plan(probe, settings, config.fit, config.folds)
-    size = calibration.batch_size(probe, settings, config.fit, folds)
+    model = settings.build(len(probe.names), ACTIVATIONS[world.task], config.fit.dtype)
+    batches = -(-options.simulations // calibration.batch_size(probe, settings, config.fit, folds))
     found = []
-    for first in range(0, options.simulations, size):
-        numbers = range(first, min(first + size, options.simulations))
-        drawn = calibration.tables(world, truth, noise, numbers, folds, options.seed)
-        found += calibration.outcomes(drawn, settings, config.fit, folds)
+    for numbers in np.array_split(np.arange(options.simulations), batches):
+        drawn = calibration.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
+        found += calibration.outcomes(drawn, model, settings, config.fit, folds)
         advance(len(numbers))
     return calibration.summary(found, config.verdict, world.rows, truth) | {
         "folds": folds.k,

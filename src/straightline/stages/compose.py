@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,12 @@ def check(root: Path) -> None:
         raise UserError("params.yaml is not what conf/ composes to; run `dvc repro compose`")
 
 
-def render(conf: Path) -> str:
-    """Return the YAML that `conf/config.yaml` composes to. Raises UserError where Hydra cannot compose it."""
+def render(conf: Path, overrides: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> str:
+    """Return the YAML that `conf/config.yaml` composes to.
+
+    `overrides` are in Hydra's words; the values `given`, by dotted key, are taken as they are. Raises UserError where
+    Hydra cannot compose it.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -60,7 +64,9 @@ def render(conf: Path) -> str:
 
     try:
         with initialize_config_dir(str(conf.resolve()), version_base=None):
-            config = compose(config_name="config")
+            config = compose(config_name="config", overrides=list(overrides))
+        for key, value in (given or {}).items():
+            OmegaConf.update(config, key, value)
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
             raise UserError(f"conf: {', '.join(missing)} must be given; set it in conf/ or with `dvc exp run -S`")

@@ -11,8 +11,9 @@ from straightline.artifacts import write_json, write_parquet
 from straightline.config import Balloons, Config, load
 from straightline.errors import UserError
 from straightline.folds import set_aside
+from straightline.reading import read_table
 from straightline.stages import stage
-from straightline.tables import encode_features, encode_target, read_table
+from straightline.tables import Column, encode_features, encode_target, require_column
 
 GROUP_ROWS, GROUP_VALUES = 4_000, 2**16  # at most: small, so that a block of many groups is a mix of the table
 
@@ -22,13 +23,8 @@ def run(root: Path) -> None:
     config = load(root / "params.yaml")
     frame = _source(root, config)
     columns = [target.column for target in config.targets.values()]
-    features = _features(config, frame, columns)
-    if overlap := set(features) & set(columns):
-        raise UserError(f"data.features: {sorted(overlap)} is a target too; a target cannot predict itself")
-    table = encode_features(frame, features, config.data.path)
-    found = {}
-    for key, target in config.targets.items():
-        table[target.column], found[key] = encode_target(frame, target, config.data.path)
+    table, found = _encoded(config, frame, _features(config, frame, columns))
+    features = [name for name in table.columns if name not in columns]
 
     binary = [column.column for column in found.values() if column.task == "binary"]
     strata = table.groupby(binary).ngroup().to_numpy() if binary else None
@@ -49,15 +45,40 @@ def run(root: Path) -> None:
 def _features(config: Config, frame: pd.DataFrame, targets: list[str]) -> list[str]:
     if isinstance(config.data, Balloons):
         return list(balloons.FEATURES)
-    if config.data.features is not None:
-        return config.data.features
-    return [str(name) for name in frame.columns if name not in targets]
+    exclude = config.data.exclude
+    for name in exclude:
+        require_column(frame, name, f"{config.data.path}: data.exclude")
+    if config.data.features is None:
+        return [str(name) for name in frame.columns if name not in (*targets, *exclude)]
+    if overlap := set(config.data.features) & {*targets, *exclude}:
+        raise UserError(f"data.features: {sorted(overlap)} is a target too, or excluded; leave it out of one of them")
+    return config.data.features
+
+
+def _encoded(config: Config, frame: pd.DataFrame, features: list[str]) -> tuple[pd.DataFrame, dict[str, Column]]:
+    """Return features and targets as numbers. Raises UserError with all that is wrong with them."""
+    path, table, found, problems = config.data.path, pd.DataFrame(), {}, []
+    try:
+        table = encode_features(frame, features, path)
+    except UserError as error:
+        problems.append(str(error))
+    for key, target in config.targets.items():
+        try:
+            table[target.column], found[key] = encode_target(frame, target, path)
+        except UserError as error:
+            problems.append(str(error).removeprefix(f"{path}: ") if problems else str(error))
+    if problems:
+        raise UserError("; ".join(problems))
+    return table, found
 
 
 def _source(root: Path, config: Config) -> pd.DataFrame:
     if isinstance(config.data, Balloons):
         return balloons.generate(config.data.rows, config.data.seed, config.data.partnered_children)
-    return read_table(root / config.data.path)
+    frame, written = read_table(root / config.data.path, config.data.delimiter, config.data.decimal)
+    if written is not None:
+        print(f"data: {config.data.path}: {written.words}")
+    return frame
 
 
 if __name__ == "__main__":

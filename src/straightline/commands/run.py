@@ -1,0 +1,115 @@
+"""`straightline run`: a user's own table from file to answer, in an output folder, without DVC or git."""
+
+import csv
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from straightline import summary
+from straightline.artifacts import write_text
+from straightline.config import parse
+from straightline.errors import UserError
+from straightline.results import load_results
+from straightline.stages import compare, compose, data, report
+
+CONF = Path(__file__).parent.parent / "conf"  # the repository's, or as the package has it
+MARK = ".straightline-output"  # in a folder that a later run may replace
+
+
+@dataclass(frozen=True)
+class Options:
+    """A table, the columns to predict, and what differs from conf/.
+
+    Empty `features` are all columns that are no target and not in `exclude`; `held_out` of None is conf/'s.
+    """
+
+    file: Path
+    targets: Sequence[str]
+    features: Sequence[str]
+    exclude: Sequence[str]
+    task: str
+    held_out: float | None
+    overrides: Sequence[str]
+
+
+def run(options: Options, out: Path, track: bool) -> None:
+    """Write what the pipeline's stages write into `out`, and print the answer; with `track` to MLflow too.
+
+    Raises UserError before anything is written where file or options are wrong, or where `out` holds something else.
+    """
+    _require_replaceable(out)
+    text = settings(options)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".straightline-") as folder:
+        work = Path(folder) / "work"
+        _answer(work, text)
+        if out.exists():
+            shutil.rmtree(out)
+        work.rename(out)
+    results = load_results(out)
+    if track:
+        from straightline import tracking
+
+        print(tracking.publish(results))
+    summary.show(results)
+
+
+def names(text: str) -> list[str]:
+    """Return the column names in `text`, with commas between them, and in quotes where they hold one."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()]
+
+
+def settings(options: Options) -> str:
+    """Return the params.yaml that conf/ composes to with `options`. Raises UserError where they do not fit it."""
+    targets = _targets(options)
+    given: dict[str, Any] = {
+        "data.path": str(options.file.resolve()),
+        "data.target": options.targets[0],
+        "data.features": list(options.features) or None,
+        "data.exclude": list(options.exclude),
+    }
+    if options.held_out is not None:
+        given["data.held_out"] = options.held_out
+    values = yaml.safe_load(compose.render(CONF, ["data=table", *options.overrides], given))
+    values["targets"] = targets
+    parse(values, "settings")
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _targets(options: Options) -> dict[str, dict[str, str]]:
+    targets: dict[str, dict[str, str]] = {}
+    for column in options.targets:
+        key = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_") or "target"
+        while key in targets:
+            key += "_"
+        targets[key] = {"column": column, "task": options.task}
+    if len({own["column"] for own in targets.values()}) < len(targets):
+        raise UserError(f"--target: expected different columns, got {', '.join(options.targets)}")
+    return targets
+
+
+def _require_replaceable(out: Path) -> None:
+    if out.exists() and not (out / MARK).is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out}: is there and not an output of `straightline run`; choose another folder with --out")
+
+
+def _answer(root: Path, text: str) -> None:
+    write_text(root / "params.yaml", text)
+    write_text(root / MARK, "")
+    data.run(root)
+    # TensorFlow is imported by these, after the table is known to be sound.
+    from straightline.stages import evaluate, train
+
+    values = yaml.safe_load(text)
+    for target in values["targets"]:
+        for model in values["models"]:
+            train.run(root, target, model)
+    evaluate.run(root)
+    compare.run(root)
+    report.run(root)

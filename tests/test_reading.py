@@ -1,0 +1,142 @@
+"""Files that are no table, or not quite: one clear line each; and tables as people write them."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from straightline.errors import UserError
+from straightline.reading import read_table
+
+PLAIN = "size,rooms,price\n50,2,100.5\n80,3,160\n"
+
+
+def write(folder: Path, content: str | bytes, name: str = "houses.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty; expected a header line"),
+        (b"\xef\xbb\xbf\n\n", "is empty; expected a header line"),
+        ("a,b\n", "has a header and no rows"),
+        (gzip.compress(PLAIN.encode()), "is compressed (gzip), expected a CSV file in UTF-8; decompress it"),
+        (b"PK\x03\x04rest", "is a zip archive or a spreadsheet"),
+        (b"PAR1rest", "is a Parquet file, expected a CSV file in UTF-8; name it .parquet"),
+        (PLAIN.encode("utf-16"), "is UTF-16, expected a CSV file in UTF-8; save it as UTF-8"),
+        ("<!DOCTYPE html><html></html>", "is a web page, expected a CSV file; download the file itself"),
+        (b"a,b\n1,2\n3,\x004\n", "line 3: has a NUL byte"),
+        (b"a,b\n1,2\n1,2\nx,caf\xe9\n", "line 4: byte 0xe9 is not UTF-8; save the file as UTF-8"),
+        ("a,b\n1,2\n1,2,3\n4\n", "the header has 2 columns, row 2 has 3, row 3 has 1; quote values"),
+        ("a,b\n" + "1\n" * 9, "row 1 has 1, row 2 has 1, row 3 has 1, and 6 more rows"),
+        ("a,b,a\n1,2,3\n", "column names must differ, got a more than once"),
+        ("a,,c\n1,2,3\n", "column 2 has no name; name every column in the header"),
+        ("1,2.5\n3,4\n", "the first line is numbers, expected the columns' names; add a header line"),
+        ("a;b\n1,5;2.5\n", "has numbers with commas and with points; set the decimal mark"),
+        ("a;b,c\n1;2,3\n", "values may be separated by comma or semicolon; set data.delimiter"),
+    ],
+)
+def test_what_is_no_table_is_said_in_a_line(tmp_path: Path, content: str | bytes, told: str) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(UserError) as caught:
+        read_table(path)
+    assert str(caught.value).startswith(str(path))
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_absent_files_and_folders(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none.csv: no such file; give the path"):
+        read_table(tmp_path / "none.csv")
+    with pytest.raises(UserError, match="is a folder; give the path"):
+        read_table(tmp_path)
+    with pytest.raises(UserError, match="not readable as Parquet"):
+        read_table(write(tmp_path, "no", "houses.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (PLAIN, "values separated by comma, decimal point"),
+        (PLAIN.replace(",", ";").replace(".", ","), "values separated by semicolon, decimal comma"),
+        (PLAIN.replace(",", "\t"), "values separated by tab, decimal point"),
+        (PLAIN.replace(",", "|"), "values separated by bar, decimal point"),
+        ("\ufeff" + PLAIN, "values separated by comma, decimal point"),
+        (PLAIN.replace("\n", "\r\n"), "values separated by comma, decimal point"),
+        ('"size",rooms,"price"\n"50",2,100.5\n80,3,160\n', "values separated by comma, decimal point"),
+    ],
+)
+def test_what_is_found_is_told(tmp_path: Path, content: str, words: str) -> None:
+    frame, written = read_table(write(tmp_path, content))
+    assert written is not None
+    assert written.words == words
+    assert frame["price"].tolist() == [100.5, 160]
+    assert list(frame.columns) == ["size", "rooms", "price"]
+
+
+def test_what_is_given_is_not_looked_for(tmp_path: Path) -> None:
+    frame, _ = read_table(write(tmp_path, "a;b,c\n1;2,3\n"), delimiter=";", decimal=",")
+    assert frame.to_dict("list") == {"a": [1], "b,c": [2.3]}
+
+
+def test_values_over_several_lines_and_quoted_delimiters_stay_where_they_are(tmp_path: Path) -> None:
+    frame, _ = read_table(write(tmp_path, 'note,price\n"two\nlines, one comma",5\n"he said ""no""",6\n'))
+    assert frame["note"].tolist() == ["two\nlines, one comma", 'he said "no"']
+    assert frame["price"].tolist() == [5, 6]
+
+
+def test_a_type_that_shows_late_is_the_columns(tmp_path: Path) -> None:
+    rows = 300_000  # beyond the part of a file that types are found in
+    lines = ["whole,half,word"] + ["1,2,3"] * rows + ["1,2.5,three"]
+    frame, _ = read_table(write(tmp_path, "\n".join(lines)))
+    assert frame["whole"].dtype == np.int64
+    assert frame["half"].iloc[-1] == 2.5
+    assert frame["word"].iloc[[0, -1]].tolist() == ["3", "three"]
+
+
+def test_missing_values_are_what_people_write(tmp_path: Path) -> None:
+    frame, _ = read_table(write(tmp_path, 'a,b\nNA,x\n,"NA"\n3,\nnull,N/A\n'))
+    assert frame["a"].isna().tolist() == [True, True, False, True]
+    assert frame["b"].tolist()[:2] == ["x", "NA"]  # a word in quotes is a word
+    assert frame["b"].isna().tolist() == [False, False, True, True]
+
+
+TABLES = st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=1, max_size=8)
+
+
+@given(rows=TABLES, delimiter=st.sampled_from([",", ";", "\t", "|"]))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_pandas_writes_is_read(tmp_path: Path, rows: list[list[float]], delimiter: str) -> None:
+    frame = pd.DataFrame(rows, columns=["a", "b", "c"])
+    frame.to_csv(tmp_path / "own.csv", index=False, sep=delimiter)
+    found, _ = read_table(tmp_path / "own.csv")
+    np.testing.assert_array_equal(found.to_numpy(float), frame.to_numpy())
+
+
+@given(at=st.integers(0, 400), what=st.binary(min_size=0, max_size=6), cut=st.integers(0, 6))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_mutilated_file_is_read_or_refused_and_columns_never_shift(
+    tmp_path: Path, at: int, what: bytes, cut: int
+) -> None:
+    """Each value says its column (1xx, 2xx, 3xx), so that one in another's place would be seen."""
+    lines = ["one,two,three"] + [f"1{row:02},2{row:02},3{row:02}" for row in range(25)]
+    whole = "\n".join(lines).encode()
+    (tmp_path / "cut.csv").write_bytes(whole[:at] + what + whole[at + cut :])
+    try:
+        frame, _ = read_table(tmp_path / "cut.csv")
+    except UserError:
+        return
+    if b'"' in what:
+        return  # a quote may hold the lines after it
+    untouched = [line for line in lines[1:] if line.encode() in (tmp_path / "cut.csv").read_bytes().split(b"\n")]
+    if list(frame.columns) == ["one", "two", "three"]:
+        read = {tuple(map(str, row)) for row in frame.itertuples(index=False)}
+        read |= {tuple(str(value).removesuffix(".0") for value in row) for row in frame.itertuples(index=False)}
+        assert {tuple(line.split(",")) for line in untouched} <= read
