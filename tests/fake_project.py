@@ -10,7 +10,7 @@ import yaml
 from numpy.typing import NDArray
 
 from straightline import balloons
-from straightline.artifacts import write_csv, write_json, write_parquet, write_text
+from straightline.artifacts import read_json, write_csv, write_json, write_parquet, write_text
 from straightline.config import Config, load
 from straightline.scores import effects, row_losses, score
 from straightline.stages import compare
@@ -134,7 +134,8 @@ def _write_variant(root: Path, config: Config, data: _Data, target: str, model: 
         _write_certificate(folder, data, layers, task)
     _write_scores(root, data, layers, target, task, model)
     if real:
-        _save_model(folder / "model.keras", config.models[model], layers, len(data.features), task)
+        digest = _save_model(folder / "model.keras", config.models[model], layers, len(data.features), task)
+        write_json(folder / "weights.json", read_json(folder / "weights.json") | {"digest": digest})
     else:
         (folder / "model.keras").write_bytes(b"a placeholder")
 
@@ -199,7 +200,7 @@ def _write_weights(folder: Path, data: _Data, layers: Layers, parameters: int) -
             for name, (kernel, bias) in zip(names, layers, strict=True)
         ],
     }
-    write_json(folder / "weights.json", weights)
+    write_json(folder / "weights.json", weights | {"digest": ""})
 
 
 def _write_certificate(folder: Path, data: _Data, layers: Layers, task: str) -> None:
@@ -252,7 +253,7 @@ def _write_scores(root: Path, data: _Data, layers: Layers, target: str, task: st
     write_csv(root / f"effects/{name}.csv", pd.DataFrame(by_column, columns=columns))
 
 
-def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, task: str) -> None:
+def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, task: str) -> str:
     from straightline.backend import import_tensorflow
 
     import_tensorflow()
@@ -262,4 +263,4 @@ def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, task: st
     dtype = {"dtype": "float64"} if settings.kind == "regression" else {}
     model = settings.build(inputs, activation, **dtype)
     model.set_weights([array for layer in layers for array in layer])
-    save_model(model, path)
+    return save_model(model, path)

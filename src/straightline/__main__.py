@@ -105,6 +105,18 @@ def run(
 
 
 @app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model.keras, or its folder runs/<target>/<model>.")],
+    rows: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the columns that it was trained on.")],
+    out: Annotated[Path | None, typer.Option(help="A CSV file; by default the predictions are printed.")] = None,
+) -> None:
+    """Predict new rows with a saved model."""
+    from straightline.commands import predict as command
+
+    command.run(model, rows, out)
+
+
+@app.command()
 def calibrate(
     rows: Annotated[list[int], typer.Option(min=1, help="Rows of a table; may be given again.")] = ROWS,
     columns: Annotated[int, typer.Option(min=1, max=1000, help="Columns of a table.")] = 3,

@@ -54,6 +54,18 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Example:
+    """A table that comes inside scikit-learn."""
+
+    source: Literal["scikit_learn"]
+    name: Literal["breast_cancer", "diabetes"]
+    path: str
+    seed: Seed
+    held_out: Share
+    standardize: bool
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Target:
     """A column to predict; `task: auto` is settled by the data stage."""
 
@@ -116,7 +128,7 @@ class Verdict:
 class Config:
     """All of params.yaml."""
 
-    data: Annotated[Balloons | Table, Field(discriminator="source")]
+    data: Annotated[Balloons | Example | Table, Field(discriminator="source")]
     targets: dict[Slug, Target] = Field(min_length=1)
     models: dict[Slug, Model] = Field(min_length=1)
     fit: Fit

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+UNKNOWN = 1e30  # what a column that does not vary is divided by: as good as infinite, also squared in float64
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -79,11 +81,12 @@ def unscaled(columns: int) -> Scaling:
 def standardization(of: Moments, scale_target: bool, center: bool = True) -> Scaling:
     """Return the means and standard deviations of the columns, and those of the target if asked for.
 
-    What does not vary is divided by one. Without `center` nothing is taken away, and the root mean squares divide.
+    A column that does not vary becomes zero, in rows that it does vary in too, since nothing was learnt of it. Without
+    `center` nothing is taken away, and the root mean squares divide.
     """
     spread = of.deviations if center else of.root_mean_squares
     means = of.means if center else np.zeros_like(of.means)
-    scale = np.where(spread > 0, spread, 1.0)
+    scale = np.where(spread > 0, spread, UNKNOWN)
     if not scale_target:
         return Scaling(means, scale, 0.0, 1.0)
     target_mean = of.target_mean if center else 0.0

@@ -76,6 +76,8 @@ def require_column(frame: pd.DataFrame, name: str, origin: str) -> None:
 
 
 def _require_finite(values: pd.Series, where: str) -> None:
+    if values.isna().all():
+        raise UserError(f"{where}: has no value in any row; leave the column out")
     if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
         rows = np.flatnonzero(pd.to_numeric(values, errors="coerce").isna())
         at, found = (int(rows[0]), values.iloc[rows[0]]) if len(rows) else (0, values.iloc[0])

@@ -230,8 +230,10 @@ def _log_model(results: Results, variant: Variant) -> None:
     import_tensorflow()
     import keras
 
+    from straightline.archive import load_model
+
     keras.utils.disable_interactive_logging()
-    model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)
+    model = load_model(variant.folder / "model.keras", variant.weights["digest"])
     rows = pd.read_parquet(results.root / "data/train.parquet", columns=results.schema["features"])
     example = rows.head(5).to_numpy(np.float64)
     mlflow.models.Model.log(

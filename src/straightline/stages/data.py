@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from straightline import balloons
+from straightline import balloons, examples
 from straightline.artifacts import write_json, write_parquet
-from straightline.config import Balloons, Config, load
+from straightline.config import Balloons, Config, Example, load
 from straightline.errors import UserError
 from straightline.folds import set_aside
 from straightline.reading import read_table
@@ -45,6 +45,8 @@ def run(root: Path) -> None:
 def _features(config: Config, frame: pd.DataFrame, targets: list[str]) -> list[str]:
     if isinstance(config.data, Balloons):
         return list(balloons.FEATURES)
+    if isinstance(config.data, Example):
+        return [str(name) for name in frame.columns if name not in targets]
     exclude = config.data.exclude
     for name in exclude:
         require_column(frame, name, f"{config.data.path}: data.exclude")
@@ -75,6 +77,8 @@ def _encoded(config: Config, frame: pd.DataFrame, features: list[str]) -> tuple[
 def _source(root: Path, config: Config) -> pd.DataFrame:
     if isinstance(config.data, Balloons):
         return balloons.generate(config.data.rows, config.data.seed, config.data.partnered_children)
+    if isinstance(config.data, Example):
+        return examples.load(config.data.name)
     frame, written = read_table(root / config.data.path, config.data.delimiter, config.data.decimal)
     if written is not None:
         print(f"data: {config.data.path}: {written.words}")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from straightline.archive import load_model
 from straightline.artifacts import read_json, write_csv, write_json, write_parquet
 from straightline.config import load
 from straightline.scores import effects, row_losses, score
@@ -30,7 +31,8 @@ def run(root: Path) -> None:
         truth = test[column].to_numpy(np.float64)
         for model in config.models:
             name = f"{target}-{model}"
-            fitted = keras.models.load_model(root / "runs" / target / model / "model.keras", safe_mode=True)
+            folder = root / "runs" / target / model
+            fitted = load_model(folder / "model.keras", read_json(folder / "weights.json")["digest"])
             predicted = (
                 keras.ops.convert_to_numpy(fitted(features))[:, 0].astype(np.float64) if len(truth) else np.empty(0)
             )

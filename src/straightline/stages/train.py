@@ -61,11 +61,11 @@ def _read_table(root: Path, target: str, held_rows: int | None) -> Table:
 
 
 def _save(trained: Trained, folder: Path) -> None:
-    save_model(trained.model, folder / "model.keras")
+    digest = save_model(trained.model, folder / "model.keras")
     write_csv(folder / "history.csv", trained.history)
     write_csv(folder / "folds.csv", trained.folds)
     write_csv(folder / "learning.csv", trained.learning)
-    write_json(folder / "weights.json", trained.weights)
+    write_json(folder / "weights.json", trained.weights | {"digest": digest})
     if trained.coefficients is not None:
         write_csv(folder / "coefficients.csv", trained.coefficients)
         write_json(folder / "certificate.json", trained.certificate)

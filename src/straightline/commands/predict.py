@@ -1,0 +1,62 @@
+"""`straightline predict`: a saved model on new rows."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from straightline.artifacts import read_json, write_csv
+from straightline.errors import UserError
+from straightline.reading import read_table
+from straightline.tables import encode_features
+
+
+def run(model: Path, rows: Path, out: Path | None) -> None:
+    """Write what `model` (a model.keras, or its folder) predicts of the table `rows` as CSV, to `out` or to stdout.
+
+    A continuous target gets a column of its name, a binary one the probability of its second class too. Raises
+    UserError where the rows lack a column or have another type, and where the model is not as training left it.
+    """
+    folder = model if model.is_dir() else model.parent
+    schema, weights = (
+        _known(folder, path) for path in (folder.parents[2] / "data/schema.json", folder / "weights.json")
+    )
+    frame, _ = read_table(rows)
+    features = encode_features(frame, schema["features"], str(rows)).to_numpy(np.float64)
+    target = schema["targets"].get(folder.parent.name)
+    if target is None:
+        raise UserError(f"{folder}: is for no target of {folder.parents[2] / 'data/schema.json'}; train again")
+
+    from straightline.backend import import_tensorflow
+
+    import_tensorflow()
+    import keras
+
+    from straightline.archive import load_model
+
+    fitted = load_model(folder / "model.keras", weights["digest"])
+    values = keras.ops.convert_to_numpy(fitted(features))[:, 0].astype(np.float64)
+    table = _columns(target, values)
+    if out is None:
+        table.to_csv(sys.stdout, index=False)
+    else:
+        write_csv(out, table)
+        print(f"predict: {len(table):,} rows to {out}")
+
+
+def _known(folder: Path, path: Path) -> Any:
+    if path.is_file():
+        return read_json(path)
+    raise UserError(
+        f"{folder}: expected a folder runs/<target>/<model> of a project or of `straightline run`, but {path} is absent"
+    )
+
+
+def _columns(target: dict[str, Any], values: np.ndarray) -> pd.DataFrame:
+    if target["task"] == "continuous":
+        return pd.DataFrame({target["column"]: values})
+    first, second = target["classes"]
+    chosen = [second if value > 0.5 else first for value in values]
+    return pd.DataFrame({target["column"]: chosen, f"probability of {second}": values})

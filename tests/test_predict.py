@@ -1,0 +1,120 @@
+"""`straightline predict`: saved models on new rows, and models that are refused."""
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from straightline.archive import load_model, save_model
+from straightline.artifacts import read_json, write_json
+from straightline.commands import predict
+from straightline.errors import UserError
+
+
+def new_rows(project: Path) -> Path:
+    test = pd.read_parquet(project / "data/test.parquet")
+    names = read_json(project / "data/schema.json")["features"]
+    test[names[::-1]].assign(more="text").to_csv(project / "new.csv", index=False)
+    return project / "new.csv"
+
+
+@pytest.mark.parametrize("name", ["regression", "neural"])
+def test_a_fresh_process_predicts_what_was_scored(project: Path, name: str) -> None:
+    rows = new_rows(project)
+    for target, extra in (("num_balloons", []), ("color", ["probability of 1"])):
+        out = project / f"{target}.csv"
+        command = ["straightline", "predict", f"runs/{target}/{name}", rows.name, "--out", out.name]
+        code = "import sys; from straightline.__main__ import main; sys.argv = sys.argv[1:]; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *command], cwd=project, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found = pd.read_csv(out)
+        scored = pd.read_parquet(project / f"predictions/{target}-{name}.parquet")["prediction"]
+        assert list(found.columns) == [target, *extra]
+        np.testing.assert_allclose(found[(extra or [target])[0]], scored, rtol=1e-6, atol=1e-9)
+        if extra:
+            assert (found[target] == (scored > 0.5)).all()
+
+
+def test_predictions_are_printed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict.run(project / "runs/num_balloons/regression/model.keras", new_rows(project), None)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "num_balloons"
+    assert len(lines) == 1 + len(pd.read_parquet(project / "data/test.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda table: table.drop(columns="age"), "has no column 'age'"),
+        (lambda table: table.assign(age="old"), "column 'age', row 1: expected a number, got 'old'"),
+        (lambda table: table.assign(age=np.nan), "column 'age': has no value in any row"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(project: Path, change: object, told: str) -> None:
+    rows = new_rows(project)
+    change(pd.read_csv(rows)).to_csv(rows, index=False)
+    with pytest.raises(UserError, match=told):
+        predict.run(project / "runs/color/neural", rows, project / "out.csv")
+    assert not (project / "out.csv").exists()
+
+
+def test_a_folder_that_is_none_of_a_model_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"expected a folder runs/<target>/<model>"):
+        predict.run(tmp_path / "a/b/c/model.keras", tmp_path / "new.csv", None)
+
+
+def test_a_model_that_training_did_not_write_is_refused(project: Path) -> None:
+    path = project / "runs/color/regression/model.keras"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(UserError, match="which training recorded"):
+        predict.run(path, new_rows(project), None)
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_model(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return str(caught.value)
+
+
+def test_a_model_that_could_run_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    lambda_layer = keras.layers.Lambda(lambda values: values)
+    save_model(keras.Sequential([keras.Input((2,)), lambda_layer]), path)
+    assert "Lambda, expected Keras' own layers" in refused(path)
+
+    @keras.saving.register_keras_serializable("mine")
+    class Mine(keras.layers.Layer):
+        pass
+
+    save_model(keras.Sequential([keras.Input((2,)), Mine()]), path)
+    assert "expected Keras' own layers" in refused(path)
+
+
+def test_what_is_no_keras_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"not a zip")
+    assert "is no Keras archive" in refused(path)
+    digest = save_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), path)
+    assert load_model(path, digest).input_shape == (None, 2)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("code.py", "print()")
+    assert "got code.py, config.json" in refused(path)
+    with pytest.raises(UserError, match="no such file"):
+        load_model(tmp_path / "none.keras", "")
+
+
+def test_the_digest_is_with_the_weights(project: Path) -> None:
+    folder = project / "runs/color/neural"
+    weights = read_json(folder / "weights.json")
+    assert weights["digest"] == hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
+    write_json(folder / "weights.json", weights | {"digest": "0" * 64})
+    with pytest.raises(UserError, match="expected 000000000000"):
+        predict.run(folder, new_rows(project), None)

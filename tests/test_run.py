@@ -1,0 +1,125 @@
+"""`straightline run`: a user's own table from file to answer."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from straightline import exact
+from straightline.__main__ import app
+from straightline.commands import run
+from straightline.errors import UserError
+from straightline.stages import compose
+from tests.conftest import ROOT
+
+QUICK = ("models.neural.hidden=[4]", "fit.epochs=4", "folds.k=3", "folds.repeats=1", "folds.seeds=1")
+
+
+def houses(folder: Path) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"size": random.uniform(40, 200, 120), "rooms": random.integers(1, 6, 120)})
+    table["id"] = np.arange(120)
+    table["price"] = 1000 + 30 * table["size"] + 500 * table["rooms"] + random.normal(0, 200, 120)
+    table["sold"] = np.where(random.random(120) < 0.5, "yes", "no")
+    table.to_csv(folder / "houses.csv", index=False)
+    return table
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["run", *arguments])
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) -> None:
+    table = houses(here)
+    options = ("houses.csv", "--target", "price", "--target", "sold", "--exclude", "id", "--held-out", "0")
+    found = invoke(*options, *QUICK)
+    assert found.exit_code == 0, found.output
+    out = here / "straightline-houses"
+    assert {path.name for path in out.iterdir()} >= {"data", "runs", "metrics", "verdicts", "reports", "params.yaml"}
+    schema = json.loads((out / "data/schema.json").read_text())
+    assert schema["features"] == ["size", "rooms"]
+    assert schema["rows"] == {"train": 120, "test": 0}
+    assert {key: own["task"] for key, own in schema["targets"].items()} == {"price": "continuous", "sold": "binary"}
+    shown = pd.read_csv(out / "runs/price/regression/coefficients.csv")
+    known = exact.optimum(table[["size", "rooms"]].to_numpy(float), table["price"].to_numpy(), "continuous", ["s", "r"])
+    np.testing.assert_allclose(shown["estimate"], known.coefficients, rtol=1e-9)
+    assert "predict price" in found.output
+    assert "predict sold" in found.output
+    assert str(Path("straightline-houses/reports/index.html")) in found.output
+    assert yaml.safe_load((out / "params.yaml").read_text())["models"]["neural"]["hidden"] == [4]
+
+    again = invoke("houses.csv", "--target", "price", "--features", "size", *QUICK)
+    assert again.exit_code == 0, again.output
+    assert json.loads((out / "data/schema.json").read_text())["features"] == ["size"]
+    assert not (out / "runs/sold").exists()
+    assert sorted(path.name for path in here.iterdir()) == ["houses.csv", "straightline-houses"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("none.csv", "--target", "price"), "none.csv: no such file"),
+        (("houses.csv", "--target", "prize"), "has no column 'prize'; nearest: price"),
+        (("houses.csv", "--target", "price", "--exclude", "key"), "data.exclude: has no column 'key'"),
+        (("houses.csv", "--target", "price"), "column 'sold', row 1: expected a number, got "),
+        (("houses.csv", "--target", "price", "--target", "price"), "--target: expected different columns"),
+        (("houses.csv", "--target", "price", "--exclude", "sold", "models.neural.hiden=[4]"), "Could not override"),
+        (("houses.csv", "--target", "price", "--exclude", "sold", "fit.epochs=no"), "fit.epochs: expected"),
+        (("houses.csv", "--target", "price", "--exclude", "sold", "--out", "full"), "full: is there and not an output"),
+        (("houses.csv", "--target", "sold", "--task", "continuous", "--exclude", "id"), "target 'sold', row 1"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_nothing_is_written(here: Path, options: tuple[str, ...], told: str) -> None:
+    houses(here)
+    (here / "full").mkdir()
+    (here / "full/own.txt").write_text("mine")
+    found = invoke(*options)
+    assert isinstance(found.exception, UserError)
+    assert told in str(found.exception)
+    assert "\n" not in str(found.exception)
+    assert sorted(path.name for path in here.rglob("*")) == ["full", "houses.csv", "own.txt"]
+
+
+def test_all_that_is_wrong_with_a_table_is_told_at_once(here: Path) -> None:
+    (here / "bad.csv").write_text("a,b,c,y\n1,x,inf,5\n2,3,4,\n")
+    found = invoke("bad.csv", "--target", "y")
+    message = str(found.exception)
+    for told in ("column 'b', row 1: expected a number", "column 'c': expected finite", "target 'y' is missing in 1"):
+        assert told in message
+    assert message.count("bad.csv") == 1
+
+
+def test_names_with_commas_are_quoted() -> None:
+    assert run.names('size, "price, net" ,rooms') == ["size", "price, net", "rooms"]
+    assert run.names("") == []
+
+
+def test_targets_get_keys_of_their_own() -> None:
+    options = run.Options(Path("t.csv"), ["price ($)", "price (%)", "€"], [], [], "auto", None, [])
+    values = yaml.safe_load(run.settings(options))
+    assert {key: own["column"] for key, own in values["targets"].items()} == {
+        "price": "price ($)",
+        "price_": "price (%)",
+        "target": "€",
+    }
+
+
+@pytest.mark.parametrize(("name", "rows", "task"), [("diabetes", 442, "continuous"), ("breast_cancer", 569, "binary")])
+def test_examples_come_with_scikit_learn(tmp_path: Path, name: str, rows: int, task: str) -> None:
+    from straightline.stages import data
+
+    (tmp_path / "params.yaml").write_text(compose.render(ROOT / "conf", [f"data={name}"]))
+    data.run(tmp_path)
+    schema = json.loads((tmp_path / "data/schema.json").read_text())
+    assert sum(schema["rows"].values()) == rows
+    assert [own["task"] for own in schema["targets"].values()] == [task]
