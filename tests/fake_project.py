@@ -115,6 +115,7 @@ def _write_data(root: Path, data: _Data) -> None:
             for name, own in classes.items()
         },
         "rows": {"train": len(data.train), "test": len(data.test)},
+        "warnings": [],
     }
     write_json(root / "data/schema.json", schema)
 

@@ -39,6 +39,7 @@ def as_dict(results: Results) -> dict[str, Any]:
             }
             for target, verdict in results.verdicts.items()
         },
+        "warnings": results.schema["warnings"],
         "report": str(results.root / "reports/index.html"),
     }
 

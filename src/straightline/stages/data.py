@@ -8,6 +8,7 @@ import pandas as pd
 
 from straightline import balloons, examples
 from straightline.artifacts import write_json, write_parquet
+from straightline.checks import warnings
 from straightline.config import Balloons, Config, Example, load
 from straightline.errors import UserError
 from straightline.folds import set_aside
@@ -26,6 +27,9 @@ def run(root: Path) -> None:
     table, found = _encoded(config, frame, _features(config, frame, columns))
     features = [name for name in table.columns if name not in columns]
 
+    told = warnings(table, found)
+    for warning in told:
+        print(f"data: warning: {warning}")
     binary = [column.column for column in found.values() if column.task == "binary"]
     strata = table.groupby(binary).ngroup().to_numpy() if binary else None
     train, test = set_aside(np.arange(len(table), dtype=np.int32), config.data.held_out, config.data.seed, strata)
@@ -34,6 +38,7 @@ def run(root: Path) -> None:
         "standardize": config.data.standardize,
         "targets": {key: asdict(column) for key, column in found.items()},
         "rows": {"train": len(train), "test": len(test)},
+        "warnings": told,
     }
     group_rows = max(1, min(GROUP_ROWS, GROUP_VALUES // table.shape[1]))
     write_parquet(root / "data/train.parquet", table.iloc[train], group_rows)
