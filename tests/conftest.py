@@ -26,7 +26,13 @@ def params() -> dict:
     return yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
-FOUND: dict[str, object] = {"features": None, "exclude": [], "delimiter": None, "decimal": None}  # of a user's table
+FOUND: dict[str, object] = {
+    "features": None,
+    "exclude": [],
+    "categorical": [],
+    "delimiter": None,
+    "decimal": None,
+}  # of a user's table
 
 
 def small(params: dict, **changes: object) -> dict:

@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from straightline import balloons
+from straightline import balloons, encoding
 from straightline.artifacts import read_json, write_csv, write_json, write_parquet, write_text
 from straightline.config import Config, load
 from straightline.scores import effects, row_losses, score
@@ -109,6 +109,7 @@ def _write_data(root: Path, data: _Data) -> None:
     classes = {"num_balloons": None, "color": [0, 1]}
     schema = {
         "features": data.features,
+        "encoding": encoding.as_json([encoding.Feature(name, "number") for name in data.features]),
         "standardize": False,
         "targets": {
             name: {"column": name, "task": PARAMS["targets"][name]["task"], "classes": own}

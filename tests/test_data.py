@@ -9,14 +9,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline import balloons, exact
+from straightline import balloons, encoding, exact
 from straightline.artifacts import read_json
 from straightline.config import Target
 from straightline.errors import UserError
 from straightline.folds import repeated_folds, set_aside
 from straightline.reading import read_table
 from straightline.stages import data
-from straightline.tables import encode_features, encode_target
+from straightline.tables import encode_target
+from tests.conftest import FOUND
 
 
 @pytest.mark.parametrize(("name", "coefficient"), [("evident_c1_0.1", 0.1), ("printed_c1_1.0", 1.0)])
@@ -59,8 +60,9 @@ def test_a_table_reads_back(tmp_path: Path, suffix: str) -> None:
     table = pd.DataFrame({"a": [1.5, -2.0], "b": [1, 0], "c": [True, False]})
     path = tmp_path / f"t.{suffix}"
     table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
-    features = encode_features(read_table(path)[0], ["a", "b", "c"], "t")
-    assert features.to_numpy().tolist() == [[1.5, 1, 1], [-2, 0, 0]]
+    frame, _ = read_table(path)
+    features, _ = encoding.fit(frame, np.arange(2), ["a", "b", "c"], [])
+    assert encoding.matrix(frame, features).tolist() == [[1.5, 1, 1], [-2, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -71,8 +73,7 @@ def test_a_table_reads_back(tmp_path: Path, suffix: str) -> None:
         (b"", "is empty"),
         (b"a,a\n1,2\n", "column names"),
         (b"a,\n1,2\n", "column 2 has no name"),
-        (b"a,y\n1,2\nx,3\n", "'a', row 2: expected a number, got 'x'"),
-        (b"a,y\n1,2\n,3\n", "'a': expected finite numbers, got 1 missing or infinite ones, first in row 2"),
+        (b"a,y\n" + b"1,2\n" * 10 + b"x,3\n", "'a', row 11: expected a number as in 91% of the rows, got 'x'"),
         (b"a,y\n1,2\ninf,3\n", "first in row 2"),
         (b"a,yy\n1,2\n2,3\n", "no column 'y'; nearest: yy"),
         (b"a,y\n1,2\n2,2\n", "target 'y' is 2 in every row"),
@@ -82,19 +83,18 @@ def test_a_table_reads_back(tmp_path: Path, suffix: str) -> None:
         (b"y\n1\n2\n3\n", "no column is left"),
     ],
 )
-def test_a_faulty_table_is_one_clear_line(tmp_path: Path, content: bytes, expected: str) -> None:
+def test_a_faulty_table_is_one_clear_line(tmp_path: Path, params: dict, content: bytes, expected: str) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(content)
 
-    def read() -> None:
-        frame, _ = read_table(path)
-        encode_target(frame, Target(column="y", task="auto"), str(path))
-        encode_features(frame, [name for name in frame if name != "y"], str(path))
-
+    own = {"source": "table", "path": "t.csv", "target": "y", "seed": 0, "held_out": 0.2, "standardize": True}
+    values = params | {"data": FOUND | own, "targets": {"target": {"column": "y", "task": "auto"}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(UserError) as error:
-        read()
+        data.run(tmp_path)
     assert expected in str(error.value)
-    assert str(path) in str(error.value)
+    assert "t.csv" in str(error.value)
+    assert not (tmp_path / "data").exists()
     assert "\n" not in str(error.value)
 
 
@@ -154,6 +154,7 @@ def test_the_data_stage_splits_balloons_and_a_users_table(tmp_path: Path, params
         "target": "color",
         "features": None,
         "exclude": [],
+        "categorical": [],
         "delimiter": None,
         "decimal": None,
         "seed": 0,

@@ -309,6 +309,7 @@ def test_no_population_column_for_a_users_table(project: Path) -> None:
         "target": "color",
         "features": None,
         "exclude": [],
+        "categorical": [],
         "delimiter": None,
         "decimal": None,
     }

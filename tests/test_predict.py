@@ -55,7 +55,7 @@ def test_predictions_are_printed(project: Path, capsys: pytest.CaptureFixture[st
     [
         (lambda table: table.drop(columns="age"), "has no column 'age'"),
         (lambda table: table.assign(age="old"), "column 'age', row 1: expected a number, got 'old'"),
-        (lambda table: table.assign(age=np.nan), "column 'age': has no value in any row"),
+        (lambda table: table.assign(age=np.nan), "column 'age', row 1: expected a number, got None"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused(project: Path, change: object, told: str) -> None:

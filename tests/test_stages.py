@@ -104,6 +104,7 @@ def own_project(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
         "target": "target",
         "features": None,
         "exclude": [],
+        "categorical": [],
         "delimiter": None,
         "decimal": None,
         "seed": 0,

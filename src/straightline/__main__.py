@@ -86,6 +86,7 @@ def run(
     target: Annotated[list[str], typer.Option(help="The column to predict; may be given again.")] = REQUIRED,
     features: Annotated[str, typer.Option(help="Columns to predict from, with commas; by default all others.")] = "",
     exclude: Annotated[str, typer.Option(help="Columns to leave out, with commas.")] = "",
+    categorical: Annotated[str, typer.Option(help="Columns of numbers that are categories, with commas.")] = "",
     task: Annotated[
         Literal["auto", "continuous", "binary"], typer.Option(help="What kind of column the target is.")
     ] = "auto",
@@ -99,7 +100,14 @@ def run(
     from straightline.commands import run as command
 
     options = command.Options(
-        file, target, command.names(features), command.names(exclude), task, held_out, overrides or []
+        file=file,
+        targets=target,
+        features=command.names(features),
+        exclude=command.names(exclude),
+        categorical=command.names(categorical),
+        task=task,
+        held_out=held_out,
+        overrides=overrides or [],
     )
     command.run(options, out or Path(f"straightline-{file.stem}"), track)
 

@@ -14,6 +14,7 @@ from straightline.artifacts import replacing
 from straightline.errors import UserError
 
 PARTS = {"config.json", "metadata.json", "model.weights.h5"}
+STRUCTURE = {"nothing.__keras_tensor__", "nothing.__tensor__"}  # how layers hang together, and constants
 REFUSED = {"keras.layers.Lambda", "keras.layers.TorchModuleWrapper"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -66,6 +67,8 @@ def _require_plain(path: Path, content: bytes) -> None:
     if names != PARTS:
         raise UserError(f"{path}: expected the parts {', '.join(sorted(PARTS))}, got {', '.join(sorted(names))}")
     for kind in _kinds(config):
+        if kind in STRUCTURE:
+            continue
         if kind in REFUSED or not kind.startswith(("keras.", "builtins.")):
             raise UserError(f"{path}: has {kind}, expected Keras' own layers; such a model may run code and is refused")
 

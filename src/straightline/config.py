@@ -37,8 +37,8 @@ class Balloons:
 class Table:
     """A user's own file; `features: null` takes every column that is no target.
 
-    Columns in `exclude` are left out. `delimiter` and `decimal`, the mark in numbers, are found in a CSV file where
-    they are None.
+    Columns in `exclude` are left out, those in `categorical` are categories though they hold numbers. `delimiter` and
+    `decimal`, the mark in numbers, are found in a CSV file where they are None.
     """
 
     source: Literal["table"]
@@ -46,6 +46,7 @@ class Table:
     target: str
     features: list[str] | None
     exclude: list[str]
+    categorical: list[str]
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None
     decimal: Literal[".", ","] | None
     seed: Seed

@@ -51,21 +51,29 @@ def score(truth: NDArray, prediction: NDArray, task: str) -> dict[str, float | N
 
 
 def effects(features: Mapping[str, NDArray], losses: NDArray, bins: int = 10) -> list[dict[str, float | str | int]]:
-    """Return the mean loss by value or quantile bin of each column: `column,low,high,rows,loss`."""
+    """Return the mean loss by level or quantile bin of each column: `column,low,high,rows,loss`.
+
+    `low` and `high` of a category are its word, and blank where a number is missing.
+    """
     rows: list[dict[str, float | str | int]] = []
     for name, values in features.items():
-        levels = np.unique(values)
-        inner = levels[1:] if len(levels) <= bins else np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]))
-        place = np.searchsorted(inner, values, side="right")
-        for number in np.unique(place):
-            inside = place == number
-            rows.append(
-                {
-                    "column": name,
-                    "low": float(values[inside].min()),
-                    "high": float(values[inside].max()),
-                    "rows": int(inside.sum()),
-                    "loss": float(losses[inside].mean()),
-                }
-            )
+        words = values.dtype == object
+        missing = np.zeros(len(values), bool) if words else np.isnan(values.astype(np.float64))
+        for inside in [*_bins(values, ~missing, bins), *([missing] if missing.any() else [])]:
+            ends = (values[inside].min(), values[inside].max())
+            low, high = ends if words else map(float, ends)
+            loss = float(losses[inside].mean())
+            rows.append({"column": name, "low": low, "high": high, "rows": int(inside.sum()), "loss": loss})
     return rows
+
+
+def _bins(values: NDArray, present: NDArray, bins: int) -> list[NDArray]:
+    """Return which rows are in each bin: every level where they are few, or words, else quantiles."""
+    if not present.any():
+        return []
+    levels = np.unique(values[present])
+    if len(levels) <= bins or values.dtype == object:
+        return [present & (values == level) for level in levels]
+    inner = np.unique(np.quantile(values[present], np.linspace(0, 1, bins + 1)[1:-1]))
+    place = np.searchsorted(inner, values, side="right")
+    return [present & (place == number) for number in np.unique(place[present])]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
@@ -61,10 +62,18 @@ def held(features: NDArray, labels: NDArray) -> Source:
     return Source(np.array([0, len(labels)]), features.shape[1], lambda groups: (features, labels))
 
 
-def streamed(path: Path, features: Sequence[str], target: str, block_rows: int) -> Source:
-    """Return the source of the numeric columns `features` and `target` of a Parquet file, by its row groups.
+def streamed(
+    path: Path,
+    features: Sequence[str],
+    target: str,
+    block_rows: int,
+    columns: int,
+    encode: Callable[[pd.DataFrame], NDArray],
+) -> Source:
+    """Return the source of `features` and the numeric `target` of a Parquet file, by its row groups.
 
-    A block is as many of them as have `block_rows` rows, and at least one.
+    `encode` makes `(rows, columns)` of the features of a block. A block is as many groups as have `block_rows` rows,
+    and at least one.
     """
     metadata = pa.parquet.read_metadata(path)
     rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
@@ -72,12 +81,9 @@ def streamed(path: Path, features: Sequence[str], target: str, block_rows: int) 
     def read(groups: NDArray) -> tuple[NDArray, NDArray]:
         with pa.parquet.ParquetFile(path, metadata=metadata) as file:
             table = file.read_row_groups(groups.tolist(), columns=[*features, target], use_threads=False)
-        values = np.empty((table.num_rows, len(features)), order="F")
-        for number, name in enumerate(features):
-            values[:, number] = table[name].to_numpy()
-        return values, table[target].to_numpy().astype(np.float64)
+        return encode(table.select(list(features)).to_pandas()), table[target].to_numpy().astype(np.float64)
 
-    return Source(np.cumsum([0, *rows]), len(features), read, max(1, block_rows // max(rows)))
+    return Source(np.cumsum([0, *rows]), columns, read, max(1, block_rows // max(rows)))
 
 
 class Pass(NamedTuple):

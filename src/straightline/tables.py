@@ -1,7 +1,6 @@
-"""A table's columns as numbers: what is not as expected is said, with its column and row."""
+"""A table's targets as numbers, and what is wrong with a column, by name and row."""
 
 import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +8,6 @@ import pandas as pd
 
 from straightline.config import Target
 from straightline.errors import UserError
-
-SHOWN = 5  # faulty columns, at most
 
 
 @dataclass(frozen=True)
@@ -41,29 +38,8 @@ def encode_target(frame: pd.DataFrame, target: Target, origin: str) -> tuple[pd.
                 f"{where} has {len(classes)} distinct values; a binary target has two; set task: continuous"
             )
         return (values == classes[1]).astype(np.int64), Column(target.column, "binary", classes)
-    _require_finite(values, where)
+    require_finite(values, where)
     return values.astype(np.float64), Column(target.column, "continuous", None)
-
-
-def encode_features(frame: pd.DataFrame, names: Sequence[str], origin: str) -> pd.DataFrame:
-    """Return the columns `names` as float64, true and false as 1 and 0.
-
-    Raises UserError, naming columns and rows, for those that are absent, not numeric, missing or not finite.
-    """
-    if not names:
-        raise UserError(f"{origin}: no column is left to predict from; expected at least one besides the targets")
-    encoded, problems = {}, []
-    for name in names:
-        try:
-            require_column(frame, name, "")
-            _require_finite(frame[name], f"column {name!r}")
-            encoded[name] = frame[name].astype(np.float64)
-        except UserError as error:
-            problems.append(str(error).removeprefix(": "))
-    if problems:
-        more = f"; and {len(problems) - SHOWN} more columns" if len(problems) > SHOWN else ""
-        raise UserError(f"{origin}: {'; '.join(problems[:SHOWN])}{more}")
-    return pd.DataFrame(encoded)
 
 
 def require_column(frame: pd.DataFrame, name: str, origin: str) -> None:
@@ -75,16 +51,18 @@ def require_column(frame: pd.DataFrame, name: str, origin: str) -> None:
     raise UserError(f"{origin}: has no column {name!r}; {'nearest' if close else 'its columns'}: {known}")
 
 
-def _require_finite(values: pd.Series, where: str) -> None:
-    if values.isna().all():
-        raise UserError(f"{where}: has no value in any row; leave the column out")
+def require_finite(values: pd.Series, where: str) -> None:
+    """Raise UserError, with the row, unless all `values`, whose index counts the table's rows, are finite numbers."""
     if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
-        rows = np.flatnonzero(pd.to_numeric(values, errors="coerce").isna())
-        at, found = (int(rows[0]), values.iloc[rows[0]]) if len(rows) else (0, values.iloc[0])
-        raise UserError(f"{where}, row {at + 1}: expected a number, got {found!r}; leave the column out or encode it")
-    bad = np.flatnonzero(~np.isfinite(values.to_numpy(np.float64, na_value=np.nan)))
-    if len(bad):
+        bad = pd.to_numeric(values, errors="coerce").isna().to_numpy()
+        at = int(bad.argmax())
         raise UserError(
-            f"{where}: expected finite numbers, got {len(bad)} missing or infinite ones, first in row {bad[0] + 1}; "
-            "fill or drop those rows"
+            f"{where}, row {values.index[at] + 1}: expected a number, got {values.iloc[at]!r}; leave the column out or "
+            "encode it"
+        )
+    bad = ~np.isfinite(values.to_numpy(np.float64, na_value=np.nan))
+    if bad.any():
+        raise UserError(
+            f"{where}: expected finite numbers, got {bad.sum()} missing or infinite ones, first in row "
+            f"{values.index[int(bad.argmax())] + 1}; fill or drop those rows"
         )

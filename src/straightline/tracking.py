@@ -230,12 +230,18 @@ def _log_model(results: Results, variant: Variant) -> None:
     import_tensorflow()
     import keras
 
+    from straightline import encoding
     from straightline.archive import load_model
 
+    features = encoding.of_json(results.schema["encoding"])
+    if not encoding.is_plain(features):
+        # mlflow.keras knows signatures of tensors only, none of columns by name.
+        mlflow.log_artifact(str(variant.folder / "model.keras"), "model")
+        return
     keras.utils.disable_interactive_logging()
     model = load_model(variant.folder / "model.keras", variant.weights["digest"])
     rows = pd.read_parquet(results.root / "data/train.parquet", columns=results.schema["features"])
-    example = rows.head(5).to_numpy(np.float64)
+    example = encoding.matrix(rows.head(5), features)
     mlflow.models.Model.log(
         None,
         flavor=_Keras,

@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from straightline import pictures, truths
+from straightline import encoding, pictures, truths
 from straightline.artifacts import replacing, write_csv
 from straightline.config import Config, Target, load
 from straightline.errors import UserError
 from straightline.models.neural import Neural
 from straightline.reading import read_table
-from straightline.tables import encode_features, encode_target
+from straightline.tables import encode_target
 from straightline.truths import Truth, World
 
 
@@ -111,8 +111,13 @@ def _worlds(options: Options) -> list[World]:
     frame, _ = read_table(options.like)
     origin = str(options.like)
     labels, column = encode_target(frame, Target(column=options.target, task="auto"), origin)
-    features = encode_features(frame, [str(name) for name in frame.columns if name != options.target], origin)
-    return [truths.like(features.to_numpy(), labels.to_numpy(float), column.task)]
+    every = np.arange(len(frame))
+    names = [str(name) for name in frame.columns if name != options.target]
+    try:
+        features, _ = encoding.fit(frame, every, names, [])
+    except UserError as error:
+        raise UserError(f"{origin}: {error}") from None
+    return [truths.like(encoding.matrix(frame, features), labels.to_numpy(float), column.task)]
 
 
 def _noises(world: World, noises: Sequence[str]) -> Sequence[str]:

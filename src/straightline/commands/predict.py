@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from straightline import encoding
 from straightline.artifacts import read_json, write_csv
 from straightline.errors import UserError
 from straightline.reading import read_table
-from straightline.tables import encode_features
 
 
 def run(model: Path, rows: Path, out: Path | None) -> None:
@@ -24,7 +24,9 @@ def run(model: Path, rows: Path, out: Path | None) -> None:
         _known(folder, path) for path in (folder.parents[2] / "data/schema.json", folder / "weights.json")
     )
     frame, _ = read_table(rows)
-    features = encode_features(frame, schema["features"], str(rows)).to_numpy(np.float64)
+    features = encoding.of_json(schema["encoding"])
+    for note in _checked(frame, features, rows):
+        print(f"predict: warning: {note}", file=sys.stderr)
     target = schema["targets"].get(folder.parent.name)
     if target is None:
         raise UserError(f"{folder}: is for no target of {folder.parents[2] / 'data/schema.json'}; train again")
@@ -32,18 +34,24 @@ def run(model: Path, rows: Path, out: Path | None) -> None:
     from straightline.backend import import_tensorflow
 
     import_tensorflow()
-    import keras
-
     from straightline.archive import load_model
+    from straightline.encoder import predictions
 
     fitted = load_model(folder / "model.keras", weights["digest"])
-    values = keras.ops.convert_to_numpy(fitted(features))[:, 0].astype(np.float64)
-    table = _columns(target, values)
+    table = _columns(target, predictions(fitted, frame, features))
     if out is None:
         table.to_csv(sys.stdout, index=False)
     else:
         write_csv(out, table)
         print(f"predict: {len(table):,} rows to {out}")
+
+
+def _checked(frame: pd.DataFrame, features: list[encoding.Feature], rows: Path) -> list[str]:
+    try:
+        encoding.matrix(frame, features)
+    except UserError as error:
+        raise UserError(f"{rows}: {str(error).removeprefix(': ')}") from None
+    return encoding.unseen(frame, features)
 
 
 def _known(folder: Path, path: Path) -> Any:

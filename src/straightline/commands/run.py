@@ -33,6 +33,7 @@ class Options:
     targets: Sequence[str]
     features: Sequence[str]
     exclude: Sequence[str]
+    categorical: Sequence[str]
     task: str
     held_out: float | None
     overrides: Sequence[str]
@@ -73,6 +74,7 @@ def settings(options: Options) -> str:
         "data.target": options.targets[0],
         "data.features": list(options.features) or None,
         "data.exclude": list(options.exclude),
+        "data.categorical": list(options.categorical),
     }
     if options.held_out is not None:
         given["data.held_out"] = options.held_out

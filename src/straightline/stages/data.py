@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from straightline import balloons, examples
+from straightline import balloons, encoding, examples
 from straightline.artifacts import write_json, write_parquet
 from straightline.checks import warnings
-from straightline.config import Balloons, Config, Example, load
+from straightline.config import Balloons, Config, Example, Table, load
 from straightline.errors import UserError
-from straightline.folds import set_aside
+from straightline.folds import Rows, set_aside
 from straightline.reading import read_table
 from straightline.stages import stage
-from straightline.tables import Column, encode_features, encode_target, require_column
+from straightline.tables import Column, encode_target, require_column
 
 GROUP_ROWS, GROUP_VALUES = 4_000, 2**16  # at most: small, so that a block of many groups is a mix of the table
 
@@ -24,17 +24,21 @@ def run(root: Path) -> None:
     config = load(root / "params.yaml")
     frame = _source(root, config)
     columns = [target.column for target in config.targets.values()]
-    table, found = _encoded(config, frame, _features(config, frame, columns))
-    features = [name for name in table.columns if name not in columns]
-
-    told = warnings(table, found)
+    path, names = config.data.path, _features(config, frame, columns)
+    problems: list[str] = []
+    targets, found = _targets(config, frame, problems)
+    train, test = _split(config, targets, found, len(frame))
+    features, told = _encoded(config, frame, train, names, problems)
+    if problems:
+        raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
+    encoded = pd.DataFrame(encoding.matrix(frame, features), columns=encoding.term_names(features))
+    told += warnings(pd.concat([encoded, targets], axis=1), found)
     for warning in told:
         print(f"data: warning: {warning}")
-    binary = [column.column for column in found.values() if column.task == "binary"]
-    strata = table.groupby(binary).ngroup().to_numpy() if binary else None
-    train, test = set_aside(np.arange(len(table), dtype=np.int32), config.data.held_out, config.data.seed, strata)
+    table = pd.concat([frame[[feature.name for feature in features]], targets], axis=1)
     schema = {
-        "features": features,
+        "features": [feature.name for feature in features],
+        "encoding": encoding.as_json(features),
         "standardize": config.data.standardize,
         "targets": {key: asdict(column) for key, column in found.items()},
         "rows": {"train": len(train), "test": len(test)},
@@ -62,21 +66,33 @@ def _features(config: Config, frame: pd.DataFrame, targets: list[str]) -> list[s
     return config.data.features
 
 
-def _encoded(config: Config, frame: pd.DataFrame, features: list[str]) -> tuple[pd.DataFrame, dict[str, Column]]:
-    """Return features and targets as numbers. Raises UserError with all that is wrong with them."""
-    path, table, found, problems = config.data.path, pd.DataFrame(), {}, []
-    try:
-        table = encode_features(frame, features, path)
-    except UserError as error:
-        problems.append(str(error))
+def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[pd.DataFrame, dict[str, Column]]:
+    table, found = {}, {}
     for key, target in config.targets.items():
         try:
-            table[target.column], found[key] = encode_target(frame, target, path)
+            table[target.column], found[key] = encode_target(frame, target, config.data.path)
         except UserError as error:
-            problems.append(str(error).removeprefix(f"{path}: ") if problems else str(error))
-    if problems:
-        raise UserError("; ".join(problems))
-    return table, found
+            problems.append(str(error))
+    return pd.DataFrame(table), found
+
+
+def _split(config: Config, targets: pd.DataFrame, found: dict[str, Column], rows: int) -> tuple[Rows, Rows]:
+    binary = [column.column for column in found.values() if column.task == "binary"]
+    strata = targets.groupby(binary).ngroup().to_numpy() if binary else None
+    return set_aside(np.arange(rows, dtype=np.int32), config.data.held_out, config.data.seed, strata)
+
+
+def _encoded(
+    config: Config, frame: pd.DataFrame, train: Rows, names: list[str], problems: list[str]
+) -> tuple[list[encoding.Feature], list[str]]:
+    categorical = config.data.categorical if isinstance(config.data, Table) else []
+    try:
+        for name in categorical:
+            require_column(frame, name, "data.categorical")
+        return encoding.fit(frame, train, names, categorical)
+    except UserError as error:
+        problems.insert(0, str(error))
+        return [], []
 
 
 def _source(root: Path, config: Config) -> pd.DataFrame:

@@ -6,14 +6,15 @@ from straightline.backend import import_tensorflow
 
 import_tensorflow()
 
-import keras
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from straightline import encoding
 from straightline.archive import load_model
 from straightline.artifacts import read_json, write_csv, write_json, write_parquet
 from straightline.config import load
+from straightline.encoder import predictions
 from straightline.scores import effects, row_losses, score
 from straightline.stages import stage
 
@@ -25,7 +26,8 @@ def run(root: Path) -> None:
     config = load(root / "params.yaml")
     schema = read_json(root / "data/schema.json")
     train, test = (pd.read_parquet(root / f"data/{part}.parquet") for part in ("train", "test"))
-    features = test[schema["features"]].to_numpy(np.float64)
+    features = encoding.of_json(schema["encoding"])
+    columns = {feature.name: encoding.raw(test, feature) for feature in features}
     for target in config.targets:
         column, task = schema["targets"][target]["column"], schema["targets"][target]["task"]
         truth = test[column].to_numpy(np.float64)
@@ -33,12 +35,10 @@ def run(root: Path) -> None:
             name = f"{target}-{model}"
             folder = root / "runs" / target / model
             fitted = load_model(folder / "model.keras", read_json(folder / "weights.json")["digest"])
-            predicted = (
-                keras.ops.convert_to_numpy(fitted(features))[:, 0].astype(np.float64) if len(truth) else np.empty(0)
-            )
+            predicted = predictions(fitted, test, features) if len(truth) else np.empty(0)
             write_json(root / f"metrics/{name}.json", _metrics(truth, predicted, float(train[column].mean()), task))
             write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": predicted}))
-            rows = effects(dict(test[schema["features"]]), row_losses(truth, predicted, task)) if len(truth) else []
+            rows = effects(columns, row_losses(truth, predicted, task)) if len(truth) else []
             write_csv(root / f"effects/{name}.csv", pd.DataFrame(rows, columns=EFFECT_COLUMNS))
     print(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")
 

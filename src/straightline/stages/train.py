@@ -1,18 +1,22 @@
 """Stage `train`: fit one model to one target, on all training rows and on every fold."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from straightline.backend import import_tensorflow
 
 import_tensorflow()
 
+import keras
 import numpy as np
 import pandas as pd
 
+from straightline import encoding
 from straightline.archive import save_model
 from straightline.artifacts import read_json, write_csv, write_json
 from straightline.config import load
+from straightline.encoder import with_encoding
 from straightline.plan import descent_settings, fold_plan
 from straightline.progress import epochs_shown
 from straightline.source import held, streamed
@@ -37,7 +41,8 @@ def run(root: Path, target: str, model: str) -> None:
     print(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{chosen}", flush=True)
     with epochs_shown(f"{target} / {model}", descent.epochs) as on_epoch:
         trained = train(table, settings, config.fit, folds, on_epoch)
-    _save(trained, root / "runs" / target / model)
+    features = encoding.of_json(read_json(root / "data/schema.json")["encoding"])
+    _save(trained, with_encoding(trained.model, features), root / "runs" / target / model)
     for message in trained.messages:
         print(f"train {target}/{model}: {message}")
     print(
@@ -51,17 +56,19 @@ def _read_table(root: Path, target: str, held_rows: int | None) -> Table:
     path = root / "data/train.parquet"
     column = schema["targets"][target]
     labels = pd.read_parquet(path, columns=[column["column"]])[column["column"]].to_numpy(np.float64)
-    names = schema["features"]
+    features = encoding.of_json(schema["encoding"])
+    names = encoding.term_names(features)
     held_rows = held_rows or min(HELD_ROWS, HELD_VALUES // (len(names) + 1))
+    encode = partial(encoding.matrix, features=features)
     if len(labels) > held_rows:
-        source = streamed(path, names, column["column"], held_rows // 8)
+        source = streamed(path, schema["features"], column["column"], held_rows // 8, len(names), encode)
     else:
-        source = held(pd.read_parquet(path, columns=names)[names].to_numpy(np.float64), labels)
+        source = held(encode(pd.read_parquet(path, columns=schema["features"])), labels)
     return Table(source, labels, names, column["task"], schema["standardize"])
 
 
-def _save(trained: Trained, folder: Path) -> None:
-    digest = save_model(trained.model, folder / "model.keras")
+def _save(trained: Trained, model: keras.Model, folder: Path) -> None:
+    digest = save_model(model, folder / "model.keras")
     write_csv(folder / "history.csv", trained.history)
     write_csv(folder / "folds.csv", trained.folds)
     write_csv(folder / "learning.csv", trained.learning)
