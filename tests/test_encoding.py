@@ -9,11 +9,12 @@ import statsmodels.formula.api as smf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from straightline import encoding
+from straightline import encoding, summary
 from straightline.artifacts import read_json
 from straightline.commands import predict
 from straightline.encoding import Feature
 from straightline.errors import UserError
+from straightline.results import load_results
 from straightline.stages import train
 from tests.conftest import FOUND, run_stages, small
 
@@ -198,6 +199,16 @@ def test_what_the_network_was_scored_on_is_what_it_was_trained_on(answered: Path
     assert list(held.names) == encoding.term_names(
         encoding.of_json(read_json(answered / "data/schema.json")["encoding"])
     )
+
+
+def test_the_answer_names_the_reference_levels(answered: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    summary.show(load_results(answered))
+    printed = capsys.readouterr().out
+    page = (answered / "reports/index.html").read_text()
+    for text in (printed, page):
+        assert "Reference levels, which the others are compared with: kind[flat], floor[" in text
+    assert "kind[house]" in printed
+    assert "agent: 180 different words in 180 rows, text or a name, left out" in page  # of the training rows
 
 
 def test_effects_have_words_and_gaps(answered: Path) -> None:

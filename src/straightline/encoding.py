@@ -87,7 +87,7 @@ def matrix(frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float
     for feature in features:
         values = raw(frame, feature)
         if feature.kind == "category":
-            known = pd.Index(feature.levels, dtype=object).get_indexer(values)
+            known = pd.Index(feature.levels, dtype=object).get_indexer(pd.Index(values, dtype=object))
             shown = [*([-1] if feature.other else []), *range(len(feature.levels))]
             skipped = feature.levels.index(feature.reference) if feature.reference in feature.levels else None
             columns += [(known == level).astype(np.float64) for level in shown if level != skipped]

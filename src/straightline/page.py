@@ -9,7 +9,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from straightline import balloons, pictures, summary
+from straightline import balloons, encoding, pictures, summary
 from straightline.config import Balloons
 from straightline.results import Results, Variant
 from straightline.words import percent
@@ -82,6 +82,7 @@ def render(results: Results, drawn: Mapping[str, bytes], settings: str = "") -> 
         rows=results.schema["rows"],
         features=results.schema["features"],
         warnings=results.schema["warnings"],
+        references=encoding.references(encoding.of_json(results.schema["encoding"])),
         path=results.config.data.path,
         settings=settings,
     )

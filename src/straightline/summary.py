@@ -8,6 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from straightline import encoding
 from straightline.results import Results, Variant
 from straightline.words import percent
 
@@ -54,7 +55,7 @@ def printed(results: Results) -> RenderableType:
             parts.append(Text(verdict["ladder"]["advice"]))
         for variant in results.of_target(target):
             if variant.coefficients is not None:
-                parts += [_coefficients(variant), *map(Text, _notes(variant))]
+                parts += [_coefficients(variant), *map(Text, [*_references(results), *_notes(variant)])]
         parts.append(Text())
     report = results.root / "reports/index.html"
     parts.append(Text(f"Report:    {report if report.exists() else 'not there yet; run dvc repro'}"))
@@ -127,6 +128,11 @@ def _coefficients(variant: Variant) -> Table:
         interval = f"{_number(row.ci_low)} to {_number(row.ci_high)}" if _number(row.ci_low) != "-" else "-"
         table.add_row(str(row.term), *map(_number, (row.estimate, row.std_error)), interval, _number(row.trained))
     return table
+
+
+def _references(results: Results) -> list[str]:
+    levels = encoding.references(encoding.of_json(results.schema["encoding"]))
+    return [f"Reference levels, which the others are compared with: {', '.join(levels)}."] if levels else []
 
 
 def _notes(variant: Variant) -> list[str]:
