@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from straightline import encoding, summary
+from straightline.archive import load_model, save_model
 from straightline.artifacts import read_json
 from straightline.commands import predict
+from straightline.encoder import predictions, with_encoding
 from straightline.encoding import Feature
 from straightline.errors import UserError
 from straightline.results import load_results
@@ -207,7 +210,7 @@ def test_the_answer_names_the_reference_levels(answered: Path, capsys: pytest.Ca
     page = (answered / "reports/index.html").read_text()
     for text in (printed, page):
         assert "Reference levels, which the others are compared with: kind[flat], floor[" in text
-    assert "kind[house]" in printed
+    assert "kind[house]" in printed  # and is no markup of the terminal's
     assert "agent: 180 different words in 180 rows, text or a name, left out" in page  # of the training rows
 
 
@@ -217,3 +220,19 @@ def test_effects_have_words_and_gaps(answered: Path) -> None:
     assert table.loc[table["column"] == "rent", "low"].isna().sum() == 1
     rows = read_json(answered / "data/schema.json")["rows"]["test"]
     assert (table.groupby("column")["rows"].sum() == rows).all()
+
+
+def test_odd_names_of_columns_stay_apart(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    names = ["neural", "a/b", "a|b", "encoding_0", "where", "[red]"]
+    features = [Feature(name, "number", fill=1.0) for name in names]
+    core = keras.Sequential(
+        [keras.Input((12,), dtype="float64"), keras.layers.Dense(1, dtype="float64")], name="neural"
+    )
+    digest = save_model(with_encoding(core, features), tmp_path / "model.keras")
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(5, 6)), columns=names)
+    frame.iloc[1, 2] = np.nan
+    found = predictions(load_model(tmp_path / "model.keras", digest), frame, features)
+    encoded = encoding.matrix(frame, features)
+    np.testing.assert_allclose(found, keras.ops.convert_to_numpy(core(encoded))[:, 0], rtol=1e-12)
+    assert not [one for one in recwarn if "must match the names" in str(one.message)]
+    assert save_model(with_encoding(core, features), tmp_path / "again.keras") == digest

@@ -126,7 +126,7 @@ def _coefficients(variant: Variant) -> Table:
         table.add_column(name, justify="right")
     for row in coefficients.itertuples():
         interval = f"{_number(row.ci_low)} to {_number(row.ci_high)}" if _number(row.ci_low) != "-" else "-"
-        table.add_row(str(row.term), *map(_number, (row.estimate, row.std_error)), interval, _number(row.trained))
+        table.add_row(Text(str(row.term)), *map(_number, (row.estimate, row.std_error)), interval, _number(row.trained))
     return table
 
 
