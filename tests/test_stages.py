@@ -159,8 +159,15 @@ class TestCommandLine:
         shown = json.loads(self.run(finished, "show", "--json").stdout)
         assert shown["targets"]["color"]["verdict"] == read_json(finished / "verdicts/color.json")
         text = self.run(finished, "show").stdout
-        for word in ("a straight line", "children", "reports/index.html", "make ui", "held-out", "parameters"):
+        for word in ("a straight line", "children", "reports/index.html", "held-out", "parameters"):
             assert word in text
+
+    def test_show_says_how_to_open_the_ui_that_is_there(self, project: Path) -> None:
+        assert "MLflow UI" not in self.run(project, "show").stdout
+        (project / "mlflow.db").touch()
+        assert "&& straightline ui" in self.run(project, "show").stdout
+        (project / "dvc.yaml").touch()
+        assert "MLflow UI: make ui" in self.run(project, "show").stdout
 
     def test_an_error_is_one_line(self, tmp_path: Path) -> None:
         for command in ("show", "compose", "track"):
