@@ -64,17 +64,22 @@ def predictions(task: str, models: Named) -> bytes:
 
 
 def calibration(table: pd.DataFrame) -> bytes:
-    """Return the rates of `neural_better` by rows, a panel a task and noise, a line a truth, of calibration.csv."""
-    groups = list(table.groupby(["task", "noise"], sort=False))
+    """Return the rates of `neural_better` by rows, a panel a task and noise, a line a truth, of calibration.csv.
+
+    A truth has one color in all panels; of scenarios that were simulated several times the largest is shown.
+    """
+    largest = table.sort_values("simulations").drop_duplicates(["task", "noise", "truth", "rows"], keep="last")
+    truths = list(largest.sort_values(["gain", "truth"])["truth"].unique())
+    groups = list(largest.groupby(["task", "noise"], sort=False))
     with _style():
         figure, axes = _panels(len(groups), 3.3)
         for panel, ((task, noise), group) in zip(axes, groups, strict=True):
-            for number, (truth, line) in enumerate(group.sort_values("rows").groupby("truth", sort=False)):
-                errors = [line["rate"] - line["rate_low"], line["rate_high"] - line["rate"]]
+            for number, truth in enumerate(truths):
+                line = group[group["truth"] == truth].sort_values("rows")
                 panel.errorbar(
-                    line["rows"],
+                    line["rows"] * 1.03 ** (number - len(truths) / 2),  # beside each other
                     line["rate"],
-                    errors,
+                    [line["rate"] - line["rate_low"], line["rate_high"] - line["rate"]],
                     label=truth,
                     color=COLORS[number % len(COLORS)],
                     marker="o",
@@ -84,12 +89,13 @@ def calibration(table: pd.DataFrame) -> bytes:
                 )
             panel.axhline(1 - float(table["confidence"].iloc[0]), color="#8c8c8c", linewidth=1, linestyle=":")
             panel.set_title(task if task == "binary" else f"{task}, {noise} noise", loc="left")
-            sizes = sorted(group["rows"].unique())
+            sizes = sorted(largest["rows"].unique())
             panel.set(xlabel="rows", ylabel="says «network better»", xscale="log", ylim=(-0.03, 1.03))
+            panel.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
             panel.set_xticks(sizes, labels=[f"{size:,}" for size in sizes])
             panel.minorticks_off()
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 4), frameon=False)
+        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 6), frameon=False)
         return _png(figure)
 
 
