@@ -14,7 +14,9 @@ TEMPLATE = """# How often the verdict errs
 Made by `python docs/calibration.py > docs/calibration.md` from [the table](calibration/calibration.csv) that
 `straightline calibrate --out docs/calibration` wrote. Every row is the whole procedure on new tables whose truth is
 known: {folds} folds, the repeats and seeds that their size gets by default, real 16-16 networks with early stopping,
-exact regressions, a margin of {margin:.0%} and a confidence of {confidence:.0%}. Tables have {columns} columns.
+exact regressions, a margin of {margin:.0%} and a confidence of {confidence:.0%}. Tables have {columns} columns. There are
+{fits:,} networks behind this page; a scenario has as many tables as two cores could afford (`--simulations`), most
+where false answers are counted.
 
 ![Share of tables on which the verdict says that the network is better](calibration/calibration.png)
 
@@ -76,6 +78,7 @@ def main() -> None:
             margin=table["margin"].iloc[0],
             confidence=table["confidence"].iloc[0],
             columns=table["columns"].iloc[0],
+            fits=int((table["simulations"] * table["folds"] * table["repeats"] * table["seeds"]).sum()),
             null=_markdown(
                 [*place, "network better", "regression better", "equal or enough", "undecided"],
                 [

@@ -148,15 +148,10 @@ def test_the_data_stage_splits_balloons_and_a_users_table(tmp_path: Path, params
     assert abs(train["color"].mean() - test["color"].mean()) < 0.01
 
     whole.to_csv(tmp_path / "own.csv", index=False)
-    own = {
+    own = FOUND | {
         "source": "table",
         "path": "own.csv",
         "target": "color",
-        "features": None,
-        "exclude": [],
-        "categorical": [],
-        "delimiter": None,
-        "decimal": None,
         "seed": 0,
         "held_out": 0.0,
     }

@@ -22,6 +22,7 @@ from straightline.results import load_results
 from straightline.stages import compare, report
 from straightline.verdict import ANSWERS
 from straightline.words import percent
+from tests.conftest import FOUND
 from tests.fake_project import write_project
 
 ROOT = Path(__file__).parent.parent
@@ -303,15 +304,10 @@ def test_robust_standard_errors_are_named(project: Path, capsys: pytest.CaptureF
 def test_no_population_column_for_a_users_table(project: Path) -> None:
     path = project / "params.yaml"
     values = yaml.safe_load(path.read_text())
-    own = {
+    own = FOUND | {
         "source": "table",
         "path": "own.csv",
         "target": "color",
-        "features": None,
-        "exclude": [],
-        "categorical": [],
-        "delimiter": None,
-        "decimal": None,
     }
     values["data"] = own | {"seed": 0, "held_out": 0.2, "standardize": True}
     path.write_text(yaml.safe_dump(values))

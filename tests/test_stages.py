@@ -21,7 +21,7 @@ from straightline.errors import UserError
 from straightline.results import load_results
 from straightline.scores import mean_loss
 from straightline.stages import track, train
-from tests.conftest import run_stages, small
+from tests.conftest import FOUND, run_stages, small
 
 FOLDS = "repeat,fold,seed,rows,train_rows,epochs,steps,method,loss,mean_loss"
 
@@ -98,15 +98,10 @@ def own_project(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
     root = tmp_path_factory.mktemp("own")
     table = load_diabetes(as_frame=True, scaled=False).frame
     table.assign(target=1000 * table["target"]).to_csv(root / "diabetes.csv", index=False)
-    data = {
+    data = FOUND | {
         "source": "table",
         "path": "diabetes.csv",
         "target": "target",
-        "features": None,
-        "exclude": [],
-        "categorical": [],
-        "delimiter": None,
-        "decimal": None,
         "seed": 0,
     }
     values = small(params, fit__epochs=1000, models__regression__finish="none", data__rows=None)
