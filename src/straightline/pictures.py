@@ -95,7 +95,7 @@ def calibration(table: pd.DataFrame) -> bytes:
             panel.set_xticks(sizes, labels=[f"{size:,}" for size in sizes])
             panel.minorticks_off()
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 6), frameon=False)
+        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 4), frameon=False)
         return _png(figure)
 
 
