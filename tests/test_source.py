@@ -48,16 +48,12 @@ def rows_of(task: str) -> tuple[np.ndarray, np.ndarray]:
     return features, score if task == "continuous" else (score > 0).astype(float)
 
 
-def values_of(frame: pd.DataFrame) -> np.ndarray:
-    return frame.to_numpy(np.float64)
-
-
 def both(folder: Path, task: str, group: int = 64, block: int = 128) -> tuple[Source, Source]:
     """Return the same rows held and streamed."""
     features, labels = rows_of(task)
     path = folder / "rows.parquet"
     pd.DataFrame(features, columns=NAMES).assign(y=labels).to_parquet(path, row_group_size=group)
-    return held(features, labels), streamed(path, NAMES, "y", block, len(NAMES), values_of)
+    return held(features, labels), streamed(path, NAMES, "y", block, len(NAMES))
 
 
 def test_groups_are_the_rows_in_order(tmp_path: Path) -> None:
@@ -118,7 +114,7 @@ def test_separated_classes_are_found_in_a_streamed_table(tmp_path: Path) -> None
     pd.DataFrame(features, columns=NAMES).assign(y=clear).to_parquet(path, row_group_size=64)
     fitted = [
         exact.optima(rows, [np.arange(ROWS)], "binary", NAMES)[0]
-        for rows in (held(features, clear), streamed(path, NAMES, "y", 64, len(NAMES), values_of))
+        for rows in (held(features, clear), streamed(path, NAMES, "y", 64, len(NAMES)))
     ]
     assert [one.method for one in fitted] == ["firth", "firth"]
     np.testing.assert_allclose(fitted[0].coefficients, fitted[1].coefficients, rtol=1e-6)

@@ -68,12 +68,12 @@ def streamed(
     target: str,
     block_rows: int,
     columns: int,
-    encode: Callable[[pd.DataFrame], NDArray],
+    encode: Callable[[pd.DataFrame], NDArray] | None = None,
 ) -> Source:
     """Return the source of `features` and the numeric `target` of a Parquet file, by its row groups.
 
-    `encode` makes `(rows, columns)` of the features of a block. A block is as many groups as have `block_rows` rows,
-    and at least one.
+    `encode` makes `(rows, columns)` of the features of a block, which are numbers without it. A block is as many groups
+    as have `block_rows` rows, and at least one.
     """
     metadata = pa.parquet.read_metadata(path)
     rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
@@ -81,7 +81,13 @@ def streamed(
     def read(groups: NDArray) -> tuple[NDArray, NDArray]:
         with pa.parquet.ParquetFile(path, metadata=metadata) as file:
             table = file.read_row_groups(groups.tolist(), columns=[*features, target], use_threads=False)
-        return encode(table.select(list(features)).to_pandas()), table[target].to_numpy().astype(np.float64)
+        labels = table[target].to_numpy().astype(np.float64)
+        if encode is not None:
+            return encode(table.select(list(features)).to_pandas()), labels
+        values = np.empty((table.num_rows, len(features)), order="F")  # without pandas' copies
+        for number, name in enumerate(features):
+            values[:, number] = table[name].to_numpy()
+        return values, labels
 
     return Source(np.cumsum([0, *rows]), columns, read, max(1, block_rows // max(rows)))
 

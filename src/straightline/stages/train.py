@@ -61,7 +61,8 @@ def _read_table(root: Path, target: str, held_rows: int | None) -> Table:
     held_rows = held_rows or min(HELD_ROWS, HELD_VALUES // (len(names) + 1))
     encode = partial(encoding.matrix, features=features)
     if len(labels) > held_rows:
-        source = streamed(path, schema["features"], column["column"], held_rows // 8, len(names), encode)
+        needed = None if encoding.is_plain(features) else encode
+        source = streamed(path, schema["features"], column["column"], held_rows // 8, len(names), needed)
     else:
         source = held(encode(pd.read_parquet(path, columns=schema["features"])), labels)
     return Table(source, labels, names, column["task"], schema["standardize"])
