@@ -30,6 +30,9 @@ FOUND: dict[str, object] = {
     "features": None,
     "exclude": [],
     "categorical": [],
+    "groups": None,
+    "split": "chance",
+    "time": None,
     "delimiter": None,
     "decimal": None,
 }  # of a user's table

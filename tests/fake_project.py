@@ -111,6 +111,7 @@ def _write_data(root: Path, data: _Data) -> None:
         "features": data.features,
         "encoding": encoding.as_json([encoding.Feature(name, "number") for name in data.features]),
         "standardize": False,
+        "split": {"by": "chance", "column": None},
         "targets": {
             name: {"column": name, "task": PARAMS["targets"][name]["task"], "classes": own}
             for name, own in classes.items()

@@ -13,7 +13,7 @@ from straightline import balloons, encoding, exact
 from straightline.artifacts import read_json
 from straightline.config import Target
 from straightline.errors import UserError
-from straightline.folds import repeated_folds, set_aside
+from straightline.folds import Split
 from straightline.reading import read_table
 from straightline.stages import data
 from straightline.tables import encode_target
@@ -109,7 +109,7 @@ def test_two_values_of_any_kind_are_binary() -> None:
 @given(st.integers(2, 200), st.floats(0, 0.9), st.integers(0, 2**32 - 1))
 def test_setting_aside_partitions_the_rows(count: int, share: float, seed: int) -> None:
     rows = np.arange(100, 100 + count)
-    kept, aside = set_aside(rows, share, seed)
+    kept, aside = Split().set_aside(rows, share, seed)
     assert sorted([*kept, *aside]) == rows.tolist()
     assert len(aside) == (0 if share == 0 else min(max(round(share * count), 1), count - 1))
 
@@ -117,7 +117,7 @@ def test_setting_aside_partitions_the_rows(count: int, share: float, seed: int) 
 @given(st.integers(40, 120), st.integers(2, 6), st.integers(1, 3), st.integers(0, 1000), st.booleans())
 def test_folds_partition_and_keep_class_shares(rows: int, k: int, repeats: int, seed: int, binary: bool) -> None:
     classes = (np.arange(rows) % 3 == 0).astype(np.int64) if binary else None
-    folds = repeated_folds(rows, k, repeats, seed, classes)
+    folds = Split(classes).folds(rows, k, repeats, seed)
     assert [(fold.repeat, fold.fold) for fold in folds] == [(r, f) for r in range(repeats) for f in range(k)]
     for fold in folds:
         assert sorted([*fold.train, *fold.test]) == list(range(rows))
@@ -131,9 +131,9 @@ def test_folds_partition_and_keep_class_shares(rows: int, k: int, repeats: int, 
 
 def test_too_few_rows_for_the_folds() -> None:
     with pytest.raises(UserError, match="too few for 10 folds"):
-        repeated_folds(19, 10, 1, 0)
+        Split().folds(19, 10, 1, 0)
     with pytest.raises(UserError, match="rarer class has 3"):
-        repeated_folds(100, 5, 1, 0, (np.arange(100) < 3).astype(np.int64))
+        Split((np.arange(100) < 3).astype(np.int64)).folds(100, 5, 1, 0)
 
 
 def test_the_data_stage_splits_balloons_and_a_users_table(tmp_path: Path, params: dict) -> None:

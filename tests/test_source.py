@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from straightline import exact, feed, fit, scaling
 from straightline.batches import Replica, epoch_batches
 from straightline.config import Fit, Folds
-from straightline.folds import set_aside
+from straightline.folds import Split
 from straightline.models import Neural, Regression
 from straightline.source import Pass, Source, held, one_pass, streamed
 from straightline.trained import Table
@@ -136,7 +136,7 @@ HOW = fit.Settings(
 
 
 def replicas(count: int) -> list[Replica]:
-    return [Replica(*set_aside(np.arange(ROWS), 0.2, seed), seed) for seed in range(count)]
+    return [Replica(*Split().set_aside(np.arange(ROWS), 0.2, seed), seed) for seed in range(count)]
 
 
 def test_a_streamed_stack_of_many_equals_stacks_of_one(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def losses(count: int = 10) -> st.SearchStrategy[np.ndarray]:
 
 def test_the_test_is_the_corrected_one() -> None:
     values = 0.02 + 0.1 * NOISE
-    found = corrected_t_test(values, 10)
+    found = corrected_t_test(values, 1 / 9)
     error = np.std(values, ddof=1) * math.sqrt(1 / 100 + 1 / 9)
     assert found.std_error == pytest.approx(error, rel=1e-12)
     assert found.probability_positive() == pytest.approx(stats.t(99, values.mean(), error).sf(0), rel=1e-12)
@@ -43,7 +43,7 @@ def test_probabilities_are_those_of_baycomp(folds: int, repeats: int, margin: fl
 
 def test_without_spread_the_sign_decides() -> None:
     for value, probability in ((0.1, 1.0), (0.0, 0.5), (-0.1, 0.0)):
-        assert corrected_t_test(np.full(10, value), 10).probability_positive() == probability
+        assert corrected_t_test(np.full(10, value), 1 / 9).probability_positive() == probability
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,11 @@ def run(
     features: Annotated[str, typer.Option(help="Columns to predict from, with commas; by default all others.")] = "",
     exclude: Annotated[str, typer.Option(help="Columns to leave out, with commas.")] = "",
     categorical: Annotated[str, typer.Option(help="Columns of numbers that are categories, with commas.")] = "",
+    groups: Annotated[str | None, typer.Option(help="A column whose rows stay together: a patient, a shop.")] = None,
+    split: Annotated[
+        Literal["chance", "time"], typer.Option(help="With time, earlier rows train and later ones are scored.")
+    ] = "chance",
+    time: Annotated[str | None, typer.Option(help="The column that orders rows; by default they are in order.")] = None,
     task: Annotated[
         Literal["auto", "continuous", "binary"], typer.Option(help="What kind of column the target is.")
     ] = "auto",
@@ -105,6 +110,9 @@ def run(
         features=command.names(features),
         exclude=command.names(exclude),
         categorical=command.names(categorical),
+        groups=groups,
+        split=split,
+        time=time,
         task=task,
         held_out=held_out,
         overrides=overrides or [],

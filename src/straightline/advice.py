@@ -48,7 +48,7 @@ def repeats_would_do(test: Mapping[str, float], confidence: float) -> bool:
     """Return whether ENOUGH_REPEATS of the folds would decide, if mean and spread of the differences stay the same."""
     folds, count = int(test["folds"]), int(test["degrees_of_freedom"]) + 1
     many = ENOUGH_REPEATS * folds
-    if count >= many:
+    if count >= many or not test["repeatable"]:
         return False
     std_error = test["std_error"] * math.sqrt((1 / many + 1 / (folds - 1)) / (1 / count + 1 / (folds - 1)))
     return bool(abs(test["mean"]) >= stats.t.ppf(confidence, many - 1) * std_error)

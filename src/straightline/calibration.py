@@ -12,7 +12,7 @@ from scipy import stats
 from straightline import exact, fit, truths
 from straightline.batches import Replica
 from straightline.config import Fit, Folds, Verdict
-from straightline.folds import Fold, repeated_folds
+from straightline.folds import Fold, Split
 from straightline.models.neural import Neural
 from straightline.plan import descent_settings
 from straightline.predictors import stacked_predictions
@@ -39,7 +39,7 @@ def tables(
 ) -> list[tuple[Table, list[Fold]]]:
     """Draw the tables `numbers`, each with its folds; one whose rarer class is too small for them is drawn again."""
     swing = truths.amplitude(world, truth, np.random.default_rng([seed, 0]))
-    shared = None if world.task == "binary" else repeated_folds(world.rows, folds.k, folds.repeats or 1, folds.seed)
+    shared = None if world.task == "binary" else Split().folds(world.rows, folds.k, folds.repeats or 1, folds.seed)
     drawn = []
     for number in numbers:
         random = np.random.default_rng([seed, 1, number])
@@ -48,7 +48,7 @@ def tables(
             features, labels = truths.table(world, truth, noise, swing, random)
         names = [f"x{column + 1}" for column in range(features.shape[1])]
         one = Table(held(features, labels), labels, names, world.task, standardize=True)
-        parts = shared or repeated_folds(len(labels), folds.k, folds.repeats or 1, folds.seed, one.classes)
+        parts = shared or one.split.folds(len(labels), folds.k, folds.repeats or 1, folds.seed)
         drawn.append((one, parts))
     return drawn
 

@@ -15,13 +15,18 @@ RARE_SHARE, RARE_ROWS = 0.05, 30  # of a class
 SHOWN = 5  # columns in a warning
 
 
-def warnings(table: pd.DataFrame, targets: Mapping[str, Column]) -> list[str]:
-    """Return a sentence for each thing that is odd about the columns of `table`, all numbers, and its targets."""
+def warnings(table: pd.DataFrame, targets: Mapping[str, Column], divided_by: str = "chance") -> list[str]:
+    """Return a sentence for each thing that is odd about the columns of `table`, all numbers, and its targets.
+
+    `divided_by` is how its rows are divided: by `chance`, in `groups`, or by `time`.
+    """
     columns = [target.column for target in targets.values()]
     features = table.drop(columns=columns)
     told = [*_rows(table, features), *_columns(features)]
     for target in targets.values():
-        told += _target(features, table[target.column].to_numpy(np.float64), target)
+        values = table[target.column].to_numpy(np.float64)
+        told += _target(features, values, target)
+        told += _order(values, target) if divided_by == "chance" else []
     return told
 
 
@@ -75,13 +80,17 @@ def _target(features: pd.DataFrame, values: NDArray, target: Column) -> list[str
             )
     if sure := [name for name, own in features.items() if _determines(own.to_numpy(np.float64), values, target.task)]:
         told.append(f"{target.column}: {_listed(sure)} alone determines it; is it known before {target.column} is?")
-    alike = _neighbours(values)
-    if alike > 4 / math.sqrt(len(values)):
-        told.append(
-            f"{target.column}: neighbouring rows are alike (correlation {alike:.2f}); if the rows are ordered by time "
-            "or by group, folds drawn by chance make the models look good"
-        )
     return told
+
+
+def _order(values: NDArray, target: Column) -> list[str]:
+    alike = _neighbours(values)
+    if alike <= 4 / math.sqrt(len(values)):
+        return []
+    return [
+        f"{target.column}: neighbouring rows are alike (correlation {alike:.2f}); if they are ordered by time or by "
+        "group, folds drawn by chance make the models look good: divide them by it (data.split=time, data.groups)"
+    ]
 
 
 def _determines(values: NDArray, target: NDArray, task: str) -> bool:

@@ -37,8 +37,10 @@ class Balloons:
 class Table:
     """A user's own file; `features: null` takes every column that is no target.
 
-    Columns in `exclude` are left out, those in `categorical` are categories though they hold numbers. `delimiter` and
-    `decimal`, the mark in numbers, are found in a CSV file where they are None.
+    Columns in `exclude` are left out, those in `categorical` are categories though they hold numbers. Rows with the
+    same value of `groups` stay together. With `split: time` earlier rows train and later ones are scored, by the column
+    `time` or, where it is None, as they follow in the file. `delimiter` and `decimal`, the mark in numbers, are found
+    in a CSV file where they are None.
     """
 
     source: Literal["table"]
@@ -47,11 +49,28 @@ class Table:
     features: list[str] | None
     exclude: list[str]
     categorical: list[str]
+    groups: str | None
+    split: Literal["chance", "time"]
+    time: str | None
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None
     decimal: Literal[".", ","] | None
     seed: Seed
     held_out: Share
     standardize: bool
+
+    @field_validator("time")
+    @classmethod
+    def _for_time_only(cls, time: str | None, info: ValidationInfo) -> str | None:
+        if time is not None and info.data.get("split") == "chance":
+            raise PydanticCustomError("time", "null unless data.split is time")
+        return time
+
+    @field_validator("split")
+    @classmethod
+    def _not_with_groups(cls, split: str, info: ValidationInfo) -> str:
+        if split == "time" and info.data.get("groups") is not None:
+            raise PydanticCustomError("split", "chance where data.groups keeps rows together")
+        return split
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -9,14 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from straightline.errors import UserError
-from straightline.tables import require_column, require_finite
+from straightline.tables import days, is_date, require_column, require_finite
 
 MISSING, OTHER = "(missing)", "(other)"
 LEVELS = 50  # of a column, at most; rarer ones are one
 RARE = 5  # rows below which a level is one of the others
 TEXT_SHARE = 0.5  # of the rows with words of their own, from which a column is text or names the rows
 NUMBER_SHARE = 0.9  # of the values that are numbers, from which the others are mistakes
-DAY = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def raw(frame: pd.DataFrame, feature: Feature) -> NDArray:
     if feature.kind == "category":
         return _words(values)
     if feature.kind == "date":
-        values = _days(values, feature.name)
+        values = days(values, feature.name)
     if feature.fill is not None and values.isna().all():
         return np.full(len(values), np.nan)
     present = values if feature.fill is None else values.dropna()
@@ -164,8 +163,8 @@ def of_json(values: Sequence[Mapping[str, Any]]) -> list[Feature]:
 def _feature(values: pd.Series, rows: NDArray, name: str, is_category: bool) -> tuple[Feature | None, str | None]:
     if values.iloc[rows].isna().all():
         return None, f"{name}: has no value in any training row, left out"
-    if pd.api.types.is_datetime64_any_dtype(values) or _is_date(values):
-        return _number(_days(values, name), rows, name, "date", f"{name}: a date, taken as days since 1970")
+    if is_date(values):
+        return _number(days(values, name), rows, name, "date", f"{name}: a date, taken as days since 1970")
     numeric = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
     if numeric and not is_category:
         return _number(values, rows, name, "number", None)
@@ -217,18 +216,5 @@ def _words(values: pd.Series) -> NDArray:
     return values.astype("string").fillna(MISSING).to_numpy(object)
 
 
-def _is_date(values: pd.Series) -> bool:
-    kind = type(values.dropna().iloc[0])
-    return values.dtype == object and kind.__name__ in ("date", "datetime", "Timestamp")
-
-
 def _is_bool(values: pd.Series) -> bool:
     return bool(values.dropna().map(lambda value: isinstance(value, bool | np.bool_)).all())
-
-
-def _days(values: pd.Series, name: str) -> pd.Series:
-    dates = pd.to_datetime(values, errors="coerce", utc=True)
-    if (lost := dates.isna() & values.notna()).any():
-        at = int(np.flatnonzero(lost)[0])
-        raise UserError(f"column {name!r}, row {values.index[at] + 1}: expected a date, got {values.iloc[at]!r}")
-    return (dates - pd.Timestamp("1970-01-01", tz="UTC")) / DAY

@@ -81,6 +81,7 @@ def render(results: Results, drawn: Mapping[str, bytes], settings: str = "") -> 
         pictures={name: base64.b64encode(content).decode() for name, content in drawn.items()},
         rows=results.schema["rows"],
         features=results.schema["features"],
+        division=summary.division(results.schema),
         warnings=results.schema["warnings"],
         references=encoding.references(encoding.of_json(results.schema["encoding"])),
         path=results.config.data.path,

@@ -8,7 +8,7 @@ import numpy as np
 
 from straightline import fit
 from straightline.config import Fit, Folds
-from straightline.folds import Fold, set_aside
+from straightline.folds import Fold
 from straightline.models import Model
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
@@ -26,7 +26,8 @@ REPEATS, SEEDS = 10, 3
 def fold_plan(table: Table, settings: Model, how: Fit, folds: Folds) -> Folds:
     """Return `folds` with the repeats and seeds that the size of `table` allows, where they are None.
 
-    Repeats are what a 16-16 network could afford, since all variants share their folds; a costlier one gets one seed.
+    Rows in the order of time are divided once. Else repeats are what a 16-16 network could afford, since all variants
+    share their folds; a costlier one gets one seed.
     """
     rows = len(table.labels)
     steps, epochs = _epochs(rows, how)
@@ -34,7 +35,7 @@ def fold_plan(table: Table, settings: Model, how: Fit, folds: Folds) -> Folds:
     sides = [len(table.names), *(settings.hidden if isinstance(settings, Neural) else []), 1]
     usual = all_steps * _step_seconds([len(table.names), 16, 16, 1], how.batch_size)
     own = all_steps * _step_seconds(sides, how.batch_size)
-    repeats = min(int(SECONDS / (SEEDS * usual)), MANY_ROWS // rows, REPEATS)
+    repeats = 1 if table.ordered else min(int(SECONDS / (SEEDS * usual)), MANY_ROWS // rows, REPEATS)
     seeds = SEEDS if SEEDS * max(usual, own) <= SECONDS else 1
     return replace(folds, repeats=folds.repeats or max(repeats, 1), seeds=folds.seeds or seeds)
 
@@ -64,10 +65,9 @@ def learning_subsets(table: Table, parts: list[Fold], seed: int) -> list[Fold]:
     fewest = max(20, 2 * (len(table.names) + 1))
     subsets = []
     for part in parts[:LEARNING_FOLDS]:
-        strata = None if table.classes is None else table.classes[part.train]
         for share in LEARNING_SHARES:
             if share * len(part.train) >= fewest:
-                kept, _ = set_aside(part.train, 1 - share, seed, strata)
+                kept = table.split.sample(part.train, share, seed)
                 subsets.append(Fold(part.repeat, part.fold, kept, part.test))
     return subsets
 

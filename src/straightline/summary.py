@@ -30,6 +30,17 @@ def headline(verdict: Mapping[str, Any], column: str) -> str:
     return f"{opening}: {verdict['challenger']} {change} ({interval}; margin {100 * verdict['margin']:.3g} %)."
 
 
+def division(schema: Mapping[str, Any]) -> str | None:
+    """Return a sentence on how rows are divided into training and scored ones, or None where chance does."""
+    split = schema["split"]
+    if split["by"] == "chance":
+        return None
+    if split["by"] == "groups":
+        return f"Rows of the same {split['column']} are never in training and scored rows at once."
+    order = "as they follow in the file" if split["column"] is None else f"by {split['column']}"
+    return f"Models train on earlier rows and are scored on later ones, {order}."
+
+
 def as_dict(results: Results) -> dict[str, Any]:
     """Return what `straightline show --json` prints: the verdicts, models, coefficients and where to look on."""
     return {
@@ -59,6 +70,8 @@ def printed(results: Results) -> RenderableType:
         parts.append(Text())
     report = results.root / "reports/index.html"
     parts.append(Text(f"Report:    {report if report.exists() else 'not there yet; run dvc repro'}"))
+    if sentence := division(results.schema):
+        parts.insert(0, Text(sentence))
     if (results.root / "dvc.yaml").exists():
         parts.append(Text("MLflow UI: make ui"))
     elif (results.root / "mlflow.db").exists():

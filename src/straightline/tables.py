@@ -1,13 +1,16 @@
-"""A table's targets as numbers, and what is wrong with a column, by name and row."""
+"""A table's targets, groups and order as numbers, and what is wrong with a column, by name and row."""
 
 import difflib
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from straightline.config import Target
 from straightline.errors import UserError
+
+DAY = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,56 @@ def encode_target(frame: pd.DataFrame, target: Target, origin: str) -> tuple[pd.
         return (values == classes[1]).astype(np.int64), Column(target.column, "binary", classes)
     require_finite(values, where)
     return values.astype(np.float64), Column(target.column, "continuous", None)
+
+
+def group_numbers(frame: pd.DataFrame, name: str, origin: str) -> NDArray[np.int64]:
+    """Return a number for each row, the same where the column `name` is. Raises UserError where it has gaps."""
+    _require_complete(frame, name, origin)
+    return pd.factorize(frame[name])[0]
+
+
+def time_order(frame: pd.DataFrame, name: str, origin: str) -> NDArray[np.int64]:
+    """Return the rows' numbers by the column `name`, rows of the same time as they came.
+
+    Raises UserError where it has gaps and where it holds neither numbers nor dates.
+    """
+    _require_complete(frame, name, origin)
+    values = frame[name]
+    if is_date(values):
+        values = days(values, name)
+    elif not pd.api.types.is_numeric_dtype(values):
+        raise UserError(
+            f"{origin}: column {name!r}, row {values.index[0] + 1}: expected a number or a date as 2026-01-31 to order "
+            f"rows by, got {values.iloc[0]!r}"
+        )
+    return np.argsort(values.to_numpy(), kind="stable")
+
+
+def is_date(values: pd.Series) -> bool:
+    """Return whether a column, which has a value, holds dates."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return True
+    kind = type(values.dropna().iloc[0])
+    return values.dtype == object and kind.__name__ in ("date", "datetime", "Timestamp")
+
+
+def days(values: pd.Series, name: str) -> pd.Series:
+    """Return dates as days since 1970. Raises UserError, with the row, for what is none."""
+    dates = pd.to_datetime(values, errors="coerce", utc=True)
+    if (lost := dates.isna() & values.notna()).any():
+        at = int(np.flatnonzero(lost)[0])
+        raise UserError(f"column {name!r}, row {values.index[at] + 1}: expected a date, got {values.iloc[at]!r}")
+    return (dates - pd.Timestamp("1970-01-01", tz="UTC")) / DAY
+
+
+def _require_complete(frame: pd.DataFrame, name: str, origin: str) -> None:
+    require_column(frame, name, origin)
+    gaps = frame[name].isna()
+    if gaps.any():
+        raise UserError(
+            f"{origin}: column {name!r} is missing in {gaps.sum():,} of {len(frame):,} rows, first in row "
+            f"{frame.index[int(gaps.argmax())] + 1}; rows cannot be divided by it: fill or drop those rows"
+        )
 
 
 def require_column(frame: pd.DataFrame, name: str, origin: str) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from straightline import exact, fit
 from straightline.coefficients import agreeing_digits
-from straightline.folds import Fold
+from straightline.folds import Fold, Split
 from straightline.models import terms
 from straightline.models.regression import SIDES
 from straightline.scores import row_losses
@@ -27,13 +27,18 @@ CONVERGED = 1e-3  # a descent has converged when its loss exceeds the optimum by
 
 @dataclass(frozen=True)
 class Table:
-    """Training rows: `source` with the columns `names`, its `labels` `(rows,)` (0 and 1 where `task` is binary)."""
+    """Training rows: `source` with the columns `names`, its `labels` `(rows,)` (0 and 1 where `task` is binary).
+
+    `groups` `(rows,)` numbers what must stay together; `ordered` rows are in the order of time.
+    """
 
     source: Source
     labels: NDArray
     names: Sequence[str]
     task: str
     standardize: bool
+    groups: NDArray | None = None
+    ordered: bool = False
 
     def quadratic(self) -> "Table":
         """The same rows with the terms of `terms.py` for columns."""
@@ -47,9 +52,10 @@ class Table:
         return replace(self, source=replace(self.source, columns=len(names), read=expanded), names=names)
 
     @property
-    def classes(self) -> NDArray | None:
-        """The labels as classes to stratify by, or None."""
-        return self.labels.astype(np.int8) if self.task == "binary" else None
+    def split(self) -> Split:
+        """How its rows may be divided."""
+        classes = self.labels.astype(np.int8) if self.task == "binary" else None
+        return Split(classes, self.groups, self.ordered)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from straightline.batches import Replica
 from straightline.coefficients import coefficient_table
 from straightline.config import Fit, Folds
 from straightline.errors import UserError
-from straightline.folds import Fold, repeated_folds, set_aside
+from straightline.folds import Fold
 from straightline.models import Model
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
@@ -46,7 +46,7 @@ def train(table: Table, settings: Model, how: Fit, folds: Folds, on_epoch: fit.O
     `folds` is what `fold_plan` returns. Raises UserError where the rows are too few for the folds or a descent
     diverges.
     """
-    parts = repeated_folds(len(table.labels), folds.k, folds.repeats or 1, folds.seed, table.classes)
+    parts = table.split.folds(len(table.labels), folds.k, folds.repeats or 1, folds.seed)
     subsets = learning_subsets(table, parts, folds.seed)
     if isinstance(settings, Regression):
         return _train_regression(table, settings, how, parts, subsets, on_epoch)
@@ -160,8 +160,7 @@ def fold_replicas(table: Table, part: Fold, seeds: int, how: Fit, line: NDArray 
     """
     # The validation rows are the same for every seed of a fold, so that seeds differ in initialisation and order only.
     own = int(np.random.SeedSequence([how.seed, part.repeat + 1, part.fold]).generate_state(1)[0])
-    strata = None if table.classes is None else table.classes[part.train]
-    kept, aside = set_aside(part.train, how.validation, own, strata)
+    kept, aside = table.split.set_aside(part.train, how.validation, own)
     places = [[how.seed, part.repeat + 1, part.fold, seed, len(part.train)] for seed in range(seeds)]
     seeded = [int(np.random.SeedSequence(place).generate_state(1)[0]) for place in places]
     return [Replica(kept, aside, own, line=line) for own in seeded]

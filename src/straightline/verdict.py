@@ -27,11 +27,20 @@ ANSWERS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Mean losses of regression and network on the same J = k R folds, each `(J,)`, and how they were split."""
+    """Mean losses of regression and network on the same J = k R folds, each `(J,)`, and how they were divided.
+
+    `ratio` are the test rows to a training row, on the mean over the folds; None for the 1/(k-1) of k equal folds,
+    which can be repeated. For folds of growing training sets (`folds.Split`) the correction stays a rule of thumb.
+    """
 
     regression: NDArray
     neural: NDArray
     folds: int
+    ratio: float | None = None
+
+    def test(self, differences: NDArray) -> "Test":
+        """Return the test of `differences` of its losses."""
+        return corrected_t_test(differences, 1 / (self.folds - 1) if self.ratio is None else self.ratio)
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,17 @@ class Test:
         return float(stats.t.cdf(self.mean / self.std_error, self.degrees_of_freedom))
 
 
-def corrected_t_test(differences: NDArray, folds: int) -> Test:
-    """Return the test of `(J,)` fold differences, SE = s sqrt(1/J + 1/(k-1))."""
+def corrected_t_test(differences: NDArray, ratio: float) -> Test:
+    """Return the test of `(J,)` fold differences, SE = s sqrt(1/J + n2/n1).
+
+    `ratio` is n2/n1, test rows to a training row: 1/(k-1) for k folds.
+    """
     count = len(differences)
     spread = float(np.std(differences, ddof=1))
     # Rounding leaves a spread of some last bits between equal differences.
     if spread <= 1e-14 * float(np.abs(differences).max(initial=0.0)):
         spread = 0.0
-    return Test(float(np.mean(differences)), spread * math.sqrt(1 / count + 1 / (folds - 1)), count - 1)
+    return Test(float(np.mean(differences)), spread * math.sqrt(1 / count + ratio), count - 1)
 
 
 def differences(comparison: Comparison, margin: float) -> tuple[NDArray, NDArray]:
@@ -85,7 +97,7 @@ def compare(comparison: Comparison, margin: float, confidence: float, challenger
     `neural_better` holds; an end that no margin below 1 reaches is null. `challengers` divides rule 1's error rate.
     """
     level_neural = 1 - (1 - confidence) / challengers
-    tests = [corrected_t_test(values, comparison.folds) for values in differences(comparison, margin)]
+    tests = [comparison.test(values) for values in differences(comparison, margin)]
     probability_1, probability_2 = (test.probability_positive() for test in tests)
     regression, neural = float(comparison.regression.mean()), float(comparison.neural.mean())
     return {
@@ -99,6 +111,7 @@ def compare(comparison: Comparison, margin: float, confidence: float, challenger
             "std_error": tests[0].std_error,
             "degrees_of_freedom": tests[0].degrees_of_freedom,
             "folds": comparison.folds,
+            "repeatable": comparison.ratio is None,
         },
     }
 
@@ -108,7 +121,7 @@ def gain_interval(comparison: Comparison, level: float) -> list[float | None]:
 
     def excess(margin: float, probability: float) -> float:
         first, _ = differences(comparison, margin)
-        return corrected_t_test(first, comparison.folds).probability_positive() - probability
+        return comparison.test(first).probability_positive() - probability
 
     regression, neural = float(comparison.regression.mean()), float(comparison.neural.mean())
     if regression <= 0:

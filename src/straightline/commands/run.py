@@ -26,7 +26,8 @@ MARK = ".straightline-output"  # in a folder that a later run may replace
 class Options:
     """A table, the columns to predict, and what differs from conf/.
 
-    Empty `features` are all columns that are no target and not in `exclude`; `held_out` of None is conf/'s.
+    Empty `features` are all columns that are no target, not in `exclude`, and neither `groups` nor `time`; `held_out` of
+    None is conf/'s.
     """
 
     file: Path
@@ -34,6 +35,9 @@ class Options:
     features: Sequence[str]
     exclude: Sequence[str]
     categorical: Sequence[str]
+    groups: str | None
+    split: str
+    time: str | None
     task: str
     held_out: float | None
     overrides: Sequence[str]
@@ -75,6 +79,9 @@ def settings(options: Options) -> str:
         "data.features": list(options.features) or None,
         "data.exclude": list(options.exclude),
         "data.categorical": list(options.categorical),
+        "data.groups": options.groups,
+        "data.split": options.split,
+        "data.time": options.time,
     }
     if options.held_out is not None:
         given["data.held_out"] = options.held_out

@@ -34,8 +34,11 @@ def _verdict(root: Path, config: Config, schema: dict[str, Any], target: str) ->
     folds = {name: pd.read_csv(root / "runs" / target / name / "folds.csv") for name in config.models}
     # Losses, never predictions, are averaged over a network's seeds.
     means = {name: table.groupby(["repeat", "fold"])["loss"].mean().to_numpy() for name, table in folds.items()}
+    ratio = _ratio(folds[baseline]) if schema["split"]["by"] == "time" else None
     comparisons = {
-        name: Comparison(means[baseline], values, config.folds.k) for name, values in means.items() if name != baseline
+        name: Comparison(means[baseline], values, config.folds.k, ratio)
+        for name, values in means.items()
+        if name != baseline
     }
     task = schema["targets"][target]["task"]
     decision = decide(
@@ -61,6 +64,7 @@ def _verdict(root: Path, config: Config, schema: dict[str, Any], target: str) ->
         "relative_gain_interval": decision["relative_gain_interval"],
         "probabilities": decision["probabilities"],
         "rows": schema["rows"]["train"],
+        "split": schema["split"],
         "folds": config.folds.k,
         "repeats": int(folds[baseline]["repeat"].nunique()),
         "seeds": max(int(table["seed"].nunique()) for table in folds.values()),
@@ -70,7 +74,7 @@ def _verdict(root: Path, config: Config, schema: dict[str, Any], target: str) ->
         "methods": {name: table["method"].value_counts().to_dict() for name, table in folds.items()},
         "challengers": decision["challengers"],
         "advice": decision["advice"],
-        "ladder": _ladder(config, means),
+        "ladder": _ladder(config, means, ratio),
     }
 
 
@@ -84,7 +88,12 @@ def _baseline(config: Config) -> str:
     )
 
 
-def _ladder(config: Config, means: dict[str, NDArray]) -> dict[str, Any] | None:
+def _ratio(folds: pd.DataFrame) -> float:
+    """Return the test rows to a training row, on the mean: later folds of ordered rows train on more."""
+    return float((folds["rows"] / folds["train_rows"]).mean())
+
+
+def _ladder(config: Config, means: dict[str, NDArray], ratio: float | None) -> dict[str, Any] | None:
     names = config.verdict.ladder
     if names is None:
         return None
@@ -93,7 +102,7 @@ def _ladder(config: Config, means: dict[str, NDArray]) -> dict[str, Any] | None:
             f"params.yaml: verdict.ladder: {', '.join(unknown)} is no model; expected some of {list(means)}"
         )
     rungs = {name: means[name] for name in names}
-    return ladder(rungs, config.folds.k, config.verdict.margin, config.verdict.confidence)
+    return ladder(rungs, config.folds.k, config.verdict.margin, config.verdict.confidence, ratio)
 
 
 if __name__ == "__main__":

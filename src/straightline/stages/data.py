@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from straightline import balloons, encoding, examples
 from straightline.artifacts import write_json, write_parquet
 from straightline.checks import warnings
 from straightline.config import Balloons, Config, Example, Table, load
 from straightline.errors import UserError
-from straightline.folds import Rows, set_aside
+from straightline.folds import Rows, Split
 from straightline.reading import read_table
 from straightline.stages import stage
-from straightline.tables import Column, encode_target, require_column
+from straightline.tables import Column, encode_target, group_numbers, require_column, time_order
 
 GROUP_ROWS, GROUP_VALUES = 4_000, 2**16  # at most: small, so that a block of many groups is a mix of the table
 
@@ -23,23 +24,27 @@ def run(root: Path) -> None:
     """Write data/train.parquet, data/test.parquet and data/schema.json below `root`."""
     config = load(root / "params.yaml")
     frame = _source(root, config)
-    columns = [target.column for target in config.targets.values()]
-    path, names = config.data.path, _features(config, frame, columns)
+    path, names = config.data.path, _features(config, frame)
     problems: list[str] = []
+    by, column = _divided_by(config)
+    frame, groups = _in_order(frame, by, column, path, problems)
     targets, found = _targets(config, frame, problems)
-    train, test = _split(config, targets, found, len(frame))
+    split = Split(_strata(targets, found), groups, by == "time")
+    train, test = _held_out(split, config, len(frame), problems)
     features, told = _encoded(config, frame, train, names, problems)
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
-    encoded = pd.DataFrame(encoding.matrix(frame, features), columns=encoding.term_names(features))
-    told += warnings(pd.concat([encoded, targets], axis=1), found)
+    encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
+    told += warnings(pd.concat([encoded, targets], axis=1), found, by)
     for warning in told:
         print(f"data: warning: {warning}")
-    table = pd.concat([frame[[feature.name for feature in features]], targets], axis=1)
+    kept = dict.fromkeys([*(feature.name for feature in features), *([column] if by == "groups" else [])])
+    table = pd.concat([frame[list(kept)], targets], axis=1)
     schema = {
         "features": [feature.name for feature in features],
         "encoding": encoding.as_json(features),
         "standardize": config.data.standardize,
+        "split": {"by": by, "column": column},
         "targets": {key: asdict(column) for key, column in found.items()},
         "rows": {"train": len(train), "test": len(test)},
         "warnings": told,
@@ -51,19 +56,55 @@ def run(root: Path) -> None:
     print(f"data: {len(train):,} training rows, {len(test):,} held out, {len(features)} features")
 
 
-def _features(config: Config, frame: pd.DataFrame, targets: list[str]) -> list[str]:
+def _features(config: Config, frame: pd.DataFrame) -> list[str]:
     if isinstance(config.data, Balloons):
         return list(balloons.FEATURES)
+    targets = [target.column for target in config.targets.values()]
     if isinstance(config.data, Example):
         return [str(name) for name in frame.columns if name not in targets]
     exclude = config.data.exclude
     for name in exclude:
         require_column(frame, name, f"{config.data.path}: data.exclude")
     if config.data.features is None:
-        return [str(name) for name in frame.columns if name not in (*targets, *exclude)]
+        # What rows are divided by is no feature unless it is asked for.
+        left_out = {*targets, *exclude, config.data.groups, config.data.time}
+        return [str(name) for name in frame.columns if name not in left_out]
     if overlap := set(config.data.features) & {*targets, *exclude}:
         raise UserError(f"data.features: {sorted(overlap)} is a target too, or excluded; leave it out of one of them")
     return config.data.features
+
+
+def _divided_by(config: Config) -> tuple[str, str | None]:
+    """Return `chance`, `groups` or `time`, and the column that it goes by."""
+    if not isinstance(config.data, Table):
+        return "chance", None
+    by = "chance" if config.data.groups is None else "groups"
+    column = config.data.groups or config.data.time
+    if column in [target.column for target in config.targets.values()]:
+        raise UserError(f"data: {column!r} is a target, by which rows cannot be divided; choose another column")
+    return by if config.data.split == "chance" else "time", column
+
+
+def _in_order(
+    frame: pd.DataFrame, by: str, column: str | None, path: str, problems: list[str]
+) -> tuple[pd.DataFrame, NDArray | None]:
+    """Return the rows in the order of time, where they are divided by it, and the numbers of their groups."""
+    try:
+        if by == "time" and column is not None:
+            return frame.iloc[time_order(frame, column, path)], None
+        return frame, group_numbers(frame, column, path) if by == "groups" and column is not None else None
+    except UserError as error:
+        problems.append(str(error))
+        return frame, None
+
+
+def _held_out(split: Split, config: Config, rows: int, problems: list[str]) -> tuple[Rows, Rows]:
+    every = np.arange(rows, dtype=np.int32)
+    try:
+        return split.set_aside(every, config.data.held_out, config.data.seed)
+    except UserError as error:
+        problems.append(str(error))
+        return every, every[:0]
 
 
 def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[pd.DataFrame, dict[str, Column]]:
@@ -76,10 +117,9 @@ def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[
     return pd.DataFrame(table), found
 
 
-def _split(config: Config, targets: pd.DataFrame, found: dict[str, Column], rows: int) -> tuple[Rows, Rows]:
+def _strata(targets: pd.DataFrame, found: dict[str, Column]) -> NDArray | None:
     binary = [column.column for column in found.values() if column.task == "binary"]
-    strata = targets.groupby(binary).ngroup().to_numpy() if binary else None
-    return set_aside(np.arange(rows, dtype=np.int32), config.data.held_out, config.data.seed, strata)
+    return targets.groupby(binary).ngroup().to_numpy() if binary else None
 
 
 def _encoded(

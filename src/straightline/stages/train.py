@@ -54,8 +54,9 @@ def run(root: Path, target: str, model: str) -> None:
 def _read_table(root: Path, target: str, held_rows: int | None) -> Table:
     schema = read_json(root / "data/schema.json")
     path = root / "data/train.parquet"
-    column = schema["targets"][target]
-    labels = pd.read_parquet(path, columns=[column["column"]])[column["column"]].to_numpy(np.float64)
+    column, split = schema["targets"][target], schema["split"]
+    labels = _column(path, column["column"]).to_numpy(np.float64)
+    groups = pd.factorize(_column(path, split["column"]))[0] if split["by"] == "groups" else None
     features = encoding.of_json(schema["encoding"])
     names = encoding.term_names(features)
     held_rows = held_rows or min(HELD_ROWS, HELD_VALUES // (len(names) + 1))
@@ -65,7 +66,11 @@ def _read_table(root: Path, target: str, held_rows: int | None) -> Table:
         source = streamed(path, schema["features"], column["column"], held_rows // 8, len(names), needed)
     else:
         source = held(encode(pd.read_parquet(path, columns=schema["features"])), labels)
-    return Table(source, labels, names, column["task"], schema["standardize"])
+    return Table(source, labels, names, column["task"], schema["standardize"], groups, split["by"] == "time")
+
+
+def _column(path: Path, name: str) -> pd.Series:
+    return pd.read_parquet(path, columns=[name])[name]
 
 
 def _save(trained: Trained, model: keras.Model, folder: Path) -> None:
