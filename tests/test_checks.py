@@ -41,6 +41,10 @@ def test_a_plain_table_deserves_none() -> None:
         ),
         (lambda rows: rows.assign(area=3 * rows["size"] + 1), "size and area: nearly the same"),
         (
+            lambda rows: rows.assign(sum=rows["size"] - 2 * rows["rooms"]),
+            "size, rooms, sum: nearly weighted sums of one another; leave one of them out",
+        ),
+        (
             lambda rows: rows.assign(net=5 - rows["price"] / 3),
             "price: net alone determines it; is it known before price is?",
         ),

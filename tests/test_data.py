@@ -79,7 +79,8 @@ def test_a_table_reads_back(tmp_path: Path, suffix: str) -> None:
         (b"a,y\n1,2\n2,2\n", "target 'y' is 2 in every row"),
         (b"a,y\n1,2\n2,\n3,5\n", "target 'y' is missing in 1 of 3 rows"),
         (b"a,y\n1,p\n2,\n3,p\n", "target 'y' is missing in 1 of 3 rows"),
-        (b"a,y\n1,p\n2,q\n3,r\n", "target 'y', row 1: expected a number, got 'p'"),
+        (b"a,y\n1,p\n2,q\n3,r\n", "target 'y' has 3 different words (p, q, r); expected numbers or two classes"),
+        (b"a,y\n1,4\n2,5\n3,r\n", "target 'y', row 3: expected a number, got 'r'"),
         (b"y\n1\n2\n3\n", "no column is left"),
     ],
 )

@@ -157,7 +157,10 @@ def test_time_is_kept_in_all_that_a_run_divides(here: Path, by: tuple[str, ...])
         (("--groups", "same"), "all 240 rows are of one group"),
         (("--groups", "few"), "5 groups in the training rows are too few for 4 folds"),
         (("--groups", "sales"), "'sales' is a target, by which rows cannot be divided"),
-        (("--split", "time", "--time", "shop"), "row 1: expected a number or a date as 2026-01-31 to order rows by, got"),
+        (
+            ("--split", "time", "--time", "shop"),
+            "row 1: expected a number or a date as 2026-01-31 to order rows by, got",
+        ),
         (("--split", "time", "--time", "gap"), "column 'gap' is missing in 1 of 240 rows"),
         (("--time", "day"), "data.time: expected null unless data.split is time"),
         (("--groups", "shop", "--split", "time"), "data.split: expected chance where data.groups keeps rows together"),

@@ -85,6 +85,12 @@ class TestFit:
         np.testing.assert_array_equal(found, [[0, 0], [0, 1], [1, 0], [1, 0], [1, 0]])
         assert encoding.unseen(table, features) == []
 
+    def test_of_many_words_the_commonest_are_levels(self) -> None:
+        table = pd.DataFrame({"town": [f"town {number}" for number in range(60) for _ in range(5 + number)]})
+        features, told = fitted(table)
+        assert told == ["town: all but the 50 commonest of 60 are one level, town[(other)]"]
+        assert set(features[0].levels) == {f"town {number}" for number in range(10, 60)}
+
     def test_a_word_never_seen_is_the_reference_and_told(self) -> None:
         features, _ = fitted(houses())
         new = houses().head(2).assign(kind=["castle", "flat"])

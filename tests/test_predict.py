@@ -66,6 +66,15 @@ def test_rows_that_do_not_fit_are_refused(project: Path, change: object, told: s
     assert not (project / "out.csv").exists()
 
 
+def test_all_that_does_not_fit_is_told_at_once(project: Path) -> None:
+    rows = new_rows(project)
+    pd.read_csv(rows).drop(columns="age").assign(children="many").to_csv(rows, index=False)
+    with pytest.raises(UserError) as caught:
+        predict.run(project / "runs/color/neural", rows, None)
+    assert str(caught.value).startswith(f"{rows}: column 'children', row 1: expected a number, got 'many'")
+    assert "; has no column 'age'" in str(caught.value)
+
+
 def test_a_folder_that_is_none_of_a_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"expected a folder runs/<target>/<model>"):
         predict.run(tmp_path / "a/b/c/model.keras", tmp_path / "new.csv", None)

@@ -39,8 +39,8 @@ def write(folder: Path, content: str | bytes, name: str = "houses.csv") -> Path:
         ("a,b,a\n1,2,3\n", "column names must differ, got a more than once"),
         ("a,,c\n1,2,3\n", "column 2 has no name; name every column in the header"),
         ("1,2.5\n3,4\n", "the first line is numbers, expected the columns' names; add a header line"),
-        ("a;b\n1,5;2.5\n", "has numbers with commas and with points; set the decimal mark"),
-        ("a;b,c\n1;2,3\n", "values may be separated by comma or semicolon; set data.delimiter"),
+        ("a;b\n1,5;2.5\n", "has numbers with commas and with points; give the decimal mark"),
+        ("a;b,c\n1;2,3\n", "values may be separated by comma or semicolon; give it: --delimiter"),
     ],
 )
 def test_what_is_no_table_is_said_in_a_line(tmp_path: Path, content: str | bytes, told: str) -> None:

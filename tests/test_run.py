@@ -1,6 +1,7 @@
 """`straightline run`: a user's own table from file to answer."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from straightline import exact
-from straightline.__main__ import app
+from straightline.__main__ import app, main
 from straightline.commands import run
 from straightline.errors import UserError
 from straightline.stages import compose
@@ -76,18 +77,61 @@ def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) ->
         (("houses.csv", "--target", "price", "--exclude", "sold", "models.neural.hiden=[4]"), "Could not override"),
         (("houses.csv", "--target", "price", "--exclude", "sold", "fit.epochs=no"), "fit.epochs: expected"),
         (("houses.csv", "--target", "price", "--exclude", "sold", "--out", "full"), "full: is there and not an output"),
-        (("houses.csv", "--target", "sold", "--task", "continuous", "--exclude", "id"), "target 'sold', row 1"),
+        (
+            ("houses.csv", "--target", "sold", "--task", "continuous", "--exclude", "id"),
+            "has 2 different words (no, yes)",
+        ),
+        (("houses.csv", "--target", "price", "--exclude", "sold", "folds.k=60"), "96 training rows are too few for 60"),
+        (
+            ("rare.csv", "--target", "sold"),
+            "the rarer class has 5 training rows, too few for 10 folds; set folds.k to 5",
+        ),
+        (("houses.csv", "--target", "size", "--delimiter", ";"), "has no column 'size'; its columns: size,rooms,id"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_nothing_is_written(here: Path, options: tuple[str, ...], told: str) -> None:
-    houses(here)
+    table = houses(here)
+    table.assign(sold=["yes" if row < 6 else "no" for row in range(120)]).to_csv(here / "rare.csv", index=False)
     (here / "full").mkdir()
     (here / "full/own.txt").write_text("mine")
     found = invoke(*options)
     assert isinstance(found.exception, UserError)
     assert told in str(found.exception)
     assert "\n" not in str(found.exception)
-    assert sorted(path.name for path in here.rglob("*")) == ["full", "houses.csv", "own.txt"]
+    assert sorted(path.name for path in here.rglob("*")) == ["full", "houses.csv", "own.txt", "rare.csv"]
+
+
+def test_an_error_is_one_line_on_stderr_and_exit_status_2(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    houses(here)
+    monkeypatch.setattr(sys, "argv", ["straightline", "run", "houses.csv", "--target", "prize"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    told = f"straightline: {here / 'houses.csv'}: has no column 'prize'; nearest: price, size\n"
+    assert capsys.readouterr().err == told
+
+
+def test_a_category_that_only_held_out_rows_have_is_told(here: Path) -> None:
+    table = houses(here)
+    test = pd.read_parquet(_run_data(here, "houses.csv") / "data/test.parquet")
+    table["kind"] = np.where(table["id"] % 3 == 0, "hut", "flat")
+    table.loc[table["id"] == test["id"].iloc[0], "kind"] = "castle"
+    table.to_csv(here / "castle.csv", index=False)
+    schema = json.loads((_run_data(here, "castle.csv") / "data/schema.json").read_text())
+    assert "kind: castle not in the training rows, taken as flat (held-out rows)" in schema["warnings"]
+
+
+def _run_data(here: Path, name: str) -> Path:
+    from straightline.stages import data
+
+    options = run.Options(here / name, ["price"], [], [], [], None, "chance", None, None, None, "auto", None, [])
+    root = here / Path(name).stem
+    root.mkdir()
+    (root / "params.yaml").write_text(run.settings(options))
+    data.run(root)
+    return root
 
 
 def test_all_that_is_wrong_with_a_table_is_told_at_once(here: Path) -> None:
@@ -105,7 +149,8 @@ def test_names_with_commas_are_quoted() -> None:
 
 
 def test_targets_get_keys_of_their_own() -> None:
-    options = run.Options(Path("t.csv"), ["price ($)", "price (%)", "€"], [], [], [], "auto", None, [])
+    columns = ["price ($)", "price (%)", "€"]
+    options = run.Options(Path("t.csv"), columns, [], [], [], None, "chance", None, None, None, "auto", None, [])
     values = yaml.safe_load(run.settings(options))
     assert {key: own["column"] for key, own in values["targets"].items()} == {
         "price": "price ($)",

@@ -28,6 +28,8 @@ class Noise(StrEnum):
     heavy = "heavy"
 
 
+Delimiter = Annotated[str | None, typer.Option(help="What separates values in a CSV file; by default it is found.")]
+Decimal = Annotated[str | None, typer.Option(help="The decimal mark in a CSV file; by default it is found.")]
 ROWS, TASKS, NOISES = [100, 300, 1000], list(Task), list(Noise)
 REQUIRED: Any = ...
 TRUTHS = ["noise", "linear", "2", "3", "5", "10"]
@@ -98,6 +100,8 @@ def run(
     held_out: Annotated[
         float | None, typer.Option(min=0, max=0.99, help="Share of the rows to score the final models on.")
     ] = None,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
     out: Annotated[Path | None, typer.Option(help="A folder; by default straightline-<the file's name>.")] = None,
     track: Annotated[bool, typer.Option("--track", help="Publish to MLflow too.")] = False,
 ) -> None:
@@ -113,6 +117,8 @@ def run(
         groups=groups,
         split=split,
         time=time,
+        delimiter=delimiter,
+        decimal=decimal,
         task=task,
         held_out=held_out,
         overrides=overrides or [],
@@ -125,11 +131,13 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A model.keras, or its folder runs/<target>/<model>.")],
     rows: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the columns that it was trained on.")],
     out: Annotated[Path | None, typer.Option(help="A CSV file; by default the predictions are printed.")] = None,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
 ) -> None:
     """Predict new rows with a saved model."""
     from straightline.commands import predict as command
 
-    command.run(model, rows, out)
+    command.run(model, rows, out, delimiter, decimal)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from scipy import stats
 from straightline.tables import Column
 
 ALIKE = 0.9999  # correlation from which on two columns are told to be nearly the same
+INVOLVED = 0.1  # weight, of a unit vector, from which on a column takes part in what is collinear
 RARE_SHARE, RARE_ROWS = 0.05, 30  # of a class
 SHOWN = 5  # columns in a warning
 
@@ -54,6 +55,8 @@ def _columns(features: pd.DataFrame) -> list[str]:
     varied = features.loc[:, ~constant]
     for one, other in _alike(varied.to_numpy(np.float64)):
         told.append(f"{varied.columns[one]} and {varied.columns[other]}: nearly the same; keep one of them")
+    if several := _dependent(varied.to_numpy(np.float64)):
+        told.append(f"{_listed(varied.columns[several])}: nearly weighted sums of one another; leave one of them out")
     return told
 
 
@@ -67,6 +70,15 @@ def _alike(values: NDArray) -> list[tuple[int, int]]:
         return []
     close = np.abs(np.corrcoef(values, rowvar=False)) > ALIKE
     return [(int(one), int(other)) for one, other in zip(*np.nonzero(np.triu(close, 1)), strict=True)][:SHOWN]
+
+
+def _dependent(values: NDArray) -> list[int]:
+    """Return which columns are close to collinear, beyond two that are alike."""
+    if values.shape[1] < 3 or len(values) <= values.shape[1]:
+        return []
+    sizes, directions = np.linalg.eigh(np.corrcoef(values, rowvar=False))
+    involved = np.abs(directions[:, sizes < 1 - ALIKE**2]) > INVOLVED
+    return [int(column) for column in np.flatnonzero(involved[:, involved.sum(axis=0) > 2].any(axis=1))]
 
 
 def _target(features: pd.DataFrame, values: NDArray, target: Column) -> list[str]:

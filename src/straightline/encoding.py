@@ -15,6 +15,7 @@ MISSING, OTHER = "(missing)", "(other)"
 LEVELS = 50  # of a column, at most; rarer ones are one
 RARE = 5  # rows below which a level is one of the others
 TEXT_SHARE = 0.5  # of the rows with words of their own, from which a column is text or names the rows
+SHOWN = 5  # columns in an error
 NUMBER_SHARE = 0.9  # of the values that are numbers, from which the others are mistakes
 
 
@@ -61,13 +62,28 @@ def fit(
             continue
         found += [feature] if feature is not None else []
         told += [note] if note else []
-    if problems:
-        more = f"; and {len(problems) - 5} more columns" if len(problems) > 5 else ""
-        raise UserError("; ".join(problems[:5]) + more)
+    _raise(problems)
     if not found:
         why = f" ({'; '.join(told)})" if told else ""
         raise UserError(f"no column is left to predict from{why}; expected at least one besides the targets")
     return found, told
+
+
+def _raise(problems: Sequence[str]) -> None:
+    if problems:
+        more = f"; and {len(problems) - SHOWN} more columns" if len(problems) > SHOWN else ""
+        raise UserError("; ".join(problems[:SHOWN]) + more)
+
+
+def require(frame: pd.DataFrame, features: Sequence[Feature]) -> None:
+    """Raise UserError, naming columns and rows, unless `frame` has what `features` were made of."""
+    problems = []
+    for feature in features:
+        try:
+            raw(frame, feature)
+        except UserError as error:
+            problems.append(str(error).removeprefix(": "))
+    _raise(problems)
 
 
 def is_plain(features: Sequence[Feature]) -> bool:
@@ -194,7 +210,8 @@ def _category(values: pd.Series, rows: NDArray, name: str, asked: bool) -> tuple
         return None, f"{name}: {len(counts):,} different words in {len(words):,} rows, text or a name, left out"
     levels = sorted(counts[counts >= min(RARE, counts.max())].head(LEVELS).index)
     rare = len(counts) - len(levels)
-    note = f"{name}: {rare:,} rare words of {len(counts):,} are one level, {name}[{OTHER}]" if rare else None
+    which = f"all but the {LEVELS} commonest" if len(levels) == LEVELS else f"{rare:,} rare words"
+    note = f"{name}: {which} of {len(counts):,} are one level, {name}[{OTHER}]" if rare else None
     return Feature(name, "category", None, tuple(levels), str(counts.index[0]), bool(rare)), note
 
 

@@ -113,10 +113,14 @@ def _format(path: Path, delimiter: str | None, decimal: str | None) -> Format:
     if decimal is None:
         commas, points = (any(re.fullmatch(rf"[-+]?\d+{mark}\d+", cell) for cell in cells) for mark in (",", r"\."))
         if commas and points and found != ",":
-            raise UserError(f"{path}: has numbers with commas and with points; set the decimal mark: data.decimal")
+            raise UserError(
+                f"{path}: has numbers with commas and with points; give the decimal mark: --decimal or data.decimal"
+            )
         decimal = "," if commas and found != "," else "."
     if decimal == found:
-        raise UserError(f"{path}: delimiter and decimal mark are both {found!r}; set another data.delimiter")
+        raise UserError(
+            f"{path}: delimiter and decimal mark are both {found!r}; give another one: --delimiter or data.delimiter"
+        )
     return Format(found, decimal)
 
 
@@ -130,7 +134,7 @@ def _delimiter(path: Path, lines: Sequence[str]) -> str:
         return ","  # one column
     if list((even or some).values()).count((even or some)[best]) > 1:
         marks = " or ".join(DELIMITERS[mark] for mark in even or some)
-        raise UserError(f"{path}: values may be separated by {marks}; set data.delimiter")
+        raise UserError(f"{path}: values may be separated by {marks}; give it: --delimiter or data.delimiter")
     return best
 
 

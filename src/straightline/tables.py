@@ -41,8 +41,19 @@ def encode_target(frame: pd.DataFrame, target: Target, origin: str) -> tuple[pd.
                 f"{where} has {len(classes)} distinct values; a binary target has two; set task: continuous"
             )
         return (values == classes[1]).astype(np.int64), Column(target.column, "binary", classes)
+    _refuse_classes(values, classes, where)
     require_finite(values, where)
     return values.astype(np.float64), Column(target.column, "continuous", None)
+
+
+def _refuse_classes(values: pd.Series, classes: list[object], where: str) -> None:
+    numbers = pd.to_numeric(values, errors="coerce").notna().mean()
+    if not pd.api.types.is_numeric_dtype(values) and numbers < 0.5:
+        shown = ", ".join(map(str, classes[:3])) + (", ..." if len(classes) > 3 else "")
+        raise UserError(
+            f"{where} has {len(classes):,} different words ({shown}); expected numbers or two classes: keep the rows "
+            "of two, or make a column that tells one from the others"
+        )
 
 
 def group_numbers(frame: pd.DataFrame, name: str, origin: str) -> NDArray[np.int64]:

@@ -13,17 +13,18 @@ from straightline.errors import UserError
 from straightline.reading import read_table
 
 
-def run(model: Path, rows: Path, out: Path | None) -> None:
+def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None, decimal: str | None = None) -> None:
     """Write what `model` (a model.keras, or its folder) predicts of the table `rows` as CSV, to `out` or to stdout.
 
-    A continuous target gets a column of its name, a binary one the probability of its second class too. Raises
-    UserError where the rows lack a column or have another type, and where the model is not as training left it.
+    A continuous target gets a column of its name, a binary one the probability of its second class too. `delimiter` and
+    `decimal` are found where they are None. Raises UserError where the rows lack a column or have another type, and
+    where the model is not as training left it.
     """
     folder = model if model.is_dir() else model.parent
     schema, weights = (
         _known(folder, path) for path in (folder.parents[2] / "data/schema.json", folder / "weights.json")
     )
-    frame, _ = read_table(rows)
+    frame, _ = read_table(rows, delimiter, decimal)
     features = encoding.of_json(schema["encoding"])
     for note in _checked(frame, features, rows):
         print(f"predict: warning: {note}", file=sys.stderr)
@@ -48,9 +49,9 @@ def run(model: Path, rows: Path, out: Path | None) -> None:
 
 def _checked(frame: pd.DataFrame, features: list[encoding.Feature], rows: Path) -> list[str]:
     try:
-        encoding.matrix(frame, features)
+        encoding.require(frame, features)
     except UserError as error:
-        raise UserError(f"{rows}: {str(error).removeprefix(': ')}") from None
+        raise UserError(f"{rows}: {error}") from None
     return encoding.unseen(frame, features)
 
 

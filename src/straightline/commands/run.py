@@ -26,8 +26,8 @@ MARK = ".straightline-output"  # in a folder that a later run may replace
 class Options:
     """A table, the columns to predict, and what differs from conf/.
 
-    Empty `features` are all columns that are no target, not in `exclude`, and neither `groups` nor `time`; `held_out` of
-    None is conf/'s.
+    Empty `features` are all columns that are no target, not in `exclude`, and neither `groups` nor `time`; `held_out`
+    of None is what conf/ says.
     """
 
     file: Path
@@ -38,6 +38,8 @@ class Options:
     groups: str | None
     split: str
     time: str | None
+    delimiter: str | None
+    decimal: str | None
     task: str
     held_out: float | None
     overrides: Sequence[str]
@@ -82,6 +84,8 @@ def settings(options: Options) -> str:
         "data.groups": options.groups,
         "data.split": options.split,
         "data.time": options.time,
+        "data.delimiter": options.delimiter,
+        "data.decimal": options.decimal,
     }
     if options.held_out is not None:
         given["data.held_out"] = options.held_out

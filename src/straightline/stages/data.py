@@ -35,6 +35,7 @@ def run(root: Path) -> None:
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
     encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
+    told += [f"{note} (held-out rows)" for note in encoding.unseen(frame.iloc[test], features)]
     told += warnings(pd.concat([encoded, targets], axis=1), found, by)
     for warning in told:
         print(f"data: warning: {warning}")
