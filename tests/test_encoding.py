@@ -110,6 +110,7 @@ class TestFit:
             ([1.0, np.inf] * 5, "'a': expected finite numbers, got 5 missing or infinite ones, first in row 2"),
             (["1"] * 19 + ["l"], "'a', row 20: expected a number as in 95% of the rows, got 'l'"),
             ([None] * 5, "no column is left to predict from .a: has no value in any training row, left out."),
+            (["red"] * 5, "no column is left to predict from .a: red in every training row, left out."),
             ([f"text {number}" for number in range(9)], "no column is left to predict from .a: 9 different words"),
         ],
     )

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from straightline import exact, fit, stack
-from straightline.archive import save_model
+from straightline.archive import load_model, save_model
 from straightline.artifacts import write_parquet
 from straightline.batches import Replica
 from straightline.config import Fit, Folds
@@ -169,6 +169,26 @@ def test_its_stage_starts_every_fold_at_that_folds_regression(task: str) -> None
     for seed in range(2):
         own = upgraded[upgraded["seed"] == seed]
         np.testing.assert_allclose(own["loss"], regression["loss"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("from_regression", [False, True])
+def test_a_saved_network_takes_columns_of_any_unit(tmp_path: Path, from_regression: bool) -> None:
+    """Seconds since 1970, farads, and a column that does not vary: what was scored is what the archive predicts."""
+    plain = table("continuous", bend=0.3)
+    features, labels = plain.source.read(plain.source.groups)
+    features = np.column_stack([1.7e9 + features[:, 0], 1e-12 * features[:, 1], np.full(len(labels), 7.0)])
+    of = replace(plain, source=held(features, labels), names=["time", "farad", "same"])
+    settings = replace(UPGRADED, from_regression=from_regression)
+    model = settings.build(3, "linear", "float64")
+    line = np.concatenate([line_of(replace(of, source=held(features[:, :2], labels), names=["t", "f"])), [0.0]])
+    own = [replace(replica, line=line if from_regression else None) for replica in replicas(plain, 1)]
+    (fitted,) = fit.fit(model, of.source, own, descent_settings(of, settings, HOW))
+    digest = save_model(shipped_network(settings, of, fitted), tmp_path / "model.keras")
+    (predict,) = network_predictors(model, [fitted])
+    assert np.ptp(predict(features)) > 1
+    np.testing.assert_allclose(
+        predicted(load_model(tmp_path / "model.keras", digest), features), predict(features), 1e-6
+    )
 
 
 def test_what_is_shipped_is_a_plain_keras_archive(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from straightline.commands import arguments
 from straightline.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -28,8 +29,6 @@ class Noise(StrEnum):
     heavy = "heavy"
 
 
-Delimiter = Annotated[str | None, typer.Option(help="What separates values in a CSV file; by default it is found.")]
-Decimal = Annotated[str | None, typer.Option(help="The decimal mark in a CSV file; by default it is found.")]
 ROWS, TASKS, NOISES = [100, 300, 1000], list(Task), list(Noise)
 REQUIRED: Any = ...
 TRUTHS = ["noise", "linear", "2", "3", "5", "10"]
@@ -81,27 +80,19 @@ def track() -> None:
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file.", show_default=False)],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="Settings in Hydra's words, such as models.neural.hidden=[64,64].")
-    ] = None,
-    target: Annotated[list[str], typer.Option(help="The column to predict; may be given again.")] = REQUIRED,
-    features: Annotated[str, typer.Option(help="Columns to predict from, with commas; by default all others.")] = "",
-    exclude: Annotated[str, typer.Option(help="Columns to leave out, with commas.")] = "",
-    categorical: Annotated[str, typer.Option(help="Columns of numbers that are categories, with commas.")] = "",
-    groups: Annotated[str | None, typer.Option(help="A column whose rows stay together: a patient, a shop.")] = None,
-    split: Annotated[
-        Literal["chance", "time"], typer.Option(help="With time, earlier rows train and later ones are scored.")
-    ] = "chance",
-    time: Annotated[str | None, typer.Option(help="The column that orders rows; by default they are in order.")] = None,
-    task: Annotated[
-        Literal["auto", "continuous", "binary"], typer.Option(help="What kind of column the target is.")
-    ] = "auto",
-    held_out: Annotated[
-        float | None, typer.Option(min=0, max=0.99, help="Share of the rows to score the final models on.")
-    ] = None,
-    delimiter: Delimiter = None,
-    decimal: Decimal = None,
+    file: arguments.File,
+    overrides: arguments.Overrides = None,
+    target: arguments.Targets = REQUIRED,
+    features: arguments.Features = "",
+    exclude: arguments.Exclude = "",
+    categorical: arguments.Categorical = "",
+    groups: arguments.Groups = None,
+    split: arguments.Split = "chance",
+    time: arguments.Time = None,
+    task: arguments.Task = "auto",
+    held_out: arguments.HeldOut = None,
+    delimiter: arguments.Delimiter = None,
+    decimal: arguments.Decimal = None,
     out: Annotated[Path | None, typer.Option(help="A folder; by default straightline-<the file's name>.")] = None,
     track: Annotated[bool, typer.Option("--track", help="Publish to MLflow too.")] = False,
 ) -> None:
@@ -127,12 +118,50 @@ def run(
 
 
 @app.command()
+def init(
+    file: arguments.File,
+    folder: Annotated[Path, typer.Argument(help="The new project.", show_default=False)],
+    target: arguments.Targets = REQUIRED,
+    features: arguments.Features = "",
+    exclude: arguments.Exclude = "",
+    categorical: arguments.Categorical = "",
+    groups: arguments.Groups = None,
+    split: arguments.Split = "chance",
+    time: arguments.Time = None,
+    task: arguments.Task = "auto",
+    held_out: arguments.HeldOut = None,
+    delimiter: arguments.Delimiter = None,
+    decimal: arguments.Decimal = None,
+) -> None:
+    """Make a DVC and git project for your own table."""
+    from straightline.commands import init as command
+    from straightline.commands.run import Options, names
+
+    options = Options(
+        file=file,
+        targets=target,
+        features=names(features),
+        exclude=names(exclude),
+        categorical=names(categorical),
+        groups=groups,
+        split=split,
+        time=time,
+        delimiter=delimiter,
+        decimal=decimal,
+        task=task,
+        held_out=held_out,
+        overrides=[],
+    )
+    command.run(options, folder)
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="A model.keras, or its folder runs/<target>/<model>.")],
     rows: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the columns that it was trained on.")],
     out: Annotated[Path | None, typer.Option(help="A CSV file; by default the predictions are printed.")] = None,
-    delimiter: Delimiter = None,
-    decimal: Decimal = None,
+    delimiter: arguments.Delimiter = None,
+    decimal: arguments.Decimal = None,
 ) -> None:
     """Predict new rows with a saved model."""
     from straightline.commands import predict as command

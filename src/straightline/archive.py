@@ -14,7 +14,11 @@ from straightline.artifacts import replacing
 from straightline.errors import UserError
 
 PARTS = {"config.json", "metadata.json", "model.weights.h5"}
-STRUCTURE = {"nothing.__keras_tensor__", "nothing.__tensor__"}  # how layers hang together, and constants
+STRUCTURE = {
+    "nothing.__keras_tensor__",
+    "nothing.__tensor__",
+    "nothing.__numpy__",
+}  # how layers hang together, and constants
 REFUSED = {"keras.layers.Lambda", "keras.layers.TorchModuleWrapper"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -206,6 +206,8 @@ def _category(values: pd.Series, rows: NDArray, name: str, asked: bool) -> tuple
         _refuse_mistakes(values, name)
     words = pd.Series(_words(values.iloc[rows]))
     counts = words.value_counts()
+    if len(counts) == 1:
+        return None, f"{name}: {counts.index[0]} in every training row, left out"
     if not asked and len(counts) > max(TEXT_SHARE * len(words), 2):
         return None, f"{name}: {len(counts):,} different words in {len(words):,} rows, text or a name, left out"
     levels = sorted(counts[counts >= min(RARE, counts.max())].head(LEVELS).index)
@@ -228,7 +230,8 @@ def _refuse_mistakes(values: pd.Series, name: str) -> None:
 
 def _words(values: pd.Series) -> NDArray:
     """Return words, whole numbers without a point, and MISSING for gaps."""
-    if pd.api.types.is_float_dtype(values) and bool((values.dropna() % 1 == 0).all()):
+    present = values.dropna()
+    if pd.api.types.is_float_dtype(values) and bool(((present % 1 == 0) & (present.abs() < 2**53)).all()):
         values = values.astype("Int64")
     return values.astype("string").fillna(MISSING).to_numpy(object)
 

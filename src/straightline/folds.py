@@ -44,11 +44,11 @@ class Split:
         """Divide `rows`, ascending, into (kept, set aside), both ascending.
 
         A share of the rows, by chance; the last ones of ordered rows; a share of the groups. Classes keep their shares
-        where each has two members or more. At least one row (group) stays on either side, unless `share` is 0. Raises
-        UserError where all rows are of one group.
+        where each has two members or more. At least one row (group) stays on either side, unless `share` is 0 or there
+        is but one row. Raises UserError where all rows are of one group.
         """
         rows = np.asarray(rows, np.int32)
-        if share == 0:
+        if share == 0 or len(rows) < 2:
             return np.sort(rows), rows[:0]
         if self.groups is not None:
             return _groups_aside(rows, self.groups[rows], share, seed)

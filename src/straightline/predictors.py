@@ -74,11 +74,10 @@ def shipped_regression(settings: Regression, table: Table, coefficients: NDArray
 def shipped_network(settings: Neural, table: Table, fitted: fit.Fitted) -> keras.Model:
     """Return the network with its scaling inside: raw columns in, the target's own units out."""
     scaling, dtype = fitted.scaling, str(fitted.weights[0].dtype)
-    mean, variance = scaling.center.tolist(), (scaling.scale**2).tolist()
+    # Not Normalization, which rounds means to float32 and divides by 1e-7 at least, whatever the unit (Keras 3.15).
+    factor, offset = 1 / scaling.scale, -scaling.center / scaling.scale
     standardization = (
-        keras.layers.Normalization(mean=mean, variance=variance, dtype="float64", name="standardization")
-        if table.standardize
-        else None
+        keras.layers.Rescaling(factor, offset, dtype="float64", name="standardization") if table.standardize else None
     )
     model = settings.build(len(table.names), ACTIVATIONS[table.task], dtype, standardization, "float64")
     weights, frozen = ([array * 1 for array in arrays] for arrays in (fitted.weights, fitted.frozen))

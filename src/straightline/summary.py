@@ -1,6 +1,7 @@
 """The answer in words and numbers, as `straightline show` prints it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -41,6 +42,13 @@ def division(schema: Mapping[str, Any]) -> str | None:
     return f"Models train on earlier rows and are scored on later ones, {order}."
 
 
+def ui_command(root: Path) -> str:
+    """Return what opens MLflow's UI on the project or the output folder `root`."""
+    if (root / "Makefile").exists():
+        return "make ui"
+    return "straightline ui" if root == Path(".") else f"cd {root} && straightline ui"
+
+
 def as_dict(results: Results) -> dict[str, Any]:
     """Return what `straightline show --json` prints: the verdicts, models, coefficients and where to look on."""
     return {
@@ -72,10 +80,8 @@ def printed(results: Results) -> RenderableType:
     parts.append(Text(f"Report:    {report if report.exists() else 'not there yet; run dvc repro'}"))
     if sentence := division(results.schema):
         parts.insert(0, Text(sentence))
-    if (results.root / "dvc.yaml").exists():
-        parts.append(Text("MLflow UI: make ui"))
-    elif (results.root / "mlflow.db").exists():
-        parts.append(Text(f"MLflow UI: cd {results.root} && straightline ui"))
+    if (results.root / "dvc.yaml").exists() or (results.root / "mlflow.db").exists():
+        parts.append(Text(f"MLflow UI: {ui_command(results.root)}"))
     return Group(*parts)
 
 

@@ -18,7 +18,7 @@ from straightline.backend import import_tensorflow
 from straightline.errors import UserError
 from straightline.identity import PIPELINE_TAG, ROLE_TAG, pipeline_hash, store_home, store_uri
 from straightline.results import Results, Variant
-from straightline.summary import headline
+from straightline.summary import headline, ui_command
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -59,7 +59,7 @@ def publish(results: Results) -> str:
         raise UserError(
             f"MLflow's store {uri} cannot be used: {reason}; mend it, then run `straightline track`"
         ) from None
-    return f"track: {len(results.variants)} runs published to {uri}; look at them with `make ui`"
+    return f"track: {len(results.variants)} runs published to {uri}; look at them with `{ui_command(results.root)}`"
 
 
 @contextmanager

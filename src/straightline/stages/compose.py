@@ -66,7 +66,7 @@ def render(conf: Path, overrides: Sequence[str] = (), given: Mapping[str, Any] |
         with initialize_config_dir(str(conf.resolve()), version_base=None):
             config = compose(config_name="config", overrides=list(overrides))
         for key, value in (given or {}).items():
-            OmegaConf.update(config, key, value)
+            OmegaConf.update(config, key, _literal(value))
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
             raise UserError(f"conf: {', '.join(missing)} must be given; set it in conf/ or with `dvc exp run -S`")
@@ -74,6 +74,13 @@ def render(conf: Path, overrides: Sequence[str] = (), given: Mapping[str, Any] |
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise UserError(f"conf: cannot be composed: {' '.join(str(error).split())}") from None
     return OmegaConf.to_yaml(config)
+
+
+def _literal(value: Any) -> Any:
+    """Return `value` so that OmegaConf finds nothing to resolve in its words."""
+    if isinstance(value, list):
+        return [_literal(one) for one in value]
+    return value.replace("${", "\\${") if isinstance(value, str) else value
 
 
 def _expansion(values: Mapping[str, Any]) -> tuple[list[str], list[str], str]:

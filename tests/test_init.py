@@ -1,0 +1,122 @@
+"""`straightline init`: a user's table as a DVC and git project of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from straightline import examples
+from straightline.__main__ import app
+from straightline.commands import run
+from straightline.errors import UserError
+from straightline.stages import compose
+from tests.conftest import ROOT
+
+QUICK = ("fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1", "models.neural.hidden=[4]")
+AUTHOR = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    examples.load("diabetes").rename(columns={"target": "a ${year} later"}).to_csv(tmp_path / "table.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("DVC_", "GIT_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
+    for name, value in AUTHOR.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["init", *arguments])
+
+
+def done(folder: Path, *words: str) -> str:
+    found = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout + found.stderr
+
+
+def test_the_project_has_its_settings_and_experiments_run(here: Path) -> None:
+    options = ("--target", "a ${year} later", "--categorical", "sex", "--exclude", "s1,s2", "--held-out", "0.3")
+    found = invoke("table.csv", "project", *options)
+    assert found.exit_code == 0, found.output
+    assert "cd project && dvc repro && straightline show" in found.output
+    root = here / "project"
+    assert sorted(path.name for path in here.iterdir()) == ["project", "table.csv"]
+    assert (root / "data/table.csv").read_bytes() == (here / "table.csv").read_bytes()
+    assert str(here) not in "".join(path.read_text() for path in root.rglob("*.yaml"))
+    compose.check(root)
+
+    columns = (["a ${year} later"], [], ["s1", "s2"], ["sex"])
+    asked = run.Options(Path("table.csv"), *columns, None, "chance", None, None, None, "auto", 0.3, [])
+    known = yaml.safe_load(run.settings(asked))
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    assert params["data"].pop("path") == "data/table.csv"
+    known["data"].pop("path")
+    assert params == known
+
+    assert done(root, "git", "status", "--short") == ""
+    dvc = (sys.executable, "-m", "dvc")
+    output = done(root, *dvc, "exp", "run", *(word for one in QUICK for word in ("-S", one)))
+    ran = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+    assert {"data", "train@a_year_later-regression", "train@a_year_later-neural", "report", "track"} <= set(ran)
+    terms = pd.read_csv(root / "runs/a_year_later/regression/coefficients.csv")["term"]
+    assert terms.tolist() == ["Intercept", "age", "sex[2]", "bmi", "bp", "s3", "s4", "s5", "s6"]
+    shown = done(root, "straightline", "show")
+    assert "predict a ${year} later" in shown
+    assert "MLflow UI: straightline ui" in shown
+    assert "already in MLflow" in done(root, "straightline", "track")
+
+
+def test_a_stage_of_the_project_depends_on_the_packages_version() -> None:
+    from straightline.commands import init
+
+    own, ours = init._stages(), yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    assert list(own["stages"]) == list(ours["stages"])
+    for name, stage in own["stages"].items():
+        assert set(stage["deps"]) - {"requirements.txt"} == {
+            path for path in ours["stages"][name]["deps"] if not path.startswith("src/")
+        }
+        assert "requirements.txt" in stage["deps"]
+        assert stage["cmd"] == ours["stages"][name]["cmd"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("none.csv", "project", "--target", "y"), "none.csv: no such file"),
+        (("table.csv", "project", "--target", "y"), "has no column 'y'"),
+        (("table.csv", "full", "--target", "age"), "full: is there already; choose a new folder"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_there(here: Path, arguments: tuple[str, ...], told: str) -> None:
+    (here / "full").mkdir()
+    (here / "full/own.txt").touch()
+    found = invoke(*arguments)
+    assert isinstance(found.exception, UserError)
+    assert told in str(found.exception)
+    assert sorted(path.name for path in here.iterdir()) == ["full", "table.csv"]
+
+
+def test_without_git_or_a_name_it_says_what_to_do(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in AUTHOR:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(here))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("EMAIL", "")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.useConfigOnly")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
+    found = invoke("table.csv", "project", "--target", "age")
+    assert found.exit_code == 0, found.output
+    assert "git does not know your name yet" in found.output
+    assert "cd project && git commit -m 'Begin' && dvc repro" in found.output
+    monkeypatch.setenv("PATH", "")
+    assert "git: not found" in str(invoke("table.csv", "other", "--target", "age").exception)
