@@ -75,6 +75,7 @@ def test_a_table_reads_back(tmp_path: Path, suffix: str) -> None:
         (b"a,\n1,2\n", "column 2 has no name"),
         (b"a,y\n" + b"1,2\n" * 10 + b"x,3\n", "'a', row 11: expected a number as in 91% of the rows, got 'x'"),
         (b"a,y\n1,2\ninf,3\n", "first in row 2"),
+        (b"a,y\n1,2\n-1e61,3\n", "'a', row 2: -1e+61 is too large to compute with, expected at most 1e+60"),
         (b"a,yy\n1,2\n2,3\n", "no column 'y'; nearest: yy"),
         (b"a,y\n1,2\n2,2\n", "target 'y' is 2 in every row"),
         (b"a,y\n1,2\n2,\n3,5\n", "target 'y' is missing in 1 of 3 rows"),

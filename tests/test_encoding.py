@@ -199,13 +199,12 @@ def test_saved_models_take_the_tables_own_columns(answered: Path, model: str) ->
 
 def test_what_the_network_was_scored_on_is_what_it_was_trained_on(answered: Path) -> None:
     """The table that the train stage reads is that of its encoding, held or streamed."""
-    held = train._read_table(answered, "price", None)
-    streamed = train._read_table(answered, "price", 64)
-    assert len(streamed.source.groups) >= 1
-    for one, other in zip(
-        held.source.read(held.source.groups), streamed.source.read(streamed.source.groups), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    with train._read_table(answered, "price", None) as held, train._read_table(answered, "price", 64) as streamed:
+        assert len(streamed.source.groups) >= 1
+        for one, other in zip(
+            held.source.read(held.source.groups), streamed.source.read(streamed.source.groups), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
     assert list(held.names) == encoding.term_names(
         encoding.of_json(read_json(answered / "data/schema.json")["encoding"])
     )

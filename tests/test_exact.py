@@ -8,6 +8,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 from straightline import balloons, exact
 from straightline.coefficients import agreeing_digits, coefficient_table
@@ -118,6 +119,25 @@ def test_quasi_separation_leaves_the_finite_coefficients(features: np.ndarray, l
     np.testing.assert_allclose(kept["std_error"], known.bse[fitted.identified[:3]], rtol=1e-6)
     blank = table.loc[~fitted.identified, ["estimate", "std_error", "statistic", "p_value", "ci_low", "ci_high"]]
     assert blank.isna().all(axis=None)
+
+
+def test_separated_classes_may_have_collinear_columns(features: np.ndarray) -> None:
+    labels = (features[:, 0] > np.median(features[:, 0])).astype(float)
+    plain = exact.optimum(features, labels, "binary", NAMES)
+    more = np.column_stack([features, features[:, 0] - 2 * features[:, 1]])
+    fitted = exact.optimum(more, labels, "binary", [*NAMES, "sum"])
+    assert fitted.method == "firth"
+    np.testing.assert_allclose(fitted.predict(more), plain.predict(features), rtol=1e-4)
+
+
+def test_more_columns_than_rows_have_firths_saturated_estimate() -> None:
+    """Each row by itself: half a row is added to either class (Firth 1993, section 3.1)."""
+    features = np.random.default_rng(0).normal(size=(5, 8))
+    labels = np.array([0.0, 1, 1, 0, 1])
+    fitted = exact.optimum(features, labels, "binary", [f"x{column}" for column in range(8)])
+    assert fitted.method == "firth"
+    assert not fitted.identified.any()
+    np.testing.assert_allclose(special.expit(fitted.predict(features)), np.where(labels > 0, 0.75, 0.25), rtol=1e-6)
 
 
 def test_a_steep_but_finite_optimum_is_no_separation() -> None:

@@ -53,7 +53,7 @@ def both(folder: Path, task: str, group: int = 64, block: int = 128) -> tuple[So
     features, labels = rows_of(task)
     path = folder / "rows.parquet"
     pd.DataFrame(features, columns=NAMES).assign(y=labels).to_parquet(path, row_group_size=group)
-    return held(features, labels), streamed(path, NAMES, "y", block, len(NAMES))
+    return held(features, labels), streamed(path, NAMES, "y", block)
 
 
 def test_groups_are_the_rows_in_order(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_separated_classes_are_found_in_a_streamed_table(tmp_path: Path) -> None
     pd.DataFrame(features, columns=NAMES).assign(y=clear).to_parquet(path, row_group_size=64)
     fitted = [
         exact.optima(rows, [np.arange(ROWS)], "binary", NAMES)[0]
-        for rows in (held(features, clear), streamed(path, NAMES, "y", 64, len(NAMES)))
+        for rows in (held(features, clear), streamed(path, NAMES, "y", 64))
     ]
     assert [one.method for one in fitted] == ["firth", "firth"]
     np.testing.assert_allclose(fitted[0].coefficients, fitted[1].coefficients, rtol=1e-6)

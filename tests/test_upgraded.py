@@ -118,7 +118,7 @@ def test_a_streamed_one_starts_there_too(tmp_path: Path) -> None:
     features, labels = of.source.read(of.source.groups)
     frame = pd.DataFrame(features, columns=["a", "b"]).assign(y=labels)
     write_parquet(tmp_path / "rows.parquet", frame, 20)
-    source = streamed(tmp_path / "rows.parquet", ["a", "b"], "y", 40, 2, lambda block: block.to_numpy(float))
+    source = streamed(tmp_path / "rows.parquet", ["a", "b"], "y", 40)
     hasty = replace(UPGRADED, learning_rate=10.0)
     model = hasty.build(2, "linear", "float64")
     (held_one, streamed_one) = (

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from scipy import linalg, special
 
 from straightline.scaling import Moments
-from straightline.separation import Separation, firth, separating
+from straightline.separation import RANK_TOLERANCE, Separation, firth, separating
 from straightline.source import Pass
 
 NEWTON_STEPS = 100  # an optimum that exists takes about ten
 SUSPICIOUS_LOG_ODDS = 25.0  # Newton's method reaches more only on its way to infinity, or nearly so
-RANK_TOLERANCE = 1e-10
 LEFT_OUT = 1e-10  # share of itself that a row leaves to the others, below which they do not determine its fit
 ROUNDING_SHOWS = 100.0  # condition number from which on float64 leaves less than twelve digits
 

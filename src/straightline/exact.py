@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from straightline.estimation import (
-    RANK_TOLERANCE,
     Standardized,
     cross_entropy,
     least_squares,
@@ -18,7 +17,7 @@ from straightline.estimation import (
 )
 from straightline.folds import Rows
 from straightline.scaling import joined, moments
-from straightline.separation import SEPARATES, Separation
+from straightline.separation import RANK_TOLERANCE, SEPARATES, Separation
 from straightline.source import Pass, Source, held, in_step
 
 COLLINEAR = 1e5  # condition number of columns that are close to it

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
+from scipy import linalg, optimize
 
 from straightline.errors import UserError
 
+RANK_TOLERANCE = 1e-10
 SEPARATES = 1e-6  # log odds that are more than a linear program's rounding, of directions of at most 1
 
 
@@ -57,16 +58,21 @@ def separating(design: NDArray, features: NDArray, labels: NDArray) -> Separatio
 def firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, bool]:
     """Return Firth's weights of the columns `kept` (Heinze and Schemper 2002, eq. 2), and whether they are converged.
 
-    The first column of `design` is one where it is kept. Raises UserError where they are not finite.
+    Collinear columns, and more columns than rows, share the weights of the least norm: the penalty, a determinant, is
+    that of as many combinations as the rows span, whichever they are. Raises UserError where they are not finite.
     """
     from firthmodels import FirthLogisticRegression
 
+    rows = design[:, kept]
+    _, singular, right = linalg.svd(rows, full_matrices=False)
+    spanned = right[singular > RANK_TOLERANCE * singular[0]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of no convergence, which the result tells too
-        model = FirthLogisticRegression(max_iter=1000, fit_intercept=bool(kept[0]))
-        model.fit(design[:, 1:][:, kept[1:]], labels)
+        model = FirthLogisticRegression(max_iter=1000, gtol=1e-6, xtol=1e-6, fit_intercept=False).fit(
+            rows @ spanned.T, labels
+        )
     if not np.isfinite(model.coef_).all():
         raise UserError("the classes are separated and Firth's regression has no finite answer; leave columns out")
     weights = np.zeros(len(kept))
-    weights[kept] = np.concatenate([np.atleast_1d(model.intercept_)[: int(kept[0])], np.ravel(model.coef_)])
+    weights[kept] = np.ravel(model.coef_) @ spanned
     return weights, bool(model.converged_)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
@@ -62,18 +61,10 @@ def held(features: NDArray, labels: NDArray) -> Source:
     return Source(np.array([0, len(labels)]), features.shape[1], lambda groups: (features, labels))
 
 
-def streamed(
-    path: Path,
-    features: Sequence[str],
-    target: str,
-    block_rows: int,
-    columns: int,
-    encode: Callable[[pd.DataFrame], NDArray] | None = None,
-) -> Source:
-    """Return the source of `features` and the numeric `target` of a Parquet file, by its row groups.
+def streamed(path: Path, features: Sequence[str], target: str, block_rows: int) -> Source:
+    """Return the source of the numbers `features` and `target` of a Parquet file, by its row groups.
 
-    `encode` makes `(rows, columns)` of the features of a block, which are numbers without it. A block is as many groups
-    as have `block_rows` rows, and at least one.
+    A block is as many groups as have `block_rows` rows, and at least one.
     """
     metadata = pa.parquet.read_metadata(path)
     rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
@@ -82,14 +73,28 @@ def streamed(
         with pa.parquet.ParquetFile(path, metadata=metadata) as file:
             table = file.read_row_groups(groups.tolist(), columns=[*features, target], use_threads=False)
         labels = table[target].to_numpy().astype(np.float64)
-        if encode is not None:
-            return encode(table.select(list(features)).to_pandas()), labels
         values = np.empty((table.num_rows, len(features)), order="F")  # without pandas' copies
         for number, name in enumerate(features):
             values[:, number] = table[name].to_numpy()
         return values, labels
 
-    return Source(np.cumsum([0, *rows]), columns, read, max(1, block_rows // max(rows)))
+    return Source(np.cumsum([0, *rows]), len(features), read, max(1, block_rows // max(rows)))
+
+
+def rewritten(
+    path: Path, to: Path, features: Sequence[str], target: str, names: Sequence[str], encode: Callable[..., NDArray]
+) -> None:
+    """Write the columns that `encode` makes of `features`, and `target`, to another Parquet file, called `names`.
+
+    It has the same row groups. Passes over it read numbers instead of encoding again.
+    """
+    schema = pa.schema([(name, pa.float64()) for name in names])
+    options = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
+    with pa.parquet.ParquetFile(path) as file, pa.parquet.ParquetWriter(to, schema, **options) as writer:
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, columns=[*features, target], use_threads=False).to_pandas()
+            columns = [*encode(rows).T, rows[target].to_numpy(np.float64)]
+            writer.write_table(pa.table([pa.array(column) for column in columns], schema=schema))
 
 
 class Pass(NamedTuple):

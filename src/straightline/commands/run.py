@@ -1,6 +1,7 @@
 """`straightline run`: a user's own table from file to answer, in an output folder, without DVC or git."""
 
 import csv
+import itertools
 import re
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from straightline.artifacts import write_text
 from straightline.config import parse
 from straightline.errors import UserError
 from straightline.results import load_results
-from straightline.stages import compare, compose, data, report
+from straightline.stages import compare, compose, data, report, timed
 
 CONF = Path(__file__).parent.parent / "conf"  # the repository's, or as the package has it
 MARK = ".straightline-output"  # in a folder that a later run may replace
@@ -115,14 +116,15 @@ def _require_replaceable(out: Path) -> None:
 def _answer(root: Path, text: str) -> None:
     write_text(root / "params.yaml", text)
     write_text(root / MARK, "")
-    data.run(root)
-    # TensorFlow is imported by these, after the table is known to be sound.
-    from straightline.stages import evaluate, train
+    with timed(root, "data"):
+        data.run(root)
+    with timed(root, "import of TensorFlow"):  # after the table is known to be sound
+        from straightline.stages import evaluate, train
 
     values = yaml.safe_load(text)
-    for target in values["targets"]:
-        for model in values["models"]:
+    for target, model in itertools.product(values["targets"], values["models"]):
+        with timed(root, "train", target=target, model=model):
             train.run(root, target, model)
-    evaluate.run(root)
-    compare.run(root)
-    report.run(root)
+    for stage in (evaluate, compare, report):
+        with timed(root, stage.__name__.rpartition(".")[2]):
+            stage.run(root)

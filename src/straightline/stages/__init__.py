@@ -21,9 +21,9 @@ def stage(name: str, **labels: str) -> Iterator[None]:
     DVC deletes a stage's outputs before it runs. Where the stage fails, those of the last success are put back from
     DVC's cache.
     """
-    start = time.perf_counter()
     try:
-        yield
+        with timed(Path("."), name, **labels):
+            yield
     except UserError as error:
         _restore_outputs()
         print(f"{name}: {error}", file=sys.stderr)
@@ -31,18 +31,22 @@ def stage(name: str, **labels: str) -> Iterator[None]:
     except BaseException:
         _restore_outputs()
         raise
-    seconds = time.perf_counter() - start
-    print(f"{' '.join([name, '/'.join(labels.values())]).strip()}: {seconds:.1f} s")
-    _log_time({"stage": name, **labels, "seconds": round(seconds, 3)})
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # everything is on disk; TensorFlow would take two seconds to take itself down
 
 
-def _log_time(entry: dict[str, str | float]) -> None:
-    TIMINGS.parent.mkdir(exist_ok=True)
-    with TIMINGS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+@contextmanager
+def timed(root: Path, name: str, **labels: str) -> Iterator[None]:
+    """Print how long a stage took, where it ends well, and note it in .straightline/timings.jsonl below `root`."""
+    start = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - start
+    print(f"{' '.join([name, '/'.join(labels.values())]).strip()}: {seconds:.1f} s")
+    path = root / TIMINGS
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"stage": name, **labels, "seconds": round(seconds, 3)}) + "\n")
 
 
 def _restore_outputs() -> None:

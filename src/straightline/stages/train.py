@@ -1,6 +1,9 @@
 """Stage `train`: fit one model to one target, on all training rows and on every fold."""
 
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from straightline.config import load
 from straightline.encoder import with_encoding
 from straightline.plan import descent_settings, fold_plan
 from straightline.progress import epochs_shown
-from straightline.source import held, streamed
+from straightline.source import held, rewritten, streamed
 from straightline.stages import stage
 from straightline.trained import Table, Trained
 from straightline.training import train
@@ -30,17 +33,17 @@ HELD_ROWS, HELD_VALUES = 250_000, 2**22  # at most, unless fit.held_rows says ot
 def run(root: Path, target: str, model: str) -> None:
     """Write runs/<target>/<model>/ below `root`."""
     config = load(root / "params.yaml")
-    table = _read_table(root, target, config.fit.held_rows)
     settings = config.models[model]
-    descent = descent_settings(table, settings, config.fit)
-    folds = fold_plan(table, settings, config.fit, config.folds)
-    seeds = f" x {folds.seeds} seeds" if settings.kind == "neural" else ""
-    chosen = (
-        "" if folds == config.folds else f", by {len(table.labels):,} rows (folds.repeats and folds.seeds set them)"
-    )
-    print(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{chosen}", flush=True)
-    with epochs_shown(f"{target} / {model}", descent.epochs) as on_epoch:
-        trained = train(table, settings, config.fit, folds, on_epoch)
+    with _read_table(root, target, config.fit.held_rows) as table:
+        descent = descent_settings(table, settings, config.fit)
+        folds = fold_plan(table, settings, config.fit, config.folds)
+        seeds = f" x {folds.seeds} seeds" if settings.kind == "neural" else ""
+        chosen = (
+            "" if folds == config.folds else f", by {len(table.labels):,} rows (folds.repeats and folds.seeds set them)"
+        )
+        print(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{chosen}", flush=True)
+        with epochs_shown(f"{target} / {model}", descent.epochs) as on_epoch:
+            trained = train(table, settings, config.fit, folds, on_epoch)
     features = encoding.of_json(read_json(root / "data/schema.json")["encoding"])
     _save(trained, with_encoding(trained.model, features), root / "runs" / target / model)
     for message in trained.messages:
@@ -51,7 +54,9 @@ def run(root: Path, target: str, model: str) -> None:
     )
 
 
-def _read_table(root: Path, target: str, held_rows: int | None) -> Table:
+@contextmanager
+def _read_table(root: Path, target: str, held_rows: int | None) -> Iterator[Table]:
+    """Yield the training rows: in memory, or, where they are many, by a file of what they are encoded to."""
     schema = read_json(root / "data/schema.json")
     path = root / "data/train.parquet"
     column, split = schema["targets"][target], schema["split"]
@@ -61,12 +66,17 @@ def _read_table(root: Path, target: str, held_rows: int | None) -> Table:
     names = encoding.term_names(features)
     held_rows = held_rows or min(HELD_ROWS, HELD_VALUES // (len(names) + 1))
     encode = partial(encoding.matrix, features=features)
-    if len(labels) > held_rows:
-        needed = None if encoding.is_plain(features) else encode
-        source = streamed(path, schema["features"], column["column"], held_rows // 8, len(names), needed)
-    else:
-        source = held(encode(pd.read_parquet(path, columns=schema["features"])), labels)
-    return Table(source, labels, names, column["task"], schema["standardize"], groups, split["by"] == "time")
+    with tempfile.TemporaryDirectory(prefix="straightline-") as folder:
+        if len(labels) <= held_rows:
+            source = held(encode(pd.read_parquet(path, columns=schema["features"])), labels)
+        elif encoding.is_plain(features):
+            source = streamed(path, names, column["column"], held_rows // 8)
+        else:
+            numbers = [str(number) for number in range(len(names) + 1)]  # a term may be called as the target is
+            encoded = Path(folder) / "encoded.parquet"
+            rewritten(path, encoded, schema["features"], column["column"], numbers, encode)
+            source = streamed(encoded, numbers[:-1], numbers[-1], held_rows // 8)
+        yield Table(source, labels, names, column["task"], schema["standardize"], groups, split["by"] == "time")
 
 
 def _column(path: Path, name: str) -> pd.Series:
