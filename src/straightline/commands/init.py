@@ -98,7 +98,7 @@ def _dumped(values: Mapping[str, Any]) -> str:
 
 def _stages() -> dict[str, Any]:
     """Return dvc.yaml with the package's version for a dependency instead of its modules."""
-    stages: dict[str, Any] = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))
+    stages: dict[str, Any] = yaml.safe_load((PROJECT / "stages.yaml").read_text(encoding="utf-8"))
     for stage in stages["stages"].values():
         own = [path for path in stage["deps"] if not path.startswith("src/")]
         stage["deps"] = sorted([*own, REQUIREMENTS])
