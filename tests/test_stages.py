@@ -160,8 +160,8 @@ class TestCommandLine:
     def test_show_says_how_to_open_the_ui_that_is_there(self, project: Path) -> None:
         assert "MLflow UI" not in self.run(project, "show").stdout
         (project / "mlflow.db").touch()
-        assert "&& straightline ui" in self.run(project, "show").stdout
-        (project / "dvc.yaml").touch()
+        assert "MLflow UI: straightline ui" in self.run(project, "show").stdout
+        (project / "Makefile").touch()
         assert "MLflow UI: make ui" in self.run(project, "show").stdout
 
     def test_an_error_is_one_line(self, tmp_path: Path) -> None:
