@@ -1,6 +1,7 @@
 """`straightline run`: a user's own table from file to answer."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from straightline import exact
-from straightline.__main__ import app, main
+from straightline.__main__ import app
 from straightline.commands import run
 from straightline.errors import UserError
 from straightline.stages import compose
@@ -101,16 +102,17 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(here: Path, options: t
     assert sorted(path.name for path in here.rglob("*")) == ["full", "houses.csv", "own.txt", "rare.csv"]
 
 
-def test_an_error_is_one_line_on_stderr_and_exit_status_2(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_error_is_one_line_on_stderr_and_exit_status_2(here: Path) -> None:
     houses(here)
-    monkeypatch.setattr(sys, "argv", ["straightline", "run", "houses.csv", "--target", "prize"])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert caught.value.code == 2
-    told = f"straightline: {here / 'houses.csv'}: has no column 'prize'; nearest: price, size\n"
-    assert capsys.readouterr().err == told
+    for column, extra, told in (
+        ("prize", (), f"{here / 'houses.csv'}: has no column 'prize'; nearest: price, size"),
+        ("price", ("folds.k=60",), "96 training rows are too few for 60 folds; expected at least 120, or set folds.k"),
+    ):
+        command = (sys.executable, "-m", "straightline", "run", "houses.csv", "--target", column, *extra)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr == f"straightline: {told}\n"
+        assert [path.name for path in here.iterdir()] == ["houses.csv"]
 
 
 def test_a_category_that_only_held_out_rows_have_is_told(here: Path) -> None:
