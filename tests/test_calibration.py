@@ -239,11 +239,20 @@ def test_the_command_writes_a_table_and_a_picture_and_goes_on_where_it_was(
     assert (folder / "calibration.png").read_bytes().startswith(b"\x89PNG")
 
     simulated = []
-    monkeypatch.setattr(calibrate, "_simulated", lambda *args: simulated.append(args[4:6]) or table.iloc[0].to_dict())
+    outcome = table.loc[0, next(iter(ANSWERS)) :].to_dict()
+    monkeypatch.setattr(calibrate, "_simulated", lambda *args: simulated.append(args[4:6]) or outcome)
     assert run(settings_only, *SMALL, monkeypatch=monkeypatch)[0] == 0
     assert [noise for noise, _ in simulated] == ["heavy"] * 4
     again = pd.read_csv(folder / "calibration.csv")
     pd.testing.assert_frame_equal(again[again["noise"] == "normal"].reset_index(drop=True), table)
+
+    # Fewer tables are among the known ones; more take the place of fewer.
+    assert run(settings_only, *SMALL, "--simulations", "2", monkeypatch=monkeypatch)[0] == 0
+    assert len(simulated) == 4
+    assert run(settings_only, *SMALL, "--simulations", "5", "--noise", "normal", monkeypatch=monkeypatch)[0] == 0
+    assert len(simulated) == 8
+    more = pd.read_csv(folder / "calibration.csv")
+    assert more.groupby("noise")["simulations"].unique().map(list).to_dict() == {"normal": [5], "heavy": [3]}
 
 
 def test_the_command_takes_a_table_of_the_users(settings_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,10 +46,11 @@ class Options:
 
 
 def run(root: Path, options: Options, out: Path) -> None:
-    """Write `out`/calibration.csv and .png; scenarios that are in the table already, of the same settings, are kept.
+    """Write `out`/calibration.csv and .png.
 
-    Models, folds, margin and confidence are those of params.yaml below `root`. Raises UserError for options that make
-    no sense, before anything runs.
+    Scenarios that are in the table already, of the same settings and at least as many simulations, are kept. Models,
+    folds, margin and confidence are those of params.yaml below `root`. Raises UserError for options that make no sense,
+    before anything runs.
     """
     config = load(root / "params.yaml")
     settings = _network(config, options.model)
@@ -183,15 +184,20 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _known(table: pd.DataFrame, key: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what is known of a scenario from as many tables, or from more, which have the same ones first."""
     if not set(key) <= set(table.columns):
         return None
-    same = table[(table[list(key)] == pd.Series(key)).all(axis=1)]
-    return None if same.empty else dict(same.iloc[0])
+    scenario = [name for name in key if name != "simulations"]
+    same = table[(table[scenario] == pd.Series(key)[scenario]).all(axis=1)]
+    enough = same[same["simulations"] >= key["simulations"]]
+    return None if enough.empty else dict(enough.iloc[0])
 
 
 def _merged(known: pd.DataFrame, found: list[dict[str, Any]]) -> pd.DataFrame:
-    key = ["task", "rows", "columns", "noise", "truth", "simulations", "seed", "settings"]
-    return pd.concat([pd.DataFrame(found), known]).drop_duplicates(key, ignore_index=True)
+    key = ["task", "rows", "columns", "noise", "truth", "seed", "settings"]
+    both = pd.concat([pd.DataFrame(found), known], ignore_index=True)
+    most = both.groupby(key, dropna=False)["simulations"].transform("max")
+    return both[both["simulations"] == most].drop_duplicates(key, ignore_index=True)
 
 
 @contextmanager
