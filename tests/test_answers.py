@@ -1,6 +1,7 @@
 """`straightline run` on textbooks' tables, from their packages' own files: coefficients and answers."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from straightline import examples
 from straightline.__main__ import app
 from straightline.artifacts import read_json
 from straightline.errors import UserError
-from tests.textbook_tables import REFERENCE, TABLES, features
+from tests.textbook_tables import REFERENCE, TABLES, TESTS, features
 
 QUICK = ("models.neural.hidden=[2]", "fit.epochs=1", "folds.k=2", "folds.repeats=1", "folds.seeds=1")
 ENOUGH = {"regression_better", "practically_equivalent", "regression_enough"}
@@ -36,7 +37,11 @@ def answer(name: str, *options: str) -> Result:
     quoted = (lambda column: f"'{column}'") if own.quote == "'" else str
     chosen = ("--target", quoted(own.target), "--features", ",".join(map(quoted, columns)))
     given = ("--delimiter", own.separator) if own.separator != "," else ()
-    return CliRunner().invoke(app, ["run", "table.csv", *chosen, *given, "--out", "out", *options])
+    return run("table.csv", *chosen, *given, *options)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["run", *arguments, "--out", "out"])
 
 
 @pytest.fixture
@@ -58,11 +63,23 @@ def test_coefficients_are_the_textbooks(here: Path, name: str) -> None:
     assert read_json(here / "out/data/schema.json")["rows"] == {"train": REFERENCE[name]["n"], "test": 0}
 
 
+def test_nists_hardest_table_has_its_digits_and_says_how_many(here: Path) -> None:
+    """D2: Filip's polynomial of degree ten, certified by NIST."""
+    known = json.loads((TESTS / "reference/strd_dev.json").read_text())["Filip"]
+    x = np.array([float(row[0]) for row in known["x"]])
+    table = pd.DataFrame({f"x^{power}": x**power for power in range(1, 11)}).assign(y=np.array(known["y"], float))
+    table.to_csv("table.csv", index=False, float_format="%.17g")
+    found = run("table.csv", "--target", "y", "--held-out", "0", *QUICK)
+    assert found.exit_code == 0, found.output
+    shown = pd.read_csv(here / "out/runs/y/regression/coefficients.csv")
+    np.testing.assert_allclose(shown["estimate"], np.array(known["certified_beta"], float), rtol=1e-7)
+    np.testing.assert_allclose(shown["std_error"], np.array(known["certified_sd"], float), rtol=1e-6)
+    assert "digits of the coefficients can be trusted" in " ".join(found.output.split())
+
+
 def test_no_coefficient_is_shown_where_the_classes_are_separated(here: Path) -> None:
     examples.load("breast_cancer").to_csv("table.csv", index=False)
-    found = CliRunner().invoke(
-        app, ["run", "table.csv", "--target", "target", "--out", "out", "--held-out", "0", *QUICK]
-    )
+    found = run("table.csv", "--target", "target", "--held-out", "0", *QUICK)
     assert found.exit_code == 0, found.output
     table = pd.read_csv(here / "out/runs/target/regression/coefficients.csv")
     assert len(table) == 31

@@ -10,13 +10,14 @@ import statsmodels.formula.api as smf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from straightline import encoding, summary
+from straightline import encoding, exact, summary
 from straightline.archive import load_model, save_model
 from straightline.artifacts import read_json
 from straightline.commands import predict
 from straightline.encoder import predictions, with_encoding
 from straightline.encoding import Feature
 from straightline.errors import UserError
+from straightline.folds import Split
 from straightline.results import load_results
 from straightline.stages import train
 from tests.conftest import FOUND, run_stages, small
@@ -180,6 +181,19 @@ def test_coefficients_are_those_of_a_formula_by_level(answered: Path) -> None:
     }.items():
         assert shown.loc[term, "estimate"] == pytest.approx(known.params[name], rel=1e-6, abs=1e-8)
         assert shown.loc[term, "std_error"] == pytest.approx(known.bse[name], rel=1e-6)
+
+
+def test_a_regressions_folds_are_those_of_encodings_made_in_each_fold(answered: Path) -> None:
+    """Levels and means are made of all training rows at once, which shows in no fold's loss."""
+    rows = pd.read_parquet(answered / "data/train.parquet")
+    shown = pd.read_csv(answered / "runs/price/regression/folds.csv")["loss"]
+    schema = read_json(answered / "data/schema.json")
+    for part, loss in zip(Split().folds(len(rows), 3, 1, 0), shown, strict=True):
+        own, _ = encoding.fit(rows, part.train, schema["features"], ["floor"])
+        assert encoding.as_json(own) != schema["encoding"]
+        features, labels = encoding.matrix(rows, own), rows["price"].to_numpy()
+        fit = exact.optimum(features[part.train], labels[part.train], "continuous", encoding.term_names(own))
+        assert np.mean((labels - fit.predict(features))[part.test] ** 2) == pytest.approx(loss, rel=1e-9)
 
 
 @pytest.mark.parametrize("model", ["regression", "neural", "upgraded", "quadratic"])
