@@ -213,7 +213,7 @@ def test_saved_models_take_the_tables_own_columns(answered: Path, model: str) ->
 
 def test_what_the_network_was_scored_on_is_what_it_was_trained_on(answered: Path) -> None:
     """The table that the train stage reads is that of its encoding, held or streamed."""
-    with train._read_table(answered, "price", None) as held, train._read_table(answered, "price", 64) as streamed:
+    with train.training_table(answered, "price", None) as held, train.training_table(answered, "price", 64) as streamed:
         assert len(streamed.source.groups) >= 1
         for one, other in zip(
             held.source.read(held.source.groups), streamed.source.read(streamed.source.groups), strict=True

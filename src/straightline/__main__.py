@@ -5,7 +5,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -168,6 +168,37 @@ def predict(
     from straightline.commands import predict as command
 
     command.run(model, rows, out, delimiter, decimal)
+
+
+@app.command()
+def sweep(
+    overrides: Annotated[
+        list[str],
+        typer.Argument(
+            help="What varies, in Hydra's words, such as models.neural.hidden=[8],[16,16].", show_default=False
+        ),
+    ],
+    table: Annotated[Path | None, typer.Option(help="A CSV or Parquet file, instead of the pipeline's rows.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The column to predict, or the pipeline's target of that name.")
+    ] = None,
+    sampler: Annotated[
+        Literal["grid", "random", "qmc", "tpe"] | None,
+        typer.Option(help="How points are chosen; by default a grid of all, or tpe where there are intervals."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Configs to try; by default all, or 100.")
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="A database such as sqlite:///sweep.db, in which a killed sweep goes on.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampler.")] = 0,
+    name: Annotated[str, typer.Option(help="What the files in sweeps/ are called.")] = "sweep",
+) -> None:
+    """Try many configs of a network at once, rank them, and judge the best on fresh folds."""
+    from straightline.commands import sweep as command
+
+    command.run(ROOT, command.Options(overrides, table, target, sampler, trials, storage, seed, name))
 
 
 @app.command()

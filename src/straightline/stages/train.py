@@ -34,7 +34,7 @@ def run(root: Path, target: str, model: str) -> None:
     """Write runs/<target>/<model>/ below `root`."""
     config = load(root / "params.yaml")
     settings = config.models[model]
-    with _read_table(root, target, config.fit.held_rows) as table:
+    with training_table(root, target, config.fit.held_rows) as table:
         descent = descent_settings(table, settings, config.fit)
         folds = fold_plan(table, settings, config.fit, config.folds)
         seeds = f" x {folds.seeds} seeds" if settings.kind == "neural" else ""
@@ -55,7 +55,7 @@ def run(root: Path, target: str, model: str) -> None:
 
 
 @contextmanager
-def _read_table(root: Path, target: str, held_rows: int | None) -> Iterator[Table]:
+def training_table(root: Path, target: str, held_rows: int | None) -> Iterator[Table]:
     """Yield the training rows: in memory, or, where they are many, by a file of what they are encoded to."""
     schema = read_json(root / "data/schema.json")
     path = root / "data/train.parquet"

@@ -1,0 +1,130 @@
+"""Which points of a space a sweep tries: Optuna's samplers, asked for a batch and told what it came to."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from straightline.errors import UserError
+from straightline.space import Dimension, Space
+
+TRIALS = 100
+IDENTITY, FOUND = "identity", "found"  # attributes of a trial
+
+Evaluate = Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]]
+
+
+def plan(sampler: str | None, trials: int | None, space: Space) -> tuple[str, int]:
+    """Return the sampler and the number of trials, where they are None: a grid of all points, or for intervals TPE.
+
+    Raises UserError for a grid of intervals.
+    """
+    sampler = sampler or ("tpe" if space.size is None else "grid")
+    if sampler == "grid" and space.size is None:
+        raise UserError("sweep: intervals have no grid; choose --sampler random, qmc or tpe, or give choices")
+    if space.size is None or sampler != "grid":
+        return sampler, trials or TRIALS
+    return sampler, min(trials or space.size, space.size)
+
+
+def study(name: str, storage: str | None, sampler: str, space: Space, trials: int, seed: int) -> optuna.Study:
+    """Return the study `name`, which goes on where it was if `storage` (a database's URL) has it.
+
+    A grid's points wait in it; of more than `trials` chance takes some. Trials that a killed sweep left running are
+    given up, and their points tried first.
+    """
+    # Trials of a batch that still run count as bad, so that a batch does not crowd about one point.
+    samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
+        "grid": lambda: optuna.samplers.RandomSampler(seed),  # GridSampler cannot be asked and told
+        "random": lambda: optuna.samplers.RandomSampler(seed),
+        "qmc": lambda: optuna.samplers.QMCSampler(seed=seed),
+        "tpe": lambda: optuna.samplers.TPESampler(seed=seed, constant_liar=True),
+    }
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        chosen = samplers[sampler]()
+    try:
+        found = optuna.create_study(study_name=name, storage=storage, sampler=chosen, load_if_exists=True)
+    except Exception as error:  # Optuna passes on what SQLAlchemy, or the lack of a driver, raises
+        raise UserError(f"sweep: storage {storage}: {' '.join(str(error).split())[:300]}") from None
+    if sampler == "grid" and not found.get_trials(deepcopy=False):
+        points = space.points()
+        some = np.sort(np.random.default_rng(seed).permutation(len(points))[:trials])
+        for number in some:
+            found.enqueue_trial(points[number])
+    for left in found.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        found.tell(left.number, state=TrialState.FAIL)
+        found.enqueue_trial(left.params, skip_if_exists=False)
+    return found
+
+
+def run(
+    of: optuna.Study,
+    space: Space,
+    trials: int,
+    batch: int,
+    identity: Callable[[Mapping[str, Any]], str],
+    evaluate: Evaluate,
+    known: dict[str, Mapping[str, Any]],
+) -> None:
+    """Ask for points until `trials` are told, `batch` at once; `evaluate` returns a `loss` or a `reason` for each.
+
+    `known` holds what points came to by their `identity`; they are not evaluated again, and new ones are added.
+    """
+    distributions = {one.key: distribution(one) for one in space.dimensions}
+    while (left := trials - len(finished(of))) > 0:
+        asked = [of.ask(distributions) for _ in range(min(left, batch))]
+        told = [identity(trial.params) for trial in asked]
+        new = {own: trial for own, trial in zip(told, asked, strict=True) if own not in known}
+        known |= dict(zip(new, evaluate([trial.params for trial in new.values()]), strict=True))
+        for trial, own in zip(asked, told, strict=True):
+            _tell(of, trial, own, known[own])
+
+
+def distribution(of: Dimension) -> BaseDistribution:
+    """Return what Optuna draws a dimension from."""
+    if of.choices is not None:
+        return CategoricalDistribution(list(of.choices))
+    if of.is_whole:
+        return IntDistribution(int(of.low), int(of.high), log=of.log)
+    return FloatDistribution(of.low, of.high, log=of.log)
+
+
+def finished(of: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that have been told, those that failed for a reason among them."""
+    every = of.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+    return [trial for trial in every if FOUND in trial.user_attrs]
+
+
+def remembered(storage: str | None) -> dict[str, Mapping[str, Any]]:
+    """Return what all sweeps of `storage` found, by the identity of the point."""
+    if storage is None:
+        return {}
+    names = optuna.get_all_study_names(storage)
+    studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
+    return {trial.user_attrs[IDENTITY]: trial.user_attrs[FOUND] for one in studies for trial in finished(one)}
+
+
+def study_name(space: Space, trials_of: str, data: str) -> str:
+    """Return a name that the same sweep on the same rows has again."""
+    dimensions = [[one.key, list(one.choices or ()), one.low, one.high, one.log] for one in space.dimensions]
+    content = json.dumps([dimensions, dict(space.base), trials_of, data], sort_keys=True)
+    return f"straightline-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _tell(of: optuna.Study, trial: Trial, identity: str, found: Mapping[str, Any]) -> None:
+    trial.set_user_attr(IDENTITY, identity)
+    trial.set_user_attr(FOUND, dict(found))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if found["loss"] is None:
+            of.tell(trial, state=TrialState.FAIL)
+        else:
+            of.tell(trial, found["loss"])

@@ -1,0 +1,301 @@
+"""Sweeps: Hydra's words, stacks against single trainings, searches that go on, and winners judged on fresh folds."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from typer.testing import CliRunner, Result
+
+from straightline import ranking, search
+from straightline.__main__ import app
+from straightline.config import Folds, parse
+from straightline.errors import UserError
+from straightline.source import held
+from straightline.space import Space, space
+from straightline.stages import compose
+from straightline.sweep import Trainer
+from straightline.trained import Table
+from straightline.training import train
+from tests.conftest import ROOT
+
+FOLDS = Folds(k=3, repeats=1, seeds=2, seed=0)
+QUICK = ("fit.epochs=4", "folds.k=3", "folds.repeats=1", "folds.seeds=1", "models.neural.hidden=[4]")
+
+
+def made(*overrides: str) -> Space:
+    return space(overrides, lambda fixed: yaml.safe_load(compose.render(ROOT / "conf", fixed)))
+
+
+def curved(task: str = "continuous", rows: int = 120) -> Table:
+    random = np.random.default_rng(3)
+    features = random.normal(size=(rows, 2))
+    labels = features[:, 0] + features[:, 1] ** 2 + 0.3 * random.normal(size=rows)
+    labels = labels if task == "continuous" else (labels > 1).astype(float)
+    return Table(held(features, labels), labels, ["a", "b"], task, standardize=True)
+
+
+class TestSpace:
+    OVERRIDES = ("models.neural.hidden=[8],[16,16]", "models.neural.l2=choice(0,1e-4)", "fit.seed=range(0,6,2)")
+
+    def test_points_are_those_of_hydras_own_sweeper(self) -> None:
+        of = made(*self.OVERRIDES, "folds.k=4")
+        (known,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(list(self.OVERRIDES)), None)
+        assert [ranking.settings(of, point) for point in of.points()] == known
+        assert of.size == len(known) == 12
+        for point, words in zip(of.points(), known, strict=True):
+            composed = yaml.safe_load(compose.render(ROOT / "conf", ["folds.k=4", *words]))
+            assert of.config(point) == parse(composed)
+
+    def test_intervals_become_optunas(self) -> None:
+        of = made("models.neural.learning_rate=tag(log,interval(1e-4,1e-1))", "fit.batch_size=int(interval(8,64))")
+        assert of.size is None
+        assert [search.distribution(one) for one in of.dimensions] == [
+            optuna.distributions.FloatDistribution(1e-4, 1e-1, log=True),
+            optuna.distributions.IntDistribution(8, 64),
+        ]
+        point = {"models.neural.learning_rate": 0.02, "fit.batch_size": 9}
+        assert of.config(point).fit.batch_size == 9
+
+    @pytest.mark.parametrize(
+        ("overrides", "told"),
+        [
+            (("fit.seed=1",), "nothing varies"),
+            (("models.neural.hiden=[8],[16]",), "models.neural.hiden is not a setting; nearest: models.neural.hidden"),
+            (("fit.seed=range(3,3)",), "fit.seed=range(3,3): is empty"),
+            (("models.neural.learning_rate=interval(1,1)",), "expected an interval from a smaller to a larger number"),
+            (("models.neural.learning_rate=tag(log,interval(0,1))",), "expected an interval above 0"),
+            (("fit.seed=1,2", "fit.seed=3,4"), "fit.seed is given twice"),
+            (("fit.seed=range(1,",), "not in Hydra's words"),
+            (("folds.k=2,3",), "folds.k cannot vary"),
+            (("models.regression.learning_rate=0.1,0.2",), "regression is a regression"),
+            (("+models.neural.more=1,2",), "add a model with one value first"),
+            (("fit.seed=1,2", "fit.epochs=many"), "fit.epochs: expected"),
+            (("fit.seed=1,2", "+model@models.wide=neural"), "expected one network to vary, got neural, wide"),
+        ],
+    )
+    def test_what_cannot_be_swept_is_said(self, overrides: tuple[str, ...], told: str) -> None:
+        with pytest.raises(UserError) as caught:
+            made(*overrides)
+        assert told in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("task", ["continuous", "binary"])
+def test_configs_of_a_stack_are_each_trained_as_the_pipeline_trains_it(task: str) -> None:
+    table = curved(task)
+    of = made(
+        "models.neural.learning_rate=0.003,0.03", "models.neural.l2=0,0.01", "models.neural.hidden=[4],[3,3]",
+        "fit.seed=0,7", "fit.epochs=6", "fit.dtype=float64",
+    )  # fmt: skip
+    configs = [of.config(point) for point in of.points()]
+    trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=2)
+    for config, found in zip(configs, trainer.scored(configs), strict=True):
+        alone = train(table, config.models["neural"], config.fit, FOLDS, lambda *_: None).folds
+        assert found.losses is not None
+        np.testing.assert_allclose(found.losses, alone.groupby("fold")["loss"].mean(), rtol=1e-9)
+        assert (found.epochs, found.steps) == (alone["epochs"].sum(), alone["steps"].sum())
+
+
+def test_upgraded_configs_start_from_their_folds_regressions() -> None:
+    table = curved()
+    of = made("models.neural.learning_rate=10,1e-9", "models.neural.from_regression=true", "fit.epochs=1", *QUICK[4:])
+    trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
+    regression = parse(of.base).models["regression"]
+    line = train(table, regression, parse(of.base).fit, replace(FOLDS, seeds=1), lambda *_: None).folds["loss"]
+    for found in trainer.scored([of.config(point) for point in of.points()]):
+        assert found.losses is not None
+        np.testing.assert_allclose(found.losses, line, rtol=1e-3)
+
+
+def test_a_config_that_diverges_is_a_failed_trial() -> None:
+    of = made("models.neural.learning_rate=0.001,10", "fit=sgd", "fit.momentum=0.99", "models.neural.hidden=[64,64,64]")
+    table = curved()
+    trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
+    good, bad = trainer.scored([of.config(point) for point in of.points()])
+    assert good.losses is not None
+    assert bad.losses is None
+    assert bad.reason is not None
+    assert "not finite" in bad.reason
+
+
+class TestSearch:
+    SPACE = ("models.neural.learning_rate=tag(log,interval(1e-4,1))", "models.neural.l2=0,0.1")
+
+    @staticmethod
+    def bowl(points: Any) -> list[dict[str, Any]]:
+        return [
+            {"loss": (np.log10(one["models.neural.learning_rate"]) + 2) ** 2 + float(one["models.neural.l2"])}
+            for one in points
+        ]
+
+    def sweep(self, of: Space, sampler: str | None, trials: int | None, evaluate: Callable, **options: Any) -> list:
+        chosen, count = search.plan(sampler, trials, of)
+        study = search.study("one", options.get("storage"), chosen, of, count, seed=0)
+        known = search.remembered(options.get("storage"))
+        search.run(study, of, count, 8, lambda point: json.dumps(point, sort_keys=True), evaluate, known)
+        return [(trial.params, trial.value) for trial in search.finished(study)]
+
+    @pytest.mark.parametrize(
+        ("sampler", "trials", "best"), [("tpe", 80, 0.01), ("qmc", 80, 0.05), ("random", 80, 0.05)]
+    )
+    def test_the_best_of_a_known_bowl_is_found_and_found_again(self, sampler: str, trials: int, best: float) -> None:
+        of = made(*self.SPACE)
+        found = self.sweep(of, sampler, trials, self.bowl)
+        assert len(found) == trials
+        assert min(value for _, value in found) < best
+        assert self.sweep(of, sampler, trials, self.bowl) == found
+
+    def test_a_grid_is_every_point_or_some_by_chance(self) -> None:
+        of = made("models.neural.learning_rate=0.1,0.01,0.001", "models.neural.l2=0,0.1")
+        bowl = self.numbers(of)
+        assert [params for params, _ in self.sweep(of, None, None, bowl)] == of.points()
+        some = [params for params, _ in self.sweep(of, None, 4, bowl)]
+        assert len(some) == 4
+        assert [point for point in of.points() if point in some] == some
+        with pytest.raises(UserError, match="intervals have no grid"):
+            search.plan("grid", None, made(*self.SPACE))
+
+    def numbers(self, of: Space) -> Callable:
+        return lambda points: self.bowl([{one.key: one.value(point) for one in of.dimensions} for point in points])
+
+    def test_a_killed_sweep_goes_on_where_it_was(self, tmp_path: Path) -> None:
+        of = made("models.neural.learning_rate=range(0.01,0.11,0.01)", "models.neural.l2=0,0.1")
+        storage = f"sqlite:///{tmp_path}/sweep.db"
+        seen: list[str] = []
+
+        def evaluate(points: Any) -> list[dict[str, Any]]:
+            if len(seen) == 8:
+                seen.append("killed")
+                raise KeyboardInterrupt
+            seen.extend(map(str, points))
+            return self.numbers(of)(points)
+
+        with pytest.raises(KeyboardInterrupt):
+            self.sweep(of, None, None, evaluate, storage=storage)
+        found = self.sweep(of, None, None, evaluate, storage=storage)
+        seen.remove("killed")
+        assert sorted(seen) == sorted(map(str, of.points()))
+        whole = self.sweep(of, None, None, self.numbers(of))
+        assert sorted(found, key=str) == sorted(whole, key=str)
+
+    def test_a_storage_that_cannot_be_is_said(self) -> None:
+        with pytest.raises(UserError, match="sweep: storage nonsense: "):
+            search.study("one", "nonsense", "tpe", made(*self.SPACE), 3, 0)
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments])
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    table = curved(rows=150)
+    features, labels = table.source.read(table.source.groups)
+    pd.DataFrame(features, columns=["a", "b"]).assign(y=labels).to_csv("own.csv", index=False)
+    return tmp_path
+
+
+SWEEP = ("sweep", "models.neural.learning_rate=0.003,0.03,0.1", "models.neural.dropout=0,1.5", *QUICK)
+OWN = ("--table", "own.csv", "--target", "y")
+
+
+def test_the_winner_is_judged_as_a_run_on_fresh_folds_would(here: Path) -> None:
+    found = invoke(*SWEEP, *OWN)
+    assert found.exit_code == 0, found.output
+    table = pd.read_csv(here / "sweeps/sweep.csv")
+    assert table["rank"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert table["loss"].iloc[:3].is_monotonic_increasing
+    assert table["loss"].iloc[3:].isna().all()
+    assert table["reason"].iloc[3:].str.contains("models.neural.dropout: expected").all()
+    assert "3 of 6 configs failed, mostly: sweep: models.neural.dropout: expected" in " ".join(found.output.split())
+    verdict = json.loads((here / "sweeps/sweep.json").read_text())
+    assert verdict["point"] == {
+        "models.neural.learning_rate": str(table.loc[0, "models.neural.learning_rate"]),
+        "models.neural.dropout": "0",
+    }
+    assert "Neural is selected from 6 configs on these rows." in " ".join(found.output.split())
+    assert verdict["ledger"]["neural"]["configs"] == 6
+
+    own = [f"{key}={value}" for key, value in verdict["point"].items()]
+    again = invoke("run", "own.csv", "--target", "y", *QUICK, *own, "folds.seed=1")
+    assert again.exit_code == 0, again.output
+    known = json.loads((here / "straightline-own/verdicts/y.json").read_text())
+    assert verdict["losses"] == known["losses"]
+    assert verdict["finding"] == known["finding"]
+    assert verdict["relative_gain_interval"] == known["relative_gain_interval"]
+    for model in ("regression", "neural"):
+        metrics = json.loads((here / f"straightline-own/metrics/y-{model}.json").read_text())
+        assert verdict["held_out"][model] == pytest.approx(metrics["loss"], rel=1e-9)
+
+
+def test_the_pipelines_rows_are_swept_twice_alike_and_held_out_rows_are_not_looked_at(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    (project / "conf").symlink_to(ROOT / "conf")
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    arguments = (*SWEEP, f"data.rows={params['data']['rows']}", "--target", "color")
+    found = invoke(*arguments)
+    assert found.exit_code == 0, found.output
+    assert "Try it in the pipeline: dvc exp run -S fit.epochs=4 -S folds.k=3" in " ".join(found.output.split())
+    first = (project / "sweeps/sweep.csv").read_bytes()
+    test = pd.read_parquet(project / "data/test.parquet")
+    test.assign(color=1 - test["color"]).to_parquet(project / "data/test.parquet")
+    assert invoke(*arguments).exit_code == 0
+    assert (project / "sweeps/sweep.csv").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("sweep", "fit.seed=1,2"), "run `dvc repro data` first"),
+        (
+            ("sweep", "fit.seed=1,2", "--target", "colour", "data.rows=600"),
+            "expected one of num_balloons, color, got colour",
+        ),
+        (("sweep", "fit.seed=1,2", "data.rows=600"), "expected one of num_balloons, color, got none"),
+        (("sweep", "fit.seed=1,2", "--table", "none.csv"), "--table: expected --target too"),
+        (("sweep", "fit.seed=1,2", "--table", "none.csv", "--target", "y"), "none.csv: no such file"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(
+    project: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.chdir(project)
+    (project / "conf").symlink_to(ROOT / "conf")
+    found = invoke(*arguments)
+    assert isinstance(found.exception, UserError), found.output
+    assert told in str(found.exception)
+    assert not (project / "sweeps").exists()
+
+
+def test_tpe_ends_in_the_region_of_the_best_learning_rates() -> None:
+    """What few epochs reach decides: a grid says where the best rates are, and TPE's best is one of them."""
+    table = curved(rows=100)
+    fixed = ("fit.epochs=3", "models.neural.hidden=[8]")
+    trainer = Trainer(table, "neural", table.split.folds(100, 3, 1, 0), seeds=1)
+
+    def losses(of: Space, points: Any) -> list[dict[str, Any]]:
+        scored = trainer.scored([of.config(point) for point in points])
+        return [{"loss": None if one.losses is None else float(one.losses.mean())} for one in scored]
+
+    rates = np.geomspace(1e-5, 1, 26)
+    grid = made("models.neural.learning_rate=" + ",".join(map(str, rates)), *fixed)
+    known = np.array([one["loss"] for one in losses(grid, grid.points())])
+    best = rates[known.argmin()]
+    assert (known > 2 * known.min()).mean() > 0.5  # most of five decades is not like it
+
+    of = made("models.neural.learning_rate=tag(log,interval(1e-5,1))", *fixed)
+    study = search.study("one", None, "tpe", of, 40, seed=1)
+    search.run(study, of, 40, 8, str, lambda points: losses(of, points), {})
+    assert best / 3 < study.best_params["models.neural.learning_rate"] < best * 3
