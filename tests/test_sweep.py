@@ -1,6 +1,7 @@
 """Sweeps: Hydra's words, stacks against single trainings, searches that go on, and winners judged on fresh folds."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from straightline import ranking, search
 from straightline.__main__ import app
+from straightline.commands import sweep as sweep_command
 from straightline.config import Folds, parse
 from straightline.errors import UserError
 from straightline.source import held
@@ -206,7 +208,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 SWEEP = ("sweep", "models.neural.learning_rate=0.003,0.03,0.1", "models.neural.dropout=0,1.5", *QUICK)
-OWN = ("--table", "own.csv", "--target", "y")
+OWN = ("--table", "own.csv", "--target", "y", "--no-track")
 
 
 def test_the_winner_is_judged_as_a_run_on_fresh_folds_would(here: Path) -> None:
@@ -244,7 +246,7 @@ def test_the_pipelines_rows_are_swept_twice_alike_and_held_out_rows_are_not_look
     monkeypatch.chdir(project)
     (project / "conf").symlink_to(ROOT / "conf")
     params = yaml.safe_load((project / "params.yaml").read_text())
-    arguments = (*SWEEP, f"data.rows={params['data']['rows']}", "--target", "color")
+    arguments = (*SWEEP, f"data.rows={params['data']['rows']}", "--target", "color", "--no-track")
     found = invoke(*arguments)
     assert found.exit_code == 0, found.output
     assert "Try it in the pipeline: dvc exp run -S fit.epochs=4 -S folds.k=3" in " ".join(found.output.split())
@@ -253,6 +255,80 @@ def test_the_pipelines_rows_are_swept_twice_alike_and_held_out_rows_are_not_look
     test.assign(color=1 - test["color"]).to_parquet(project / "data/test.parquet")
     assert invoke(*arguments).exit_code == 0
     assert (project / "sweeps/sweep.csv").read_bytes() == first
+
+
+def runs(folder: Path) -> pd.DataFrame:
+    """Return what MLflow's own search finds."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    try:
+        return pd.DataFrame(mlflow.search_runs(search_all_experiments=True))
+    finally:
+        mlflow.set_tracking_uri("")
+
+
+def test_mlflow_has_a_run_a_config_below_the_sweeps(here: Path) -> None:
+    found = invoke(*SWEEP, *OWN[:-1])
+    assert found.exit_code == 0, found.output
+    assert "sweep: 6 configs published to sqlite:///" in found.output
+    shown, table = runs(here), pd.read_csv(here / "sweeps/sweep.csv")
+    (parent,) = shown.loc[shown["tags.straightline.role"] == "sweep", "run_id"]
+    configs = shown[shown["tags.mlflow.parentRunId"] == parent].set_index("tags.mlflow.runName")
+    assert len(configs) == 6
+    for row in table.to_dict("records"):
+        own = configs.loc[f"config {row['trial']}"]
+        assert own["status"] == ("FAILED" if np.isnan(row["loss"]) else "FINISHED")
+        assert float(own["params.models.neural.learning_rate"]) == row["models.neural.learning_rate"]
+        np.testing.assert_equal(own["metrics.loss"], row["loss"])
+    verdict = json.loads((here / "sweeps/sweep.json").read_text())
+    (whole,) = shown[shown["run_id"] == parent].to_dict("records")
+    assert whole["status"] == "FINISHED"
+    assert whole["metrics.relative_gain"] == verdict["relative_gain"]
+    assert whole["metrics.held_out_loss_neural"] == verdict["held_out"]["neural"]
+    assert (here / "sweeps/sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interrupted_sweep_ends_with_what_was_found(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_command, "BATCH", 2)
+    scored = Trainer.scored
+    calls: list[int] = []
+
+    def interrupted(self: Trainer, configs: Any, *rest: Any) -> Any:
+        calls.append(len(configs))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return scored(self, configs, *rest)
+
+    monkeypatch.setattr(Trainer, "scored", interrupted)
+    found = invoke("sweep", "models.neural.learning_rate=0.003,0.03,0.1", "fit.seed=0,1", *QUICK, *OWN[:-1])
+    assert isinstance(found.exception, UserError)
+    assert "sweep: interrupted; what was found is in sweeps/sweep.csv" in str(found.exception)
+    assert len(pd.read_csv(here / "sweeps/sweep.csv")) == 2
+    assert not (here / "sweeps/sweep.json").exists()
+    shown = runs(here)
+    assert shown["status"].value_counts().to_dict() == {"FINISHED": 2, "KILLED": 1}
+
+
+def test_the_winner_is_adopted_where_its_settings_live(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    shutil.copytree(ROOT / "conf", project / "conf")
+    rows = f"data.rows={yaml.safe_load((project / 'params.yaml').read_text())['data']['rows']}"
+    varied = ("models.neural.learning_rate=0.003,0.03", "models.neural.hidden=[3],[4,2]", "fit.batch_size=16,64")
+    found = invoke("sweep", *varied, *QUICK[:-1], rows, "--target", "color", "--no-track", "--adopt")
+    assert found.exit_code == 0, found.output
+    point = json.loads((project / "sweeps/sweep.json").read_text())["point"]
+    values = yaml.safe_load(compose.render(project / "conf"))
+    before = yaml.safe_load(compose.render(ROOT / "conf"))
+    before["models"]["neural"] |= {
+        "learning_rate": float(point["models.neural.learning_rate"]),
+        "hidden": json.loads(point["models.neural.hidden"]),
+        "selected_from": 8,
+    }
+    before["fit"]["batch_size"] = int(point["fit.batch_size"])
+    assert values == before
+    comments = [line for line in (ROOT / "conf/model/neural.yaml").read_text().splitlines() if "#" in line]
+    assert set(comments) <= set((project / "conf/model/neural.yaml").read_text().splitlines())
 
 
 @pytest.mark.parametrize(
@@ -265,6 +341,10 @@ def test_the_pipelines_rows_are_swept_twice_alike_and_held_out_rows_are_not_look
         ),
         (("sweep", "fit.seed=1,2", "data.rows=600"), "expected one of num_balloons, color, got none"),
         (("sweep", "fit.seed=1,2", "--table", "none.csv"), "--table: expected --target too"),
+        (
+            ("sweep", "fit.seed=1,2", "--table", "none.csv", "--target", "y", "--adopt"),
+            "--adopt: expected the pipeline's",
+        ),
         (("sweep", "fit.seed=1,2", "--table", "none.csv", "--target", "y"), "none.csv: no such file"),
     ],
 )

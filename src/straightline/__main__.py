@@ -194,11 +194,13 @@ def sweep(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampler.")] = 0,
     name: Annotated[str, typer.Option(help="What the files in sweeps/ are called.")] = "sweep",
+    track: Annotated[bool, typer.Option(help="Publish to MLflow.")] = True,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Write the winner's settings into conf/.")] = False,
 ) -> None:
     """Try many configs of a network at once, rank them, and judge the best on fresh folds."""
     from straightline.commands import sweep as command
 
-    command.run(ROOT, command.Options(overrides, table, target, sampler, trials, storage, seed, name))
+    command.run(ROOT, command.Options(overrides, table, target, sampler, trials, storage, seed, name, track, adopt))
 
 
 @app.command()

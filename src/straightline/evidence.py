@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 
-def ledger(folds: pd.DataFrame) -> dict[str, int]:
-    """Return the fits, epochs and gradient steps behind a model's folds.csv, and the configs tried (one)."""
+def ledger(folds: pd.DataFrame, configs: int = 1) -> dict[str, int]:
+    """Return the fits, epochs and gradient steps behind a model's folds.csv, and the number of `configs` tried."""
     sums = {key: int(folds[key].sum()) for key in ("epochs", "steps")}
-    return {"configs": 1, "fits": len(folds), **sums}
+    return {"configs": configs, "fits": len(folds), **sums}
 
 
 def spread(folds: pd.DataFrame) -> dict[str, Any]:

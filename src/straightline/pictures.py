@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import matplotlib as mpl
@@ -97,6 +97,41 @@ def calibration(table: pd.DataFrame) -> bytes:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 4), frameon=False)
         return _png(figure)
+
+
+def sweep(table: pd.DataFrame, importances: Mapping[str, float]) -> bytes:
+    """Return the loss of each config by what it set, a panel a key of `importances`, whose shares stand in the titles.
+
+    `table` has a column a key, and `loss`. The best config is marked.
+    """
+    best, least = table.sort_values("loss").head(1), float(table["loss"].min())
+    # Losses far above the best would press all others to the axis.
+    top = float(table["loss"].quantile(0.9))
+    with _style():
+        figure, axes = _panels(len(importances), 3.0)
+        for panel, (key, share) in zip(axes, importances.items(), strict=True):
+            places = _places(panel, table[key])
+            panel.scatter(places, table["loss"], s=14, alpha=0.5, color=COLORS[0], linewidths=0)
+            panel.scatter(places[best.index], best["loss"], s=60, color=COLORS[1], marker="*")
+            panel.set(xlabel=key, ylabel="loss")
+            panel.set_ylim(least - 0.05 * (top - least), top if top > least else None)
+            panel.set_title("" if np.isnan(share) else f"importance {share:.0%}", loc="left")
+        return _png(figure)
+
+
+def _places(panel: Axes, values: pd.Series) -> pd.Series:
+    """Return where `values` lie on a panel's x axis: numbers of an interval at themselves, choices side by side."""
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > 10:
+        if values.min() > 0 and values.max() / values.min() > 30:
+            panel.set_xscale("log")
+        return values
+    words = values.astype(str)
+    numbers = pd.to_numeric(words, errors="coerce")
+    order = list(
+        dict.fromkeys(words[numbers.sort_values(kind="stable").index if numbers.notna().all() else words.index])
+    )
+    panel.set_xticks(range(len(order)), order, rotation=45 if len(order) > 6 else 0)
+    return words.map(order.index)
 
 
 def _scatter(axes: Axes, table: pd.DataFrame, color: str) -> None:

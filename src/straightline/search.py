@@ -112,6 +112,16 @@ def remembered(storage: str | None) -> dict[str, Mapping[str, Any]]:
     return {trial.user_attrs[IDENTITY]: trial.user_attrs[FOUND] for one in studies for trial in finished(one)}
 
 
+def importances(of: optuna.Study, space: Space, seed: int) -> dict[str, float]:
+    """Return each key's share in the variance of the losses (fANOVA, Hutter et al. 2014), NaN where they are alike."""
+    shares = {one.key: float("nan") for one in space.dimensions}
+    done = of.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len({trial.value for trial in done}) < 2:
+        return shares
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+    return shares | optuna.importance.get_param_importances(of, evaluator=evaluator)
+
+
 def study_name(space: Space, trials_of: str, data: str) -> str:
     """Return a name that the same sweep on the same rows has again."""
     dimensions = [[one.key, list(one.choices or ()), one.low, one.high, one.log] for one in space.dimensions]

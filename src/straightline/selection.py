@@ -58,9 +58,7 @@ def verdict(
         "relative_gain_interval": decision["relative_gain_interval"],
         "challengers": decision["challengers"],
         "advice": decision["advice"],
-        "ledger": {
-            name: ledger(one.folds) | {"configs": tried if name == model else 1} for name, one in fitted.items()
-        },
+        "ledger": {name: ledger(one.folds, tried if name == model else 1) for name, one in fitted.items()},
     }
     return found, fitted
 

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from straightline.config import Config, parse
@@ -76,8 +76,6 @@ class Space:
 
 def digest(config: Config, model: str, data: str) -> str:
     """Return the identity of a trial: what its fits depend on, `data` being a digest of the rows."""
-    from dataclasses import asdict
-
     of = [asdict(config.models[model]), asdict(config.fit), asdict(config.folds), data]
     return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -70,6 +70,11 @@ def printed(results: Results) -> RenderableType:
     for target, verdict in results.verdicts.items():
         column = results.schema["targets"][target]["column"]
         parts += [Text(headline(verdict, column), style="bold"), Text(verdict["advice"]), _models(results, target)]
+        parts += [
+            Text(f"{name} is selected from {given['configs']:,} configs on these rows.")
+            for name, given in verdict["ledger"].items()
+            if given["configs"] > 1
+        ]
         if verdict["ladder"]:
             parts.append(Text(verdict["ladder"]["advice"]))
         for variant in results.of_target(target):

@@ -1,39 +1,28 @@
-"""Results to MLflow: a parent run a pipeline, a child a target and model. The only module that imports mlflow."""
+"""Results to MLflow: a parent run a pipeline, a child a target and model."""
 
-import logging
-import os
-import subprocess
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from straightline import store  # first: it sets what MLflow reads when it is imported
 
-from straightline.artifacts import md5
-from straightline.backend import import_tensorflow
-from straightline.errors import UserError
-from straightline.identity import PIPELINE_TAG, ROLE_TAG, pipeline_hash, store_home, store_uri
-from straightline.results import Results, Variant
-from straightline.summary import headline, ui_command
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
+# isort: split
 import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Metric, Param
-from mlflow.exceptions import MlflowException
+from mlflow.entities import Metric
 from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
-from sqlalchemy.exc import SQLAlchemyError
 
-EXPERIMENT = "straightline"
+from straightline.artifacts import md5
+from straightline.backend import import_tensorflow
+from straightline.identity import PIPELINE_TAG, ROLE_TAG, pipeline_hash, store_uri
+from straightline.results import Results, Variant
+from straightline.summary import headline, ui_command
+
 BATCH = 1000  # metrics that MLflow takes in one call
 LIBRARIES = ("keras", "numpy", "tensorflow")
 
@@ -44,50 +33,13 @@ def publish(results: Results) -> str:
     What an interrupted publication left under the same identity is deleted first. Raises UserError where the store
     cannot be reached or written.
     """
-    uri, home = store_uri(results.root), store_home(results.root)
     identity = pipeline_hash(results.root)
-    try:
-        # One publisher at a time: MLflow's first use of a database creates its tables, which two at once would spoil.
-        with _quietly(), FileLock(home / ".straightline/mlflow.lock"), _store(uri):
-            client = MlflowClient()
-            experiment = _experiment(client, home if uri.startswith("sqlite:") else None)
-            if _already_there(client, experiment, identity):
-                return "track: already in MLflow"
-            _publish(client, experiment, results, identity)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"MLflow's store {uri} cannot be used: {reason}; mend it, then run `straightline track`"
-        ) from None
-    return f"track: {len(results.variants)} runs published to {uri}; look at them with `{ui_command(results.root)}`"
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    for name in ("mlflow", "alembic", "tensorflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextmanager
-def _store(uri: str) -> Iterator[None]:
-    # MLflow keeps the address in the environment, where the next publication of another project would find it.
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before or "")
-
-
-def _experiment(client: MlflowClient, home: Path | None) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
-    location = None if home is None else (home / "mlartifacts").as_uri()
-    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+    with store.opened(results.root) as (client, experiment):
+        if _already_there(client, experiment, identity):
+            return "track: already in MLflow"
+        _publish(client, experiment, results, identity)
+    told = f"track: {len(results.variants)} runs published to {store_uri(results.root)}"
+    return f"{told}; look at them with `{ui_command(results.root)}`"
 
 
 def _already_there(client: MlflowClient, experiment: str, identity: str) -> bool:
@@ -100,14 +52,14 @@ def _already_there(client: MlflowClient, experiment: str, identity: str) -> bool
 
 
 def _publish(client: MlflowClient, experiment: str, results: Results, identity: str) -> None:
-    tags = {PIPELINE_TAG: identity} | _environment_tags(results.root)
+    tags = {PIPELINE_TAG: identity} | store.environment_tags(results.root)
     name = ", ".join(f"{target}: {verdict['answer']}" for target, verdict in results.verdicts.items())
     headlines = [headline(verdict, target) for target, verdict in results.verdicts.items()]
     note = {"mlflow.note.content": "\n\n".join(headlines)}
     parent = client.create_run(experiment, tags=tags | {ROLE_TAG: "pipeline"} | note, run_name=name).info.run_id
     datasets = _datasets(results)
-    with _closing(client, parent):
-        client.log_batch(parent, params=_params(asdict(results.config)))
+    with store.closing(client, parent):
+        client.log_batch(parent, params=store.params(asdict(results.config)))
         gains = {f"{target}_relative_gain": verdict["relative_gain"] for target, verdict in results.verdicts.items()}
         client.log_batch(parent, metrics=[Metric(name, gain, 0, 0) for name, gain in gains.items()])
         client.log_artifact(parent, str(results.root / "params.yaml"))
@@ -120,21 +72,8 @@ def _publish(client: MlflowClient, experiment: str, results: Results, identity: 
                 tags=tags | _variant_tags(results, variant) | {"mlflow.parentRunId": parent},
                 run_name=f"{variant.target} / {variant.model}",
             ).info.run_id
-            with _closing(client, child):
+            with store.closing(client, child):
                 _log_variant(client, child, results, variant, datasets)
-
-
-@contextmanager
-def _closing(client: MlflowClient, run: str) -> Iterator[None]:
-    status = "FAILED"
-    try:
-        yield
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    finally:
-        client.set_terminated(run, status)
 
 
 def _log_variant(client: MlflowClient, run: str, results: Results, variant: Variant, datasets: list[Any]) -> None:
@@ -146,7 +85,7 @@ def _log_variant(client: MlflowClient, run: str, results: Results, variant: Vari
         "folds": asdict(config.folds),
         "data": asdict(config.data),
     }
-    client.log_batch(run, params=_params(settings))
+    client.log_batch(run, params=store.params(settings))
     metrics = list(_metrics(results, variant))
     for start in range(0, len(metrics), BATCH):
         client.log_batch(run, metrics=metrics[start : start + BATCH])
@@ -253,18 +192,6 @@ def _log_model(results: Results, variant: Variant) -> None:
     )
 
 
-def _params(values: Mapping[str, Any]) -> list[Param]:
-    return [Param(key, str(value)[:6000]) for key, value in _flat(values, "")]
-
-
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
 def _variant_tags(results: Results, variant: Variant) -> dict[str, str]:
     verdict = results.verdicts[variant.target]
     return {
@@ -275,11 +202,3 @@ def _variant_tags(results: Results, variant: Variant) -> dict[str, str]:
         "finding": verdict["finding"],
         "mlflow.note.content": headline(verdict, results.schema["targets"][variant.target]["column"]),
     }
-
-
-def _environment_tags(root: Path) -> dict[str, str]:
-    tags = {name: os.environ[name] for name in ("DVC_STAGE", "DVC_EXP_NAME") if os.environ.get(name)}
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=root, check=False, capture_output=True, text=True
-    ).stdout.strip()
-    return tags | ({"mlflow.source.git.commit": commit} if commit else {})

@@ -127,7 +127,7 @@ def _noises(world: World, noises: Sequence[str]) -> Sequence[str]:
 
 def _key(config: Config, settings: Neural, options: Options, world: World, noise: str, truth: Truth) -> dict[str, Any]:
     made_of = {
-        "model": asdict(settings),
+        "model": {key: value for key, value in asdict(settings).items() if key != "selected_from"},
         "fit": asdict(config.fit),
         "folds": asdict(config.folds),
         "verdict": asdict(config.verdict),

@@ -5,18 +5,20 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
-from straightline import ranking
-from straightline.artifacts import md5, read_json, write_csv, write_json, write_text
+from straightline import pictures, ranking
+from straightline.adoption import adopt
+from straightline.artifacts import md5, read_json, replacing, write_csv, write_json, write_text
 from straightline.commands import run as command
 from straightline.config import Config, load, parse
 from straightline.errors import UserError
-from straightline.space import Space, digest, space
+from straightline.space import Point, Space, space
 from straightline.stages import compose, data
 
 BATCHES = {"tpe": 32}  # configs that are asked for at once: few where the next ones learn from them
@@ -38,6 +40,8 @@ class Options:
     storage: str | None
     seed: int
     name: str
+    track: bool
+    adopt: bool
 
 
 def run(root: Path, options: Options) -> None:
@@ -59,6 +63,8 @@ def _project(root: Path, options: Options) -> Iterator[tuple[Path, Space]]:
         _require_rows(root, parse(of.base, "sweep"))
         yield root, of
         return
+    if options.adopt:
+        raise UserError("--adopt: expected the pipeline's rows, whose conf/ has the settings; leave --table out")
     if options.target is None:
         raise UserError("--table: expected --target too, the column to predict")
     file, column = options.table, options.target
@@ -102,104 +108,87 @@ def _target(home: Path, of: Space, asked: str | None) -> str:
 
 
 def _sweep(root: Path, home: Path, of: Space, target: str, options: Options) -> None:
-    from straightline import search
-
-    sampler, trials = search.plan(options.sampler, options.trials, of)
-    rows = md5(home / "data/train.parquet")
-    name = search.study_name(of, f"{sampler} {options.seed} {target}", rows)
-    study = search.study(name, options.storage, sampler, of, trials, options.seed)
-    known = search.remembered(options.storage)
-
     from straightline.backend import import_tensorflow
 
     import_tensorflow()
     from straightline.stages.train import training_table
-    from straightline.sweep import Trainer
 
-    config = parse(of.base, "sweep")
-    with training_table(home, target, config.fit.held_rows) as table:
-        folds, seeds = config.folds, config.folds.seeds or 1
-        parts = table.split.folds(len(table.labels), folds.k, folds.repeats or 1, folds.seed)
-        trainer = Trainer(table, of.model, parts, seeds)
-        with ranking.shown(trials, len(search.finished(study))) as (advance, on_epoch):
-
-            def evaluate(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-                found = _evaluated(trainer, of, points, on_epoch)
-                advance(found)
-                return found
-
-            batch = min(BATCHES.get(sampler, BATCH), trainer.batch_size(config))
-            interrupted = False
-            try:
-                search.run(study, of, trials, batch, lambda point: _identity(of, point, target, rows), evaluate, known)
-            except KeyboardInterrupt:
-                interrupted = True
-        ranked = ranking.ranked(
-            of, [(trial.number, trial.params, trial.user_attrs["found"]) for trial in search.finished(study)]
-        )
+    with training_table(home, target, parse(of.base, "sweep").fit.held_rows) as table:
+        tried, importances, interrupted = _searched(home, of, target, table, options)
+        ranked = ranking.ranked(of, [(number, point, found) for number, (point, found) in tried.items()])
         write_csv(root / f"sweeps/{options.name}.csv", ranked)
         ranking.show(ranked)
-        if interrupted or ranked["loss"].isna().all():
-            why = "interrupted" if interrupted else "no config could be trained; the last column says why"
-            raise UserError(f"sweep: {why}; what was found is in sweeps/{options.name}.csv")
-        _conclude(root, home, of, target, options, table, ranked)
+        trained = ranked.dropna(subset=["loss"])
+        if len(trained):
+            with replacing(root / f"sweeps/{options.name}.png") as temporary:
+                temporary.write_bytes(pictures.sweep(trained, importances))
+        found = None
+        if len(trained) and not interrupted:
+            point, _ = tried[int(ranked["trial"].iloc[0])]
+            found = _concluded(home, of, target, table, point, len(ranked))
+            _write_verdict(root, of, options, point, found)
+    if options.track:
+        from straightline import sweep_tracking
+
+        print(sweep_tracking.publish(root, options.name, ranked, of.base, found))
+    if found is None:
+        why = "interrupted" if interrupted else "no config could be trained; the last column says why"
+        raise UserError(f"sweep: {why}; what was found is in sweeps/{options.name}.csv")
+    if options.adopt:
+        adopt(root / "conf", of, options.overrides, point, len(ranked))
 
 
-def _identity(of: Space, point: Mapping[str, Any], target: str, rows: str) -> str:
-    try:
-        return digest(of.config(point), of.model, f"{target} {rows}")
-    except UserError as error:
-        return f"invalid: {error}"
+def _searched(
+    home: Path, of: Space, target: str, table: Any, options: Options
+) -> tuple[dict[int, tuple[dict[str, Any], Mapping[str, Any]]], dict[str, float], bool]:
+    """Return what was tried by number, the importances of what varied, and whether it was interrupted."""
+    from straightline import search, trials
+    from straightline.sweep import Trainer
 
+    sampler, count = search.plan(options.sampler, options.trials, of)
+    rows = f"{target} {md5(home / 'data/train.parquet')}"
+    name = search.study_name(of, f"{sampler} {options.seed}", rows)
+    study = search.study(name, options.storage, sampler, of, count, options.seed)
+    config = parse(of.base, "sweep")
+    folds = config.folds
+    parts = table.split.folds(len(table.labels), folds.k, folds.repeats or 1, folds.seed)
+    trainer = Trainer(table, of.model, parts, folds.seeds or 1)
+    interrupted = False
+    with ranking.shown(count, len(search.finished(study))) as (advance, on_epoch):
 
-def _evaluated(trainer: Any, of: Space, points: Sequence[Mapping[str, Any]], on_epoch: Any) -> list[dict[str, Any]]:
-    """Return what each point came to; an invalid one has the reason for a result."""
-    configs: list[Config | UserError] = []
-    for point in points:
+        def evaluate(points: Sequence[Point]) -> list[dict[str, Any]]:
+            found = trials.evaluated(trainer, of, points, on_epoch)
+            advance(found)
+            return found
+
+        batch = min(BATCHES.get(sampler, BATCH), trainer.batch_size(config))
+        known = search.remembered(options.storage)
         try:
-            configs.append(of.config(point))
-        except UserError as error:
-            configs.append(error)
-    scored = iter(trainer.scored([one for one in configs if isinstance(one, Config)], on_epoch))
-    return [_found(next(scored)) if isinstance(one, Config) else _failed(str(one)) for one in configs]
+            search.run(study, of, count, batch, partial(trials.identity, of, rows), evaluate, known)
+        except KeyboardInterrupt:
+            interrupted = True
+    tried = {one.number: (one.params, one.user_attrs[search.FOUND]) for one in search.finished(study)}
+    return tried, search.importances(study, of, options.seed), interrupted
 
 
-def _found(scored: Any) -> dict[str, Any]:
-    if scored.losses is None:
-        return _failed(scored.reason, scored.epochs, scored.steps)
-    spread = float(scored.losses.std(ddof=1)) if len(scored.losses) > 1 else 0.0
-    told = {"loss": float(scored.losses.mean()), "between_folds": spread, "reason": None}
-    return told | {"epochs": scored.epochs, "steps": scored.steps}
-
-
-def _failed(reason: str, epochs: int = 0, steps: int = 0) -> dict[str, Any]:
-    return {"loss": None, "between_folds": None, "reason": reason, "epochs": epochs, "steps": steps}
-
-
-def _conclude(
-    root: Path, home: Path, of: Space, target: str, options: Options, table: Any, ranked: pd.DataFrame
-) -> None:
+def _concluded(home: Path, of: Space, target: str, table: Any, point: Mapping[str, Any], tried: int) -> dict[str, Any]:
     from straightline import selection
     from straightline.encoding import matrix, of_json
     from straightline.progress import epochs_shown
 
-    best = ranked.iloc[0]
-    point = {one.key: best[one.key] for one in of.dimensions}
-    config = of.config(point)
-    tried = len(ranked)
-    found, fitted = selection.verdict(table, config, of.model, tried, epochs_shown)
+    found, fitted = selection.verdict(table, of.config(point), of.model, tried, epochs_shown)
     schema = read_json(home / "data/schema.json")
     test = pd.read_parquet(home / "data/test.parquet")
     features = matrix(test, of_json(schema["encoding"]))
     labels = test[schema["targets"][target]["column"]].to_numpy(float)
-    found |= {"held_out": selection.held_out(fitted, features, labels, table.task)}
-    fixed = [text for text in options.overrides if "=" in text and text.split("=")[0] not in point]
-    line = " ".join(["dvc exp run", *(f"-S {shlex.quote(text)}" for text in [*fixed, *ranking.settings(of, point)])])
-    write_json(root / f"sweeps/{options.name}.json", {"point": point, **found, "try": line})
+    return found | {"held_out": selection.held_out(fitted, features, labels, table.task)}
+
+
+def _write_verdict(root: Path, of: Space, options: Options, point: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    fixed = [text for text in options.overrides if text.split("=")[0] not in point]
+    words = [*fixed, *ranking.settings(of, point)]
+    line = " ".join(["dvc exp run", *(f"-S {shlex.quote(text)}" for text in words)])
+    write_json(root / f"sweeps/{options.name}.json", {"point": dict(point), **found, "try": line})
     print("\n".join(ranking.verdict(found, of.model)))
-    print(
-        f"Try it in the pipeline: {line}"
-        if options.table is None
-        else f"Its settings: {' '.join(ranking.settings(of, point))}"
-    )
-    print(f"written: sweeps/{options.name}.csv, sweeps/{options.name}.json")
+    print(f"Try it in the pipeline: {line}" if options.table is None else f"Its settings: {' '.join(words)}")
+    print(f"written: sweeps/{options.name}.csv, .json and .png")

@@ -22,6 +22,7 @@ class Neural:
     at first (Schelldorfer and Wuethrich 2019, "Nesting Classical Actuarial Models into Neural Networks", section 2.3).
     `dropout` is the share of each hidden layer's units that a training step leaves out; `l2` the penalty on kernels.
     The penalty adds `l2 * sum(kernel ** 2)` of every layer to the loss, as `keras.regularizers.L2` does.
+    `selected_from` is the number of configs that a sweep chose it from.
     """
 
     kind: Literal["neural"]
@@ -32,6 +33,7 @@ class Neural:
     l2: float = Field(ge=0, le=1000)
     dropout: float = Field(ge=0, lt=1)
     from_regression: bool
+    selected_from: int = Field(default=1, ge=1)
 
     def build(
         self,

@@ -69,7 +69,9 @@ def _verdict(root: Path, config: Config, schema: dict[str, Any], target: str) ->
         "repeats": int(folds[baseline]["repeat"].nunique()),
         "seeds": max(int(table["seed"].nunique()) for table in folds.values()),
         "fits": {name: len(table) for name, table in folds.items()},
-        "ledger": {name: ledger(table) for name, table in folds.items()},
+        "ledger": {
+            name: ledger(table, getattr(config.models[name], "selected_from", 1)) for name, table in folds.items()
+        },
         "spread": {name: spread(table) for name, table in folds.items()},
         "methods": {name: table["method"].value_counts().to_dict() for name, table in folds.items()},
         "challengers": decision["challengers"],

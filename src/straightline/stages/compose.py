@@ -57,14 +57,12 @@ def render(conf: Path, overrides: Sequence[str] = (), given: Mapping[str, Any] |
     `overrides` are in Hydra's words; the values `given`, by dotted key, are taken as they are. Raises UserError where
     Hydra cannot compose it.
     """
-    from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with initialize_config_dir(str(conf.resolve()), version_base=None):
-            config = compose(config_name="config", overrides=list(overrides))
+        config = _composed(conf, overrides)
         for key, value in (given or {}).items():
             OmegaConf.update(config, key, _literal(value))
         missing = sorted(OmegaConf.missing_keys(config))
@@ -74,6 +72,18 @@ def render(conf: Path, overrides: Sequence[str] = (), given: Mapping[str, Any] |
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise UserError(f"conf: cannot be composed: {' '.join(str(error).split())}") from None
     return OmegaConf.to_yaml(config)
+
+
+def choices(conf: Path, overrides: Sequence[str] = ()) -> dict[str, str]:
+    """Return which file of each group of `conf` the config composes from, such as `model@models.neural: neural`."""
+    return dict(_composed(conf, overrides, return_hydra_config=True).hydra.runtime.choices)
+
+
+def _composed(conf: Path, overrides: Sequence[str], return_hydra_config: bool = False) -> Any:
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(conf.resolve()), version_base=None):
+        return compose(config_name="config", overrides=list(overrides), return_hydra_config=return_hydra_config)
 
 
 def _literal(value: Any) -> Any:

@@ -1,0 +1,109 @@
+"""MLflow's store: opened by one publisher at a time, its errors in a line, its runs always ended."""
+
+import logging
+import os
+import subprocess
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from straightline.errors import UserError
+from straightline.identity import store_home, store_uri
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import mlflow
+from mlflow.entities import Param
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+EXPERIMENT = "straightline"
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[tuple[MlflowClient, str]]:
+    """Yield a client of the store of the project `root`, and our experiment's id.
+
+    Raises UserError where the store cannot be reached or written.
+    """
+    uri, home = store_uri(root), store_home(root)
+    try:
+        # One publisher at a time: MLflow's first use of a database creates its tables, which two at once would spoil.
+        with _quietly(), FileLock(home / ".straightline/mlflow.lock"), _store(uri):
+            client = MlflowClient()
+            yield client, _experiment(client, home if uri.startswith("sqlite:") else None)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"MLflow's store {uri} cannot be used: {reason}; mend it, then run `straightline track`"
+        ) from None
+
+
+@contextmanager
+def closing(client: MlflowClient, run: str) -> Iterator[None]:
+    """End `run` however the block ends: FINISHED, KILLED by an interrupt, else FAILED."""
+    status = "FAILED"
+    try:
+        yield
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        client.set_terminated(run, status)
+
+
+def params(values: Mapping[str, Any]) -> list[Param]:
+    """Return nested settings as MLflow's params, by dotted key."""
+    return [Param(key, str(value)[:6000]) for key, value in _flat(values, "")]
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def environment_tags(root: Path) -> dict[str, str]:
+    """Return where results come from: the git commit, and DVC's stage and experiment."""
+    tags = {name: os.environ[name] for name in ("DVC_STAGE", "DVC_EXP_NAME") if os.environ.get(name)}
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=root, check=False, capture_output=True, text=True
+    ).stdout.strip()
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    for name in ("mlflow", "alembic", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _store(uri: str) -> Iterator[None]:
+    # MLflow keeps the address in the environment, where the next publication of another project would find it.
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before or "")
+
+
+def _experiment(client: MlflowClient, home: Path | None) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None if home is None else (home / "mlartifacts").as_uri()
+    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
