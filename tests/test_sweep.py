@@ -346,6 +346,7 @@ def test_the_winner_is_adopted_where_its_settings_live(project: Path, monkeypatc
             "--adopt: expected the pipeline's",
         ),
         (("sweep", "fit.seed=1,2", "--table", "none.csv", "--target", "y"), "none.csv: no such file"),
+        (("sweep", "fit.seed=1,2", "--name", "../other"), "--name: expected letters, digits, - and _"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(

@@ -41,6 +41,7 @@ class Trainer:
         self._parts = parts
         self._seeds = seeds
         self._built: dict[str, keras.Model] = {}
+        self._divided: dict[tuple[int, float], list[Replica]] = {}
         self._lines: list[NDArray] | None = None
 
     def fits(self) -> int:
@@ -68,13 +69,16 @@ class Trainer:
         assert isinstance(settings, Neural)
         return settings
 
+    def _common(self, config: Config) -> Neural:
+        return replace(self._network(config), learning_rate=1.0, l2=0.0)
+
     def _shape(self, config: Config) -> str:
         """Return all that configs of one stack have in common."""
-        network = replace(self._network(config), learning_rate=1.0, l2=0.0)
-        return json.dumps([asdict(network), asdict(replace(config.fit, seed=0))], sort_keys=True)
+        return json.dumps([asdict(self._common(config)), asdict(replace(config.fit, seed=0))], sort_keys=True)
 
     def _stack(self, shape: str, configs: Sequence[Config], on_epoch: fit.OnEpoch) -> list[Scored]:
-        settings, how, table = self._network(configs[0]), configs[0].fit, self._table
+        # Rates and penalties are the replicas' own, so that all batches of a shape run the same program.
+        settings, how, table = self._common(configs[0]), configs[0].fit, self._table
         if shape not in self._built:
             self._built[shape] = settings.build(len(table.names), ACTIVATIONS[table.task], how.dtype)
         model = self._built[shape]
@@ -86,12 +90,14 @@ class Trainer:
         return [_scored(own, of) for own, of in zip(losses, each, strict=True)]
 
     def _replicas(self, settings: Neural, how: Fit) -> list[Replica]:
+        if (how.seed, how.validation) not in self._divided:
+            self._divided[how.seed, how.validation] = [
+                one for part in self._parts for one in fold_replicas(self._table, part, self._seeds, how)
+            ]
         lines = self._regressions() if settings.from_regression else [None] * len(self._parts)
-        return [
-            replace(one, learning_rate=settings.learning_rate, l2=settings.l2)
-            for part, line in zip(self._parts, lines, strict=True)
-            for one in fold_replicas(self._table, part, self._seeds, how, line)
-        ]
+        own = zip(self._divided[how.seed, how.validation], np.repeat(np.arange(len(lines)), self._seeds), strict=True)
+        rate, l2 = settings.learning_rate, settings.l2
+        return [replace(one, line=lines[fold], learning_rate=rate, l2=l2) for one, fold in own]
 
     def _regressions(self) -> list[NDArray]:
         if self._lines is None:

@@ -1,5 +1,6 @@
 """`straightline sweep`: hundreds of configs of a network, ranked, and what the best is worth."""
 
+import re
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,6 +51,8 @@ def run(root: Path, options: Options) -> None:
     Raises UserError, before anything is trained, for overrides, options or rows that do not fit. Interrupted, it ends
     with what was found so far.
     """
+    if not re.fullmatch(r"[\w-]+", options.name):
+        raise UserError(f"--name: expected letters, digits, - and _, since files are called so; got {options.name!r}")
     with _project(root, options) as (home, of):
         target = _target(home, of, options.target)
         _sweep(root, home, of, target, options)
