@@ -98,7 +98,8 @@ def _of_table(file: Path, column: str, fixed: Sequence[str]) -> command.Options:
 
 def _require_rows(root: Path, config: Config) -> None:
     made = load(root / "params.yaml")
-    if (made.data, made.targets) != (config.data, config.targets) or not (root / "data/schema.json").is_file():
+    files = [root / "data" / name for name in ("schema.json", "train.parquet", "test.parquet")]
+    if (made.data, made.targets) != (config.data, config.targets) or not all(file.is_file() for file in files):
         raise UserError("sweep: data/ is not there, or of other settings; run `dvc repro data` first")
 
 
