@@ -96,7 +96,7 @@ def main() -> None:
             verdict=(
                 f"Of these {null['simulations'].sum():,} tables {null['neural_better'].sum()} are errors, "
                 f"{per_thousand:.1f} in 1,000, in the worst row {worst:.1f}; 38 are allowed. The intervals (95 %) "
-                f"of all rows end at or below {null['rate_high'].max():.1%}."
+                f"of all rows end at or below {null['high'].max():.1%}."
             ),
             power=_markdown(
                 [*place, "mean gain", "network better", "at the edge"],
