@@ -109,14 +109,18 @@ def main() -> None:
 
 def ours(folder: Path) -> float:
     """Return the seconds of the whole command."""
+    return run([sys.executable, "-m", "straightline", "sweep", *words()], folder)
+
+
+def words() -> list[str]:
+    """Return what `straightline sweep` is told."""
     varied = [
         f"models.neural.learning_rate={','.join(map(str, RATES))}",
         f"models.neural.l2={','.join(map(str, PENALTIES))}",
         f"fit.seed=range(0,{SEEDS})",
     ]
     fixed = [f"folds.k={FOLDS}", f"fit.epochs={EPOCHS}", f"fit.patience={EPOCHS}", f"fit.batch_size={BATCH}"]
-    options = ["--table", "table.csv", "--target", "target"]
-    return run([sys.executable, "-m", "straightline", "sweep", *varied, *fixed, *options], folder)
+    return [*varied, *fixed, "--table", "table.csv", "--target", "target"]
 
 
 def scaled(folder: str, code: str, configs: int, options: list[str] | None = None, multirun: bool = False) -> float:

@@ -196,11 +196,18 @@ def sweep(
     name: Annotated[str, typer.Option(help="What the files in sweeps/ are called.")] = "sweep",
     track: Annotated[bool, typer.Option(help="Publish to MLflow.")] = True,
     adopt: Annotated[bool, typer.Option("--adopt", help="Write the winner's settings into conf/.")] = False,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="What trains: this process, or a Ray cluster (docs/scaling.md).")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster, HOST:PORT; by default the one here, or a new one.")
+    ] = None,
 ) -> None:
     """Try many configs of a network at once, rank them, and judge the best on fresh folds."""
     from straightline.commands import sweep as command
 
-    command.run(ROOT, command.Options(overrides, table, target, sampler, trials, storage, seed, name, track, adopt))
+    how = overrides, table, target, sampler, trials, storage, seed, name, track, adopt, engine, address
+    command.run(ROOT, command.Options(*how))
 
 
 @app.command()

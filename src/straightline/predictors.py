@@ -1,7 +1,7 @@
 """What fitted variants predict, and the Keras models that ship them."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import keras
@@ -16,6 +16,7 @@ from straightline.models.regression import Regression
 from straightline.trained import Predictor, Table
 
 STACKED = 256  # networks that predict at once
+FORWARDS = 32  # traced functions that are kept for the next batch of a sweep
 ACTIVATIONS = {"continuous": "linear", "binary": "sigmoid"}
 
 
@@ -40,7 +41,7 @@ def stacked_predictions(
     A call of TensorFlow costs as much as thousands of rows of a small network.
     """
     lanes, rows = min(len(fits), STACKED), max(map(len, features))
-    forward = _forward(stack.stack(model, lanes))
+    forward = _stacked_forward(model, lanes)
     predictions: list[NDArray] = []
     for first in range(0, len(fits), lanes):
         own = fits[first : first + lanes]
@@ -88,6 +89,11 @@ def shipped_network(settings: Neural, table: Table, fitted: fit.Fitted) -> keras
     for variable, value in zip(stack.variables_of(model), [*weights, *frozen], strict=True):
         variable.assign(value)
     return model
+
+
+@lru_cache(maxsize=FORWARDS)
+def _stacked_forward(model: keras.Sequential, lanes: int) -> Callable[[stack.Weights, stack.Weights, NDArray], Any]:
+    return _forward(stack.stack(model, lanes))
 
 
 def _forward(model: keras.Model) -> Callable[[stack.Weights, stack.Weights, NDArray], Any]:

@@ -51,7 +51,7 @@ def verdict(found: Mapping[str, Any], model: str) -> list[str]:
 
 @contextmanager
 def shown(trials: int, done: int) -> Iterator[tuple[Any, Any]]:
-    """Show a bar with the best loss so far; yield what to tell of results, and of epochs (`fit.OnEpoch`)."""
+    """Show a bar with the best loss so far; yield what to tell of results, and of progress (`sweep.OnProgress`)."""
     console = Console()
     columns = (
         TextColumn("{task.description}"),
@@ -71,10 +71,10 @@ def shown(trials: int, done: int) -> Iterator[tuple[Any, Any]]:
             if not console.is_terminal:
                 print(f"sweep: {len(found)} configs more, best loss {best:.5g}", flush=True)
 
-        def on_epoch(epoch: int, losses: Any) -> None:
-            bar.update(task, now=f"epoch {epoch}")
+        def on_progress(now: str) -> None:
+            bar.update(task, now=now)
 
-        yield advance, on_epoch
+        yield advance, on_progress
 
 
 def show(table: pd.DataFrame) -> None:

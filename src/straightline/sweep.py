@@ -1,7 +1,7 @@
 """The losses of many configs of a network in few stacks: those that differ in rate, penalty or seed share one."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import keras
@@ -19,6 +19,8 @@ from straightline.scores import mean_loss
 from straightline.trained import Table, fold_losses
 from straightline.training import fold_replicas
 
+OnProgress = Callable[[str], None]  # is told in words how far a batch is
+
 REPLICA_EPOCHS = 2**24  # that are trained at once: their losses take 16 bytes each
 
 
@@ -34,6 +36,8 @@ class Scored:
 
 class Trainer:
     """Trains configs of one network on the folds of one table; a network's shape is compiled once."""
+
+    slots = 1  # batches that are trained at the same time
 
     def __init__(self, table: Table, model: str, parts: Sequence[Fold], seeds: int) -> None:
         self._table = table
@@ -53,16 +57,20 @@ class Trainer:
         epochs = descent_settings(self._table, self._network(config), config.fit).epochs
         return max(1, REPLICA_EPOCHS // (self.fits() * epochs))
 
-    def scored(self, configs: Sequence[Config], on_epoch: fit.OnEpoch = lambda epoch, losses: None) -> list[Scored]:
-        """Return what each of `configs` comes to, in their order."""
+    def scored(self, configs: Sequence[Config], on_progress: OnProgress = lambda now: None) -> list[Scored]:
+        """Return what each of `configs` comes to, in their order, whichever others there are."""
+        found: dict[int, Scored] = {}
+        for shape, numbers in self.stacks(configs).items():
+            own = self._stack(shape, [configs[number] for number in numbers], on_progress)
+            found |= dict(zip(numbers, own, strict=True))
+        return [found[number] for number in range(len(configs))]
+
+    def stacks(self, configs: Sequence[Config]) -> dict[str, list[int]]:
+        """Return the numbers of those of `configs` that train as one stack, by what they have in common."""
         stacks: dict[str, list[int]] = {}
         for number, config in enumerate(configs):
             stacks.setdefault(self._shape(config), []).append(number)
-        found: dict[int, Scored] = {}
-        for shape, numbers in stacks.items():
-            own = self._stack(shape, [configs[number] for number in numbers], on_epoch)
-            found |= dict(zip(numbers, own, strict=True))
-        return [found[number] for number in range(len(configs))]
+        return stacks
 
     def _network(self, config: Config) -> Neural:
         settings = config.models[self._model]
@@ -76,14 +84,15 @@ class Trainer:
         """Return all that configs of one stack have in common."""
         return json.dumps([asdict(self._common(config)), asdict(replace(config.fit, seed=0))], sort_keys=True)
 
-    def _stack(self, shape: str, configs: Sequence[Config], on_epoch: fit.OnEpoch) -> list[Scored]:
+    def _stack(self, shape: str, configs: Sequence[Config], on_progress: OnProgress) -> list[Scored]:
         # Rates and penalties are the replicas' own, so that all batches of a shape run the same program.
         settings, how, table = self._common(configs[0]), configs[0].fit, self._table
         if shape not in self._built:
             self._built[shape] = settings.build(len(table.names), ACTIVATIONS[table.task], how.dtype)
         model = self._built[shape]
         replicas = [one for config in configs for one in self._replicas(self._network(config), config.fit)]
-        fitted = fit.fit(model, table.source, replicas, descent_settings(table, settings, how), on_epoch)
+        descent = descent_settings(table, settings, how)
+        fitted = fit.fit(model, table.source, replicas, descent, lambda epoch, losses: on_progress(f"epoch {epoch}"))
         parts = [part for _ in configs for part in self._parts for _ in range(self._seeds)]
         losses = self._losses(model, fitted, parts).reshape(len(configs), len(self._parts), self._seeds).mean(axis=2)
         each = [fitted[first : first + self.fits()] for first in range(0, len(fitted), self.fits())]

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from straightline import fit
 from straightline.config import Config
 from straightline.errors import UserError
 from straightline.space import Point, Space, digest
-from straightline.sweep import Scored, Trainer
+from straightline.sweep import OnProgress, Scored, Trainer
 
 
 def identity(of: Space, data: str, point: Point) -> str:
@@ -18,7 +17,7 @@ def identity(of: Space, data: str, point: Point) -> str:
         return f"invalid: {error}"
 
 
-def evaluated(trainer: Trainer, of: Space, points: Sequence[Point], on_epoch: fit.OnEpoch) -> list[dict[str, Any]]:
+def evaluated(trainer: Trainer, of: Space, points: Sequence[Point], on_progress: OnProgress) -> list[dict[str, Any]]:
     """Return what each point came to; an invalid one has the reason for a result."""
     configs: list[Config | UserError] = []
     for point in points:
@@ -26,7 +25,7 @@ def evaluated(trainer: Trainer, of: Space, points: Sequence[Point], on_epoch: fi
             configs.append(of.config(point))
         except UserError as error:
             configs.append(error)
-    scored = iter(trainer.scored([one for one in configs if isinstance(one, Config)], on_epoch))
+    scored = iter(trainer.scored([one for one in configs if isinstance(one, Config)], on_progress))
     return [_found(next(scored)) if isinstance(one, Config) else _failed(str(one)) for one in configs]
 
 

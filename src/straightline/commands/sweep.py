@@ -4,7 +4,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from straightline import pictures, ranking
+from straightline import pictures, ranking, search
 from straightline.adoption import adopt
 from straightline.artifacts import md5, read_json, replacing, write_csv, write_json, write_text
 from straightline.commands import run as command
@@ -30,7 +30,8 @@ BATCH = 128
 class Options:
     """What to vary, in Hydra's words, and how: `table` and its column `target`, or the pipeline's target of that key.
 
-    `sampler` and `trials` of None are a grid of all points, or TPE where there are intervals (`search.plan`).
+    `sampler` and `trials` of None are a grid of all points, or TPE where there are intervals (`search.plan`). `engine`
+    is `local` or `ray`, whose cluster is at `address`.
     """
 
     overrides: Sequence[str]
@@ -43,6 +44,8 @@ class Options:
     name: str
     track: bool
     adopt: bool
+    engine: str
+    address: str | None
 
 
 def run(root: Path, options: Options) -> None:
@@ -53,7 +56,10 @@ def run(root: Path, options: Options) -> None:
     """
     if not re.fullmatch(r"[\w-]+", options.name):
         raise UserError(f"--name: expected letters, digits, - and _, since files are called so; got {options.name!r}")
+    if options.address is not None and options.engine != "ray":
+        raise UserError("--address: expected --engine ray too, whose cluster is there")
     with _project(root, options) as (home, of):
+        search.plan(options.sampler, options.trials, of)
         target = _target(home, of, options.target)
         _sweep(root, home, of, target, options)
 
@@ -146,8 +152,7 @@ def _searched(
     home: Path, of: Space, target: str, table: Any, options: Options
 ) -> tuple[dict[int, tuple[dict[str, Any], Mapping[str, Any]]], dict[str, float], bool]:
     """Return what was tried by number, the importances of what varied, and whether it was interrupted."""
-    from straightline import search, trials
-    from straightline.sweep import Trainer
+    from straightline import trials
 
     sampler, count = search.plan(options.sampler, options.trials, of)
     rows = f"{target} {md5(home / 'data/train.parquet')}"
@@ -156,16 +161,20 @@ def _searched(
     config = parse(of.base, "sweep")
     folds = config.folds
     parts = table.split.folds(len(table.labels), folds.k, folds.repeats or 1, folds.seed)
-    trainer = Trainer(table, of.model, parts, folds.seeds or 1)
     interrupted = False
-    with ranking.shown(count, len(search.finished(study))) as (advance, on_epoch):
+    with (
+        _trainer(options, table, of.model, parts, folds.seeds or 1) as trainer,
+        ranking.shown(count, len(search.finished(study))) as (advance, on_progress),
+    ):
 
         def evaluate(points: Sequence[Point]) -> list[dict[str, Any]]:
-            found = trials.evaluated(trainer, of, points, on_epoch)
+            found = trials.evaluated(trainer, of, points, on_progress)
             advance(found)
             return found
 
-        batch = min(BATCHES.get(sampler, BATCH), trainer.batch_size(config))
+        # What learns from its batches must not depend on how many machines there are.
+        at_once = BATCHES.get(sampler, BATCH * trainer.slots)
+        batch = min(at_once, trainer.batch_size(config) * trainer.slots)
         known = search.remembered(options.storage)
         try:
             search.run(study, of, count, batch, partial(trials.identity, of, rows), evaluate, known)
@@ -173,6 +182,16 @@ def _searched(
             interrupted = True
     tried = {one.number: (one.params, one.user_attrs[search.FOUND]) for one in search.finished(study)}
     return tried, search.importances(study, of, options.seed), interrupted
+
+
+def _trainer(options: Options, *of: Any) -> AbstractContextManager[Any]:
+    if options.engine == "ray":
+        from straightline import cluster
+
+        return cluster.trainer(options.address, *of)
+    from straightline.sweep import Trainer
+
+    return nullcontext(Trainer(*of))
 
 
 def _concluded(home: Path, of: Space, target: str, table: Any, point: Mapping[str, Any], tried: int) -> dict[str, Any]:
