@@ -1,8 +1,14 @@
 """Sweeps: Hydra's words, stacks against single trainings, searches that go on, and winners judged on fresh folds."""
 
 import json
+import re
 import shutil
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +27,7 @@ from straightline.__main__ import app
 from straightline.commands import sweep as sweep_command
 from straightline.config import Folds, parse
 from straightline.errors import UserError
+from straightline.program import program
 from straightline.source import held
 from straightline.space import Space, space
 from straightline.stages import compose
@@ -105,6 +112,17 @@ def test_configs_of_a_stack_are_each_trained_as_the_pipeline_trains_it(task: str
         assert found.losses is not None
         np.testing.assert_allclose(found.losses, alone.groupby("fold")["loss"].mean(), rtol=1e-9)
         assert (found.epochs, found.steps) == (alone["epochs"].sum(), alone["steps"].sum())
+
+
+def test_batches_of_other_numbers_run_what_is_compiled() -> None:
+    table, of = curved(), made("fit.seed=range(0,10)", *QUICK)
+    configs = [of.config(point) for point in of.points()]
+    trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
+    compiled = program.cache_info().misses
+    found = [trainer.scored(configs[:count]) for count in (8, 9, 10)]
+    assert program.cache_info().misses == compiled + 1
+    for one, two, three in zip(*found, strict=False):
+        np.testing.assert_array_equal([one.losses, two.losses], [three.losses] * 2)
 
 
 def test_upgraded_configs_start_from_their_folds_regressions() -> None:
@@ -380,3 +398,32 @@ def test_tpe_ends_in_the_region_of_the_best_learning_rates() -> None:
     study = search.study("one", None, "tpe", of, 40, seed=1)
     search.run(study, of, 40, 8, str, lambda points: losses(of, points), {})
     assert best / 3 < study.best_params["models.neural.learning_rate"] < best * 3
+
+
+def told_of(database: Path) -> int:
+    """Return how many trials were told to a database, whatever else is being written to it."""
+    if not database.exists():
+        return 0
+    with closing(sqlite3.connect(database, timeout=60)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'trials'").fetchall()
+        return connection.execute("SELECT COUNT(*) FROM trials WHERE state = 'COMPLETE'").fetchone()[0] if tables else 0
+
+
+def test_a_sweep_killed_without_warning_goes_on_and_trains_nothing_twice(here: Path) -> None:
+    words = ["sweep", "models.neural.learning_rate=0.003,0.03", "fit.seed=range(0,130)", *QUICK, *OWN]
+    command = [sys.executable, "-m", "straightline", *words, "--storage", "sqlite:///sweep.db"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        while not (told := told_of(here / "sweep.db")) and first.poll() is None:
+            time.sleep(0.05)
+        first.kill()
+    told = told_of(here / "sweep.db")
+    assert 0 < told < 260
+    assert not (here / "sweeps").exists()
+    found = invoke(*words, "--storage", "sqlite:///sweep.db")
+    assert found.exit_code == 0, found.output
+    trained = sum(int(count) for count in re.findall(r"sweep: (\d+) configs more", found.output))
+    assert trained == 260 - told
+    columns = ["models.neural.learning_rate", "fit.seed", "loss", "between_folds", "epochs", "steps"]
+    resumed = pd.read_csv(here / "sweeps/sweep.csv")[columns]
+    assert invoke(*words, "--name", "whole").exit_code == 0
+    pd.testing.assert_frame_equal(resumed, pd.read_csv(here / "sweeps/whole.csv")[columns], check_exact=True)

@@ -53,7 +53,9 @@ def trainer(address: str | None, table: Table, model: str, parts: Sequence[Fold]
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"--engine ray: no cluster at {address or 'this machine'}: {reason} (docs/scaling.md)") from None
+        raise UserError(
+            f"--engine ray: no cluster at {address or 'this machine'}: {reason} (docs/scaling.md)"
+        ) from None
     try:
         yield RayTrainer(table, model, parts, seeds)
     finally:

@@ -58,17 +58,20 @@ def fit(
     replicas: Sequence[Replica],
     settings: Settings,
     on_epoch: OnEpoch = lambda epoch, losses: None,
+    sizes: Sequence[int] = range(1, LANES + 1),
 ) -> list[Fitted]:
     """Fit `model` (rows, inputs -> rows, 1) once for each replica; results do not depend on which others there are.
 
     Fits of one `model` object and shape compile once. A `source` of several groups is streamed, and the replicas' rows
-    must ascend. `on_epoch` is told, every few epochs, how many are done and the last monitored losses of the replicas
+    must ascend. `sizes`, ascending to LANES, are those that a stack may have: few where fits of one shape come again in
+    other numbers, since each size compiles. `on_epoch` is told, every few epochs, how many are done and the last
+    monitored losses of the replicas
     that still run. Warns, and goes on slower, where XLA cannot compile the program.
     """
     losses = np.full((2, len(replicas), settings.epochs), np.nan)
     fitted: dict[int, Fitted] = {}
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        job = _Job(model, source, replicas, settings, pool)
+        job = _Job(model, source, replicas, settings, sizes, pool)
         stacks = job.packed(np.arange(len(replicas)), [])
         if replicas[0].line is not None:
             job.compete(stacks, pool)
@@ -98,6 +101,7 @@ class _Job:
         source: Source,
         replicas: Sequence[Replica],
         settings: Settings,
+        sizes: Sequence[int],
         pool: Executor,
     ) -> None:
         dtype = stack.dtype_of(model)
@@ -111,7 +115,8 @@ class _Job:
             _own([one.l2 for one in replicas], settings.l2, dtype),
             np.array([settings.patience if len(one.validation) else settings.epochs for one in replicas], np.int32),
         )
-        self._size = _stack_size(len(replicas), settings.batch_size * _row_bytes(model))
+        fewest = _stack_size(len(replicas), settings.batch_size * _row_bytes(model))
+        self._size = next(size for size in sizes if size >= fewest)
         self._program = program(model, self._size, settings, penalized=bool(self._lanes.penalties.any()))
         feed = HeldFeed if len(source.groups) == 1 else StreamedFeed
         self._feed = feed(source, overall, dtype, replicas, settings, self._size)

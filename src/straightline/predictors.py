@@ -16,7 +16,7 @@ from straightline.models.regression import Regression
 from straightline.trained import Predictor, Table
 
 STACKED = 256  # networks that predict at once
-FORWARDS = 32  # traced functions that are kept for the next batch of a sweep
+FORWARDS = 64  # traced functions that are kept for the next batch of a sweep
 ACTIVATIONS = {"continuous": "linear", "binary": "sigmoid"}
 
 
@@ -40,7 +40,8 @@ def stacked_predictions(
 
     A call of TensorFlow costs as much as thousands of rows of a small network.
     """
-    lanes, rows = min(len(fits), STACKED), max(map(len, features))
+    # A power of two, since a sweep's batches have other numbers each, and each number is traced.
+    lanes, rows = min(1 << (len(fits) - 1).bit_length(), STACKED), max(map(len, features))
     forward = _stacked_forward(model, lanes)
     predictions: list[NDArray] = []
     for first in range(0, len(fits), lanes):

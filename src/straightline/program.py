@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from straightline import stack
 
-PROGRAMS = 4  # that are kept, since XLA's compiled code is not given back
+PROGRAMS = 64  # that are kept: of a sweep's shapes, each of a few sizes
 CHUNK = 16  # steps whose rows are gathered and scaled at once; XLA makes one function of an inner loop small enough
 
 

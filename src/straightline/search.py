@@ -15,7 +15,7 @@ from straightline.errors import UserError
 from straightline.space import Dimension, Space
 
 TRIALS = 100
-IDENTITY, FOUND = "identity", "found"  # attributes of a trial
+FOUND, IDENTITY = "found", "identity"  # an attribute of a trial, and what it knows itself by
 
 Evaluate = Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]]
 
@@ -109,7 +109,8 @@ def remembered(storage: str | None) -> dict[str, Mapping[str, Any]]:
         return {}
     names = optuna.get_all_study_names(storage)
     studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
-    return {trial.user_attrs[IDENTITY]: trial.user_attrs[FOUND] for one in studies for trial in finished(one)}
+    found = [trial.user_attrs[FOUND] for one in studies for trial in finished(one)]
+    return {one[IDENTITY]: one for one in found}
 
 
 def importances(of: optuna.Study, space: Space, seed: int) -> dict[str, float]:
@@ -134,8 +135,7 @@ def study_name(space: Space, trials_of: str, data: str) -> str:
 
 
 def _tell(of: optuna.Study, trial: Trial, identity: str, found: Mapping[str, Any]) -> None:
-    trial.set_user_attr(IDENTITY, identity)
-    trial.set_user_attr(FOUND, dict(found))
+    trial.set_user_attr(FOUND, {IDENTITY: identity, **found})  # at once: a database takes 10 ms for each
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if found["loss"] is None:

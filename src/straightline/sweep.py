@@ -22,6 +22,7 @@ from straightline.training import fold_replicas
 OnProgress = Callable[[str], None]  # is told in words how far a batch is
 
 REPLICA_EPOCHS = 2**24  # that are trained at once: their losses take 16 bytes each
+SIZES = (1, 2, 4, 8, 16, 24, fit.LANES)  # of stacks, since batches have other numbers of configs of a shape each
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,9 @@ class Trainer:
         model = self._built[shape]
         replicas = [one for config in configs for one in self._replicas(self._network(config), config.fit)]
         descent = descent_settings(table, settings, how)
-        fitted = fit.fit(model, table.source, replicas, descent, lambda epoch, losses: on_progress(f"epoch {epoch}"))
+        fitted = fit.fit(
+            model, table.source, replicas, descent, lambda epoch, losses: on_progress(f"epoch {epoch}"), SIZES
+        )
         parts = [part for _ in configs for part in self._parts for _ in range(self._seeds)]
         losses = self._losses(model, fitted, parts).reshape(len(configs), len(self._parts), self._seeds).mean(axis=2)
         each = [fitted[first : first + self.fits()] for first in range(0, len(fitted), self.fits())]
