@@ -79,6 +79,8 @@ class TestSpace:
         [
             (("fit.seed=1",), "nothing varies"),
             (("models.neural.hiden=[8],[16]",), "models.neural.hiden is not a setting; nearest: models.neural.hidden"),
+            (("fit=adam,sgd",), "fit stands for many settings; vary one of them, such as fit.optimizer"),
+            (("model@models.neural=neural,large",), "choose a model or group with one value"),
             (("fit.seed=range(3,3)",), "fit.seed=range(3,3): is empty"),
             (("models.neural.learning_rate=interval(1,1)",), "expected an interval from a smaller to a larger number"),
             (("models.neural.learning_rate=tag(log,interval(0,1))",), "expected an interval above 0"),
@@ -86,7 +88,7 @@ class TestSpace:
             (("fit.seed=range(1,",), "not in Hydra's words"),
             (("folds.k=2,3",), "folds.k cannot vary"),
             (("models.regression.learning_rate=0.1,0.2",), "regression is a regression"),
-            (("+models.neural.more=1,2",), "add a model with one value first"),
+            (("+models.neural.more=1,2",), "choose a model or group with one value"),
             (("fit.seed=1,2", "fit.epochs=many"), "fit.epochs: expected"),
             (("fit.seed=1,2", "+model@models.wide=neural"), "expected one network to vary, got neural, wide"),
         ],
@@ -204,6 +206,33 @@ class TestSearch:
         found = self.sweep(of, None, None, evaluate, storage=storage)
         seen.remove("killed")
         assert sorted(seen) == sorted(map(str, of.points()))
+        whole = self.sweep(of, None, None, self.numbers(of))
+        assert sorted(found, key=str) == sorted(whole, key=str)
+
+    def test_what_was_found_and_not_told_when_it_was_killed_is_kept(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        of = made("models.neural.learning_rate=range(0.01,0.06,0.01)", "models.neural.l2=0,0.1")
+        storage = f"sqlite:///{tmp_path}/sweep.db"
+        tell = optuna.Study.tell
+
+        def killed(study: optuna.Study, trial: Any, *found: Any, **how: Any) -> Any:
+            if len(search.finished(study)) == 3:
+                raise KeyboardInterrupt
+            return tell(study, trial, *found, **how)
+
+        monkeypatch.setattr(optuna.Study, "tell", killed)
+        with pytest.raises(KeyboardInterrupt):
+            self.sweep(of, None, None, self.numbers(of), storage=storage)
+        monkeypatch.setattr(optuna.Study, "tell", tell)
+        seen: list[Any] = []
+
+        def evaluate(points: Any) -> list[dict[str, Any]]:
+            seen.extend(points)
+            return self.numbers(of)(points)
+
+        found = self.sweep(of, None, None, evaluate, storage=storage)
+        assert len(seen) == 6  # of ten; three were told, a fourth was found
         whole = self.sweep(of, None, None, self.numbers(of))
         assert sorted(found, key=str) == sorted(whole, key=str)
 
@@ -405,24 +434,27 @@ def told_of(database: Path) -> int:
     if not database.exists():
         return 0
     with closing(sqlite3.connect(database, timeout=60)) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'trials'").fetchall()
-        return connection.execute("SELECT COUNT(*) FROM trials WHERE state = 'COMPLETE'").fetchone()[0] if tables else 0
+        table = "trial_user_attributes"
+        if not connection.execute(f"SELECT name FROM sqlite_master WHERE name = '{table}'").fetchall():
+            return 0
+        (count,) = connection.execute(f"SELECT COUNT(*) FROM {table} WHERE key = '{search.FOUND}'").fetchone()
+        return int(count)
 
 
 def test_a_sweep_killed_without_warning_goes_on_and_trains_nothing_twice(here: Path) -> None:
-    words = ["sweep", "models.neural.learning_rate=0.003,0.03", "fit.seed=range(0,130)", *QUICK, *OWN]
+    words = ["sweep", "models.neural.learning_rate=0.003,0.03", "fit.seed=range(0,40)", *QUICK, *OWN]
     command = [sys.executable, "-m", "straightline", *words, "--storage", "sqlite:///sweep.db"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
-        while not (told := told_of(here / "sweep.db")) and first.poll() is None:
+        while not told_of(here / "sweep.db") and first.poll() is None:
             time.sleep(0.05)
         first.kill()
     told = told_of(here / "sweep.db")
-    assert 0 < told < 260
+    assert 0 < told < 80
     assert not (here / "sweeps").exists()
     found = invoke(*words, "--storage", "sqlite:///sweep.db")
     assert found.exit_code == 0, found.output
     trained = sum(int(count) for count in re.findall(r"sweep: (\d+) configs more", found.output))
-    assert trained == 260 - told
+    assert trained == 80 - told
     columns = ["models.neural.learning_rate", "fit.seed", "loss", "between_folds", "epochs", "steps"]
     resumed = pd.read_csv(here / "sweeps/sweep.csv")[columns]
     assert invoke(*words, "--name", "whole").exit_code == 0

@@ -37,7 +37,7 @@ def study(name: str, storage: str | None, sampler: str, space: Space, trials: in
     """Return the study `name`, which goes on where it was if `storage` (a database's URL) has it.
 
     A grid's points wait in it; of more than `trials` chance takes some. Trials that a killed sweep left running are
-    given up, and their points tried first.
+    given up, and their points tried first, unless it is known what they came to.
     """
     # Trials of a batch that still run count as bad, so that a batch does not crowd about one point.
     samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
@@ -60,8 +60,11 @@ def study(name: str, storage: str | None, sampler: str, space: Space, trials: in
         for number in some:
             found.enqueue_trial(points[number])
     for left in found.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        found.tell(left.number, state=TrialState.FAIL)
-        found.enqueue_trial(left.params, skip_if_exists=False)
+        if FOUND in left.user_attrs:
+            _end(found, left.number, left.user_attrs[FOUND])
+        else:
+            found.tell(left.number, state=TrialState.FAIL)
+            found.enqueue_trial(left.params, skip_if_exists=False)
     return found
 
 
@@ -136,9 +139,13 @@ def study_name(space: Space, trials_of: str, data: str) -> str:
 
 def _tell(of: optuna.Study, trial: Trial, identity: str, found: Mapping[str, Any]) -> None:
     trial.set_user_attr(FOUND, {IDENTITY: identity, **found})  # at once: a database takes 10 ms for each
+    _end(of, trial.number, found)
+
+
+def _end(of: optuna.Study, number: int, found: Mapping[str, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if found["loss"] is None:
-            of.tell(trial, state=TrialState.FAIL)
+            of.tell(number, state=TrialState.FAIL)
         else:
-            of.tell(trial, found["loss"])
+            of.tell(number, found["loss"])

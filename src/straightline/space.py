@@ -112,7 +112,9 @@ def _parsed(overrides: Sequence[str]) -> tuple[list[str], list[Dimension]]:
         if not override.is_sweep_override():
             fixed.append(text)
         elif override.is_add() or override.is_force_add() or override.package is not None:
-            raise UserError(f"sweep: {text}: a sweep varies settings that are there; add a model with one value first")
+            raise UserError(
+                f"sweep: {text}: a sweep varies single settings that are there; choose a model or group with one value"
+            )
         else:
             dimensions.append(_dimension(override, text))
     keys = [one.key for one in dimensions]
@@ -149,6 +151,8 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Any:
 
 
 def _require_known(key: str, known: Mapping[str, Any]) -> None:
+    if inside := [one for one in known if one.startswith(f"{key}.")]:
+        raise UserError(f"sweep: {key} stands for many settings; vary one of them, such as {inside[0]}")
     if key not in known:
         close = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
         raise UserError(f"sweep: {key} is not a setting" + (f"; nearest: {', '.join(close)}" if close else ""))
