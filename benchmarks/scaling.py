@@ -18,7 +18,7 @@ from rich.table import Table
 from sklearn.datasets import load_diabetes
 from sweep import CONFIGS, FOLDS, words
 
-KILLED_AFTER = 15.0  # seconds: TensorFlow is there, and the stacks train
+KILLED_AFTER = 12.0  # seconds: TensorFlow is there, and the stacks train
 MEMORY = 200 * 2**20
 
 
