@@ -60,8 +60,12 @@ def test_one_of_two_nodes_is_killed_and_nothing_is_lost(nodes: Cluster, monkeypa
     def kill_one(now: str) -> None:
         told.append(now)
         if now.startswith("1 of ") and lost in nodes.worker_nodes:
-            while ray.available_resources().get("CPU"):  # until both nodes are at work again
+            for _ in range(1000):  # until both nodes are at work again
+                if not ray.available_resources().get("CPU"):
+                    break
                 time.sleep(0.01)
+            else:
+                raise AssertionError("the nodes are idle")
             nodes.remove_node(lost, allow_graceful=False)
 
     far, near = both(curved(), nodes.address, kill_one)

@@ -21,7 +21,6 @@ from straightline.config import Config
 from straightline.errors import UserError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray 2.50 to 2.60 warn of otherwise
 
 try:
     import ray
