@@ -1,7 +1,6 @@
 """Sweeps: Hydra's words, stacks against single trainings, searches that go on, and winners judged on fresh folds."""
 
 import json
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -163,7 +162,7 @@ class TestSearch:
         chosen, count = search.plan(sampler, trials, of)
         study = search.study("one", options.get("storage"), chosen, of, count, seed=0)
         known = search.remembered(options.get("storage"))
-        search.run(study, of, count, 8, lambda point: json.dumps(point, sort_keys=True), evaluate, known)
+        search.run(study, of, count, 8, lambda point: json.dumps(point, sort_keys=True), evaluate, known, list)
         return [(trial.params, trial.value) for trial in search.finished(study)]
 
     @pytest.mark.parametrize(
@@ -357,6 +356,87 @@ def test_an_interrupted_sweep_ends_with_what_was_found(here: Path, monkeypatch: 
     assert shown["status"].value_counts().to_dict() == {"FINISHED": 2, "KILLED": 1}
 
 
+def rows_of(database: Path) -> dict[str, list[tuple]]:
+    """Return every table but those that MLflow has for itself, without what is drawn by chance or by the clock."""
+    with closing(sqlite3.connect(database)) as connection:
+        names = ("runs", "tags", "params", "metrics", "latest_metrics")
+        tables = {name: pd.read_sql(f"SELECT * FROM {name}", connection) for name in names}
+    own = dict(zip(tables["runs"]["run_uuid"], tables["runs"]["name"], strict=True))
+    text = {
+        name: table.replace(own).drop(columns=["start_time", "end_time"], errors="ignore")
+        for name, table in tables.items()
+    }
+    text["runs"]["artifact_uri"] = [
+        uri.replace(run, own[run])
+        for uri, run in zip(tables["runs"]["artifact_uri"], tables["runs"]["run_uuid"], strict=True)
+    ]
+    return {name: sorted(map(str, table.to_dict("records"))) for name, table in text.items()}
+
+
+def test_finished_runs_are_the_rows_that_mlflows_client_writes(tmp_path: Path) -> None:
+    import mlflow
+
+    from straightline import finished_runs
+
+    runs = [
+        finished_runs.FinishedRun(
+            "config 0", "FINISHED", {"role": "config"}, {"a.b": 1, "c": [8]}, {"loss": 0.5, "n": 3.0}
+        ),
+        finished_runs.FinishedRun("config 1", "FAILED", {"role": "config", "reason": "diverged"}, {"a.b": 2}, {}),
+    ]
+    for name, way in (("insert", finished_runs.publish), ("call", finished_runs.call)):
+        client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/{name}.db")
+        way(client, client.create_experiment("one", artifact_location="file:///artifacts"), runs)
+    inserted, called = rows_of(tmp_path / "insert.db"), rows_of(tmp_path / "call.db")
+    assert inserted == called
+    assert {name: len(rows) for name, rows in called.items()} == {
+        "runs": 2,
+        "tags": 5,
+        "params": 3,
+        "metrics": 2,
+        "latest_metrics": 2,
+    }
+
+
+def statuses(folder: Path) -> list[tuple[str, int]]:
+    with closing(sqlite3.connect(folder / "mlflow.db", timeout=60)) as connection:
+        return connection.execute("SELECT status, COUNT(*) FROM runs GROUP BY status ORDER BY status").fetchall()
+
+
+def test_a_killed_sweep_leaves_no_run_running(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    invoke(*SWEEP, *OWN[:-1])  # makes the store
+    words = ["models.neural.learning_rate=0.003,0.03", "fit.seed=range(0,400)", *QUICK, *OWN[:-1]]
+    with subprocess.Popen(
+        [sys.executable, "-m", "straightline", "sweep", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as killed:
+        assert killed.stdout is not None
+        assert any(b" of 800 configs" in line for line in killed.stdout)
+        assert "RUNNING" in dict(wait_for(lambda: statuses(here), lambda found: "RUNNING" in dict(found)))
+        killed.kill()
+    found = dict(wait_for(lambda: statuses(here), lambda found: "RUNNING" not in dict(found)))
+    assert found["KILLED"] == 1
+    assert 7 + 128 <= sum(found.values()) < 800
+
+
+def wait_for(ask: Callable[[], Any], holds: Callable[[Any], bool], seconds: float = 60) -> Any:
+    """Return the first answer that holds, or the last one."""
+    end = time.monotonic() + seconds
+    while not holds(answer := ask()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return answer
+
+
+def test_a_store_that_cannot_be_used_is_said_after_what_was_found_is_kept(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////proc/mlflow.db")
+    found = invoke(*SWEEP, *OWN[:-1])
+    assert isinstance(found.exception, UserError)
+    assert "MLflow's store sqlite:////proc/mlflow.db cannot be used" in str(found.exception)
+    assert "the results are in sweeps/" in str(found.exception)
+    assert (here / "sweeps/sweep.json").exists()
+
+
 def test_the_winner_is_adopted_where_its_settings_live(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     shutil.copytree(ROOT / "conf", project / "conf")
@@ -425,7 +505,7 @@ def test_tpe_ends_in_the_region_of_the_best_learning_rates() -> None:
 
     of = made("models.neural.learning_rate=tag(log,interval(1e-5,1))", *fixed)
     study = search.study("one", None, "tpe", of, 40, seed=1)
-    search.run(study, of, 40, 8, str, lambda points: losses(of, points), {})
+    search.run(study, of, 40, 8, str, lambda points: losses(of, points), {}, list)
     assert best / 3 < study.best_params["models.neural.learning_rate"] < best * 3
 
 
@@ -441,7 +521,9 @@ def told_of(database: Path) -> int:
         return int(count)
 
 
-def test_a_sweep_killed_without_warning_goes_on_and_trains_nothing_twice(here: Path) -> None:
+def test_a_sweep_killed_without_warning_goes_on_and_trains_nothing_twice(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = ["sweep", "models.neural.learning_rate=0.003,0.03", "fit.seed=range(0,40)", *QUICK, *OWN]
     command = [sys.executable, "-m", "straightline", *words, "--storage", "sqlite:///sweep.db"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
@@ -451,10 +533,13 @@ def test_a_sweep_killed_without_warning_goes_on_and_trains_nothing_twice(here: P
     told = told_of(here / "sweep.db")
     assert 0 < told < 80
     assert not (here / "sweeps").exists()
+    scored, trained = Trainer.scored, list[int]()
+    counted = lambda self, configs, *rest: trained.append(len(configs)) or scored(self, configs, *rest)  # noqa: E731
+    monkeypatch.setattr(Trainer, "scored", counted)
     found = invoke(*words, "--storage", "sqlite:///sweep.db")
     assert found.exit_code == 0, found.output
-    trained = sum(int(count) for count in re.findall(r"sweep: (\d+) configs more", found.output))
-    assert trained == 80 - told
+    assert f"sweep: {told} of 80 configs, best loss " in found.output
+    assert sum(trained) == 80 - told
     columns = ["models.neural.learning_rate", "fit.seed", "loss", "between_folds", "epochs", "steps"]
     resumed = pd.read_csv(here / "sweeps/sweep.csv")[columns]
     assert invoke(*words, "--name", "whole").exit_code == 0

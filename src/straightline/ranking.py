@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -10,18 +11,32 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from straightline.space import Space
+from straightline.space import Point, Space
 from straightline.words import percent
 
 SHOWN = 10  # configs in the printed table
 
 
-def ranked(of: Space, trials: Sequence[tuple[int, Mapping[str, Any], Mapping[str, Any]]]) -> pd.DataFrame:
-    """Return a row a trial, the best first, those that failed last; equal losses as they were tried."""
-    rows = [
-        {"trial": number, **{one.key: point[one.key] for one in of.dimensions}, **found}
-        for number, point, found in trials
-    ]
+@dataclass(frozen=True)
+class Conclusion:
+    """How a sweep ended, in MLflow's words, and the winner's verdict, if there is one."""
+
+    status: str
+    verdict: Mapping[str, Any] | None
+
+
+def row(of: Space, trial: int, point: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of a config: its number, its point and what it came to."""
+    return {"trial": trial, **{one.key: point[one.key] for one in of.dimensions}, **found}
+
+
+def point(of: Space, row: Mapping[str, Any]) -> Point:
+    """Return the point that a row tells of."""
+    return {one.key: row[one.key] for one in of.dimensions}
+
+
+def ranked(of: Space, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the rows, the best first, those that failed last; equal losses as they were tried."""
     columns = ["trial", *(one.key for one in of.dimensions), "loss", "between_folds", "epochs", "steps", "reason"]
     table = pd.DataFrame(rows, columns=columns).sort_values(["loss", "trial"], ignore_index=True)
     return table.assign(rank=table.index + 1)[["rank", *columns]]
@@ -50,7 +65,7 @@ def verdict(found: Mapping[str, Any], model: str) -> list[str]:
 
 
 @contextmanager
-def shown(trials: int, done: int) -> Iterator[tuple[Any, Any]]:
+def shown(trials: int) -> Iterator[tuple[Any, Any]]:
     """Show a bar with the best loss so far; yield what to tell of results, and of progress (`sweep.OnProgress`)."""
     console = Console()
     columns = (
@@ -62,14 +77,16 @@ def shown(trials: int, done: int) -> Iterator[tuple[Any, Any]]:
     )
     best = float("inf")
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("sweep", total=trials, completed=done, best="-", now="compiling")
+        task = bar.add_task("sweep", total=trials, best="-", now="compiling")
 
         def advance(found: Sequence[Mapping[str, Any]]) -> None:
             nonlocal best
             best = min([best, *(one["loss"] for one in found if one["loss"] is not None)])
             bar.update(task, advance=len(found), best=f"{best:.5g}", now="")
-            if not console.is_terminal:
-                print(f"sweep: {len(found)} configs more, best loss {best:.5g}", flush=True)
+            if found and not console.is_terminal:
+                print(
+                    f"sweep: {bar.tasks[task].completed:,.0f} of {trials:,} configs, best loss {best:.5g}", flush=True
+                )
 
         def on_progress(now: str) -> None:
             bar.update(task, now=now)

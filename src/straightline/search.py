@@ -17,6 +17,7 @@ from straightline.space import Dimension, Space
 TRIALS = 100
 FOUND, IDENTITY = "found", "identity"  # an attribute of a trial, and what it knows itself by
 
+Told = tuple[int, Mapping[str, Any], Mapping[str, Any]]  # a trial's number, its point, and what it came to
 Evaluate = Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]]
 
 
@@ -76,19 +77,23 @@ def run(
     identity: Callable[[Mapping[str, Any]], str],
     evaluate: Evaluate,
     known: dict[str, Mapping[str, Any]],
+    on_told: Callable[[Sequence[Told]], None],
 ) -> None:
     """Ask for points until `trials` are told, `batch` at once; `evaluate` returns a `loss` or a `reason` for each.
 
     `known` holds what points came to by their `identity`; they are not evaluated again, and new ones are added.
+    `on_told` gets what is told, first of all what was before.
     """
     distributions = {one.key: distribution(one) for one in space.dimensions}
+    on_told(told(of))
     while (left := trials - len(finished(of))) > 0:
         asked = [of.ask(distributions) for _ in range(min(left, batch))]
-        told = [identity(trial.params) for trial in asked]
-        new = {own: trial for own, trial in zip(told, asked, strict=True) if own not in known}
+        owns = [identity(trial.params) for trial in asked]
+        new = {own: trial for own, trial in zip(owns, asked, strict=True) if own not in known}
         known |= dict(zip(new, evaluate([trial.params for trial in new.values()]), strict=True))
-        for trial, own in zip(asked, told, strict=True):
+        for trial, own in zip(asked, owns, strict=True):
             _tell(of, trial, own, known[own])
+        on_told([(trial.number, trial.params, known[own]) for trial, own in zip(asked, owns, strict=True)])
 
 
 def distribution(of: Dimension) -> BaseDistribution:
@@ -104,6 +109,11 @@ def finished(of: optuna.Study) -> list[FrozenTrial]:
     """Return the trials that have been told, those that failed for a reason among them."""
     every = of.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
     return [trial for trial in every if FOUND in trial.user_attrs]
+
+
+def told(of: optuna.Study) -> list[Told]:
+    """Return what the finished trials came to."""
+    return [(trial.number, trial.params, trial.user_attrs[FOUND]) for trial in finished(of)]
 
 
 def remembered(storage: str | None) -> dict[str, Mapping[str, Any]]:

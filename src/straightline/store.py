@@ -2,10 +2,12 @@
 
 import logging
 import os
+import sqlite3
 import subprocess
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextlib import closing as closing_connection
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +26,40 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 EXPERIMENT = "straightline"
+LOCKED_SECONDS = 30  # that another writer of the database may take
 
 
 @contextmanager
-def opened(root: Path) -> Iterator[tuple[MlflowClient, str]]:
-    """Yield a client of the store of the project `root`, and our experiment's id.
+def opened(
+    root: Path, alone: bool = True, later: str = "mend it, then run `straightline track`"
+) -> Iterator[tuple[MlflowClient, str]]:
+    """Yield a client of the store of the project `root`, and our experiment's id; `alone`, to one publisher at a time.
 
-    Raises UserError where the store cannot be reached or written.
+    Raises UserError, which says what to do `later`, where the store cannot be reached or written.
     """
     uri, home = store_uri(root), store_home(root)
     try:
-        # One publisher at a time: MLflow's first use of a database creates its tables, which two at once would spoil.
-        with _quietly(), FileLock(home / ".straightline/mlflow.lock"), _store(uri):
+        with _quietly(), ExitStack() as held, _store(uri):
+            # MLflow's first use of a database creates its tables, which two at once would spoil.
+            lock = held.enter_context(FileLock(home / ".straightline/mlflow.lock"))
+            _require_writable(uri)
             client = MlflowClient()
-            yield client, _experiment(client, home if uri.startswith("sqlite:") else None)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+            experiment = _experiment(client, home if uri.startswith("sqlite:") else None)
+            if not alone:
+                lock.release()
+            yield client, experiment
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"MLflow's store {uri} cannot be used: {reason}; mend it, then run `straightline track`"
-        ) from None
+        raise UserError(f"MLflow's store {uri} cannot be used: {reason}; {later}") from None
 
 
 @contextmanager
-def closing(client: MlflowClient, run: str) -> Iterator[None]:
-    """End `run` however the block ends: FINISHED, KILLED by an interrupt, else FAILED."""
+def closing(client: MlflowClient, run: str, well: str = "FINISHED") -> Iterator[None]:
+    """End `run` however the block ends: as `well` says, KILLED by an interrupt, else FAILED."""
     status = "FAILED"
     try:
         yield
-        status = "FINISHED"
+        status = well
     except KeyboardInterrupt:
         status = "KILLED"
         raise
@@ -79,6 +87,15 @@ def environment_tags(root: Path) -> dict[str, str]:
         ["git", "rev-parse", "HEAD"], cwd=root, check=False, capture_output=True, text=True
     ).stdout.strip()
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def _require_writable(uri: str) -> None:
+    """Raise sqlite3.Error for a database that cannot be written, which MLflow would try to open for 100 seconds."""
+    if not uri.startswith("sqlite:///"):
+        return
+    with closing_connection(sqlite3.connect(uri.removeprefix("sqlite:///"), timeout=LOCKED_SECONDS)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("PRAGMA schema_version")
 
 
 @contextmanager

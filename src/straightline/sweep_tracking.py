@@ -1,62 +1,66 @@
 """A sweep to MLflow: a parent run the sweep, a child a config, so that its views compare params and losses."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from straightline import store  # first: it sets what MLflow reads when it is imported
 
 # isort: split
-import pandas as pd
 from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
+from straightline import finished_runs
+from straightline.finished_runs import FinishedRun
 from straightline.identity import ROLE_TAG, store_uri
+from straightline.ranking import Conclusion
 
 MEASURED = ("loss", "between_folds", "epochs", "steps")
 
 
 def publish(
-    root: Path, name: str, ranked: pd.DataFrame, fixed: Mapping[str, Any], found: Mapping[str, Any] | None
+    root: Path, name: str, fixed: Mapping[str, Any], messages: Iterator[Sequence[Mapping[str, Any]] | Conclusion]
 ) -> str:
-    """Publish the configs of `ranked`, the settings `fixed` that all share, and the winner's verdict `found`.
+    """Publish configs as they come, and `fixed`, the settings that all share, until the sweep's conclusion.
 
-    Without a verdict the sweep was interrupted, and its run is KILLED. Configs that failed are FAILED, with the reason
-    in a tag. Returns a line that says where they are. Raises UserError where the store cannot be reached or written.
+    Without one the sweep died, and its run is KILLED. Configs that failed are FAILED, with the reason in a tag. Returns
+    a line that says where they are. Raises UserError where the store cannot be reached or written.
     """
-    with store.opened(root) as (client, experiment):
+    with store.opened(root, alone=False, later="the results are in sweeps/") as (client, experiment):
         tags = {ROLE_TAG: "sweep"} | store.environment_tags(root)
         parent = client.create_run(experiment, tags=tags, run_name=name).info.run_id
-        status = "FAILED"
+        status, published = "FAILED", 0
         try:
-            client.log_batch(parent, params=store.params(fixed), metrics=_verdict_metrics(found))
-            for suffix in ("csv", "json", "png"):
-                if (path := root / f"sweeps/{name}.{suffix}").exists():
-                    client.log_artifact(parent, str(path))
-            for row in ranked.to_dict("records"):
-                _publish_config(client, experiment, parent, {str(key): value for key, value in row.items()})
-            status = "KILLED" if found is None else "FINISHED"
-        except KeyboardInterrupt:
+            client.log_batch(parent, params=store.params(fixed))
             status = "KILLED"
+            for message in messages:
+                if isinstance(message, Conclusion):
+                    _publish_conclusion(client, parent, root, name, message)
+                    status = message.status
+                else:
+                    finished_runs.publish(client, experiment, [_run(parent, config) for config in message])
+                    published += len(message)
+        except BaseException:
+            status = "FAILED"
             raise
         finally:
             client.set_terminated(parent, status)
-    return f"sweep: {len(ranked):,} configs published to {store_uri(root)}"
+    return f"sweep: {published:,} configs published to {store_uri(root)}"
 
 
-def _publish_config(client: MlflowClient, experiment: str, parent: str, row: Mapping[str, Any]) -> None:
-    failed = pd.isna(row["loss"])
-    tags = {"mlflow.parentRunId": parent, ROLE_TAG: "config"} | ({"reason": str(row["reason"])} if failed else {})
-    run = client.create_run(experiment, tags=tags, run_name=f"config {row['trial']}").info.run_id
-    params = store.params({key: value for key, value in row.items() if "." in key})
-    metrics = [] if failed else [Metric(key, float(row[key]), 0, 0) for key in MEASURED]
-    client.log_batch(run, params=params, metrics=metrics)
-    client.set_terminated(run, "FAILED" if failed else "FINISHED")
+def _run(parent: str, config: Mapping[str, Any]) -> FinishedRun:
+    failed = config["loss"] is None
+    tags = {"mlflow.parentRunId": parent, ROLE_TAG: "config"} | ({"reason": str(config["reason"])} if failed else {})
+    params = {key: value for key, value in config.items() if "." in key}
+    metrics = {} if failed else {key: float(config[key]) for key in MEASURED}
+    return FinishedRun(f"config {config['trial']}", "FAILED" if failed else "FINISHED", tags, params, metrics)
 
 
-def _verdict_metrics(found: Mapping[str, Any] | None) -> list[Metric]:
-    if found is None:
-        return []
-    values = {"relative_gain": found["relative_gain"], "selected_from": found["selected_from"]}
-    values |= {f"held_out_loss_{model}": loss for model, loss in found["held_out"].items()}
-    return [Metric(key, float(value), 0, 0) for key, value in values.items()]
+def _publish_conclusion(client: MlflowClient, parent: str, root: Path, name: str, conclusion: Conclusion) -> None:
+    for suffix in ("csv", "json", "png"):
+        if (path := root / f"sweeps/{name}.{suffix}").exists():
+            client.log_artifact(parent, str(path))
+    if (found := conclusion.verdict) is not None:
+        values = {"relative_gain": found["relative_gain"], "selected_from": found["selected_from"]}
+        values |= {f"held_out_loss_{model}": loss for model, loss in found["held_out"].items()}
+        client.log_batch(parent, metrics=[Metric(key, float(value), 0, 0) for key, value in values.items()])

@@ -19,6 +19,7 @@ from straightline.artifacts import md5, read_json, replacing, write_csv, write_j
 from straightline.commands import run as command
 from straightline.config import Config, load, parse
 from straightline.errors import UserError
+from straightline.publisher import Publisher
 from straightline.space import Point, Space, space
 from straightline.stages import compose, data
 
@@ -118,40 +119,57 @@ def _target(home: Path, of: Space, asked: str | None) -> str:
 
 
 def _sweep(root: Path, home: Path, of: Space, target: str, options: Options) -> None:
+    with _publisher(root, of, options) as publisher:
+        point, tried, conclusion = _tried(root, home, of, target, options, publisher)
+        if publisher is not None:
+            publisher.send(conclusion)
+            print(publisher.close())
+    if conclusion.verdict is None:
+        why = "no config could be trained; the last column says why"
+        why = "interrupted" if conclusion.status == "KILLED" else why
+        raise UserError(f"sweep: {why}; what was found is in sweeps/{options.name}.csv")
+    if options.adopt:
+        adopt(root / "conf", of, options.overrides, point, tried)
+
+
+def _publisher(root: Path, of: Space, options: Options) -> AbstractContextManager[Publisher | None]:
+    if not options.track:
+        return nullcontext()
+    return Publisher("straightline.sweep_tracking", root, options.name, of.base)
+
+
+def _tried(
+    root: Path, home: Path, of: Space, target: str, options: Options, publisher: Publisher | None
+) -> tuple[Point, int, ranking.Conclusion]:
+    """Write what was found; return the best point, of how many, and how it ended."""
     from straightline.backend import import_tensorflow
 
     import_tensorflow()
     from straightline.stages.train import training_table
 
     with training_table(home, target, parse(of.base, "sweep").fit.held_rows) as table:
-        tried, importances, interrupted = _searched(home, of, target, table, options)
-        ranked = ranking.ranked(of, [(number, point, found) for number, (point, found) in tried.items()])
+        rows, importances, interrupted = _searched(home, of, target, table, options, publisher)
+        ranked = ranking.ranked(of, rows)
         write_csv(root / f"sweeps/{options.name}.csv", ranked)
         ranking.show(ranked)
         trained = ranked.dropna(subset=["loss"])
-        if len(trained):
-            with replacing(root / f"sweeps/{options.name}.png") as temporary:
-                temporary.write_bytes(pictures.sweep(trained, importances))
-        found = None
-        if len(trained) and not interrupted:
-            point, _ = tried[int(ranked["trial"].iloc[0])]
-            found = _concluded(home, of, target, table, point, len(ranked))
-            _write_verdict(root, of, options, point, found)
-    if options.track:
-        from straightline import sweep_tracking
-
-        print(sweep_tracking.publish(root, options.name, ranked, of.base, found))
-    if found is None:
-        why = "interrupted" if interrupted else "no config could be trained; the last column says why"
-        raise UserError(f"sweep: {why}; what was found is in sweeps/{options.name}.csv")
-    if options.adopt:
-        adopt(root / "conf", of, options.overrides, point, len(ranked))
+        if trained.empty:
+            return {}, len(rows), ranking.Conclusion("KILLED" if interrupted else "FAILED", None)
+        with replacing(root / f"sweeps/{options.name}.png") as temporary:
+            temporary.write_bytes(pictures.sweep(trained, importances))
+        best = next(row for row in rows if row["trial"] == ranked["trial"].iloc[0])
+        point = ranking.point(of, best)
+        if interrupted:
+            return point, len(rows), ranking.Conclusion("KILLED", None)
+        found = _concluded(home, of, target, table, point, len(rows))
+    _write_verdict(root, of, options, point, found)
+    return point, len(rows), ranking.Conclusion("FINISHED", found)
 
 
 def _searched(
-    home: Path, of: Space, target: str, table: Any, options: Options
-) -> tuple[dict[int, tuple[dict[str, Any], Mapping[str, Any]]], dict[str, float], bool]:
-    """Return what was tried by number, the importances of what varied, and whether it was interrupted."""
+    home: Path, of: Space, target: str, table: Any, options: Options, publisher: Publisher | None
+) -> tuple[list[dict[str, Any]], dict[str, float], bool]:
+    """Return what was tried, the importances of what varied, and whether it was interrupted."""
     from straightline import trials
 
     sampler, count = search.plan(options.sampler, options.trials, of)
@@ -164,23 +182,24 @@ def _searched(
     interrupted = False
     with (
         _trainer(options, table, of.model, parts, folds.seeds or 1) as trainer,
-        ranking.shown(count, len(search.finished(study))) as (advance, on_progress),
+        ranking.shown(count) as (advance, on_progress),
     ):
 
-        def evaluate(points: Sequence[Point]) -> list[dict[str, Any]]:
-            found = trials.evaluated(trainer, of, points, on_progress)
-            advance(found)
-            return found
+        def on_told(told: Sequence[search.Told]) -> None:
+            if publisher is not None:
+                publisher.send([ranking.row(of, *one) for one in told])
+            advance([found for _, _, found in told])
 
         # What learns from its batches must not depend on how many machines there are.
         at_once = BATCHES.get(sampler, BATCH * trainer.slots)
         batch = min(at_once, trainer.batch_size(config) * trainer.slots)
         known = search.remembered(options.storage)
+        evaluate = partial(trials.evaluated, trainer, of, on_progress=on_progress)
         try:
-            search.run(study, of, count, batch, partial(trials.identity, of, rows), evaluate, known)
+            search.run(study, of, count, batch, partial(trials.identity, of, rows), evaluate, known, on_told)
         except KeyboardInterrupt:
             interrupted = True
-    tried = {one.number: (one.params, one.user_attrs[search.FOUND]) for one in search.finished(study)}
+    tried = [ranking.row(of, *one) for one in search.told(study)]
     return tried, search.importances(study, of, options.seed), interrupted
 
 
