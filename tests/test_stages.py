@@ -265,22 +265,22 @@ class TestMLflow:
         self.publish(tracked)
         assert self.runs(tracked) == before
 
-    def test_models_load_both_ways(self, tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_models_load_by_mlflow_and_by_keras(self, tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         import mlflow
 
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
         mlflow.set_tracking_uri(f"sqlite:///{tracked}/mlflow.db")
-        rows = pd.read_parquet(tracked / "data/test.parquet")
-        features = rows[["relationship", "children", "age"]].to_numpy()
+        rows = pd.read_parquet(tracked / "data/test.parquet")[["relationship", "children", "age"]].astype(float)
         for run in mlflow.search_runs(["1"], filter_string="tags.target = 'color'", output_format="list"):
             uri = f"runs:/{run.info.run_id}/model"
             known = pd.read_parquet(tracked / f"predictions/color-{run.data.tags['model']}.parquet")["prediction"]
-            loaded = mlflow.keras.load_model(uri)
-            np.testing.assert_allclose(keras.ops.convert_to_numpy(loaded(features))[:, 0], known, rtol=1e-6)
             served = mlflow.pyfunc.load_model(uri)
+            np.testing.assert_array_equal(served.predict(rows)["probability of 1"], known)
             assert served.metadata.signature is not None
-            np.testing.assert_allclose(np.ravel(served.predict(features)), known, rtol=1e-6)
-            assert served.input_example is not None
+            assert served.metadata.saved_input_example_info is not None
+            folder = Path(mlflow.artifacts.download_artifacts(uri))
+            loaded = keras.models.load_model(folder / "data/model/model.keras", safe_mode=True)
+            np.testing.assert_allclose(keras.ops.convert_to_numpy(loaded(rows.to_numpy()))[:, 0], known, rtol=1e-6)
 
     def test_an_unusable_store_costs_the_copy_only(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (project / "mlflow.db").write_text("no database")

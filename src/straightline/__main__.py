@@ -239,11 +239,25 @@ def calibrate(
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    host: Annotated[str, typer.Option(help="The address; others than this machine's want a password.")] = "127.0.0.1",
+) -> None:
     """Open MLflow's UI on this machine's loopback address."""
-    from straightline import identity
+    from straightline.commands import ui as command
 
-    identity.run_ui(ROOT, port)
+    command.run(ROOT, port, host)
+
+
+@app.command()
+def serve(
+    target: Annotated[str | None, typer.Option(help="The column to predict, or its name in the pipeline.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5001,
+) -> None:
+    """Serve the champion of a target over HTTP, on this machine's loopback address."""
+    from straightline.commands import serve as command
+
+    command.run(ROOT, target, port)
 
 
 def main() -> None:

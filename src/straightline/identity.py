@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import sqlite3
-import sys
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -61,14 +60,3 @@ def is_published(root: Path) -> bool:
             return connection.execute(query, (PIPELINE_TAG, pipeline_hash(root), ROLE_TAG)).fetchone() is not None
     except sqlite3.Error:
         return False
-
-
-def run_ui(root: Path, port: int) -> None:
-    """Replace this process by MLflow's UI on the loopback address; only requests for that address are answered."""
-    hosts = f"localhost:{port},127.0.0.1:{port}"
-    origins = f"http://localhost:{port},http://127.0.0.1:{port}"
-    os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    print(f"MLflow UI: http://127.0.0.1:{port} (ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store_uri(root), "--workers", "1"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--allowed-hosts", hosts, "--cors-allowed-origins", origins]
-    os.execv(sys.executable, command)

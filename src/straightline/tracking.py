@@ -1,8 +1,7 @@
 """Results to MLflow: a parent run a pipeline, a child a target and model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,16 @@ import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric
-from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
 
+from straightline import mlmodel, registry
 from straightline.artifacts import md5
-from straightline.backend import import_tensorflow
 from straightline.identity import PIPELINE_TAG, ROLE_TAG, pipeline_hash, store_uri
+from straightline.registry import Candidate
 from straightline.results import Results, Variant
 from straightline.summary import headline, ui_command
 
 BATCH = 1000  # metrics that MLflow takes in one call
-LIBRARIES = ("keras", "numpy", "tensorflow")
 
 
 def publish(results: Results) -> str:
@@ -37,9 +35,12 @@ def publish(results: Results) -> str:
     with store.opened(results.root) as (client, experiment):
         if _already_there(client, experiment, identity):
             return "track: already in MLflow"
-        _publish(client, experiment, results, identity)
+        for target in results.verdicts:
+            registry.forget(client, registry.registered_name(results.config.data.path, target), identity)
+        registered = _publish(client, experiment, results, identity)
     told = f"track: {len(results.variants)} runs published to {store_uri(results.root)}"
-    return f"{told}; look at them with `{ui_command(results.root)}`"
+    look = f"{told}; look at them with `{ui_command(results.root)}`"
+    return "\n".join([look, *(f"registry: {line}" for line in registered)])
 
 
 def _already_there(client: MlflowClient, experiment: str, identity: str) -> bool:
@@ -51,13 +52,14 @@ def _already_there(client: MlflowClient, experiment: str, identity: str) -> bool
     return False
 
 
-def _publish(client: MlflowClient, experiment: str, results: Results, identity: str) -> None:
+def _publish(client: MlflowClient, experiment: str, results: Results, identity: str) -> list[str]:
     tags = {PIPELINE_TAG: identity} | store.environment_tags(results.root)
     name = ", ".join(f"{target}: {verdict['answer']}" for target, verdict in results.verdicts.items())
     headlines = [headline(verdict, target) for target, verdict in results.verdicts.items()]
     note = {"mlflow.note.content": "\n\n".join(headlines)}
     parent = client.create_run(experiment, tags=tags | {ROLE_TAG: "pipeline"} | note, run_name=name).info.run_id
     datasets = _datasets(results)
+    models: dict[tuple[str, str], tuple[str, str]] = {}
     with store.closing(client, parent):
         client.log_batch(parent, params=store.params(asdict(results.config)))
         gains = {f"{target}_relative_gain": verdict["relative_gain"] for target, verdict in results.verdicts.items()}
@@ -73,10 +75,32 @@ def _publish(client: MlflowClient, experiment: str, results: Results, identity: 
                 run_name=f"{variant.target} / {variant.model}",
             ).info.run_id
             with store.closing(client, child):
-                _log_variant(client, child, results, variant, datasets)
+                models[variant.target, variant.model] = child, _log_variant(client, child, results, variant, datasets)
+        return [registry.register(client, one) for one in _candidates(results, models, tags)]
 
 
-def _log_variant(client: MlflowClient, run: str, results: Results, variant: Variant, datasets: list[Any]) -> None:
+def _candidates(
+    results: Results, models: Mapping[tuple[str, str], tuple[str, str]], tags: Mapping[str, str]
+) -> Iterator[Candidate]:
+    """Yield each target's model by the verdict: the regression unless a network is clearly better."""
+    lock = results.root / "dvc.lock"
+    for target, verdict in results.verdicts.items():
+        model = verdict["challenger" if verdict["answer"] == "no" else "baseline"]
+        variant = results.variants[target, model]
+        run, uri = models[target, model]
+        own = {"target": target, "model": model, "verdict": verdict["answer"], "digest": variant.weights["digest"]}
+        own |= {"dvc.lock": md5(lock)} if lock.exists() else {}
+        yield Candidate(
+            name=registry.registered_name(results.config.data.path, target),
+            model_uri=uri,
+            run=run,
+            tags=dict(tags) | own,
+            loss=variant.metrics.get("loss"),
+            margin=verdict["margin"],
+        )
+
+
+def _log_variant(client: MlflowClient, run: str, results: Results, variant: Variant, datasets: list[Any]) -> str:
     config = results.config
     settings = {
         "target": asdict(config.targets[variant.target]),
@@ -100,7 +124,7 @@ def _log_variant(client: MlflowClient, run: str, results: Results, variant: Vari
     with mlflow.start_run(run_id=run):
         for dataset, context in datasets:
             mlflow.log_input(dataset, context=context)
-        _log_model(results, variant)
+        return mlmodel.log(results, variant)
 
 
 def _metrics(results: Results, variant: Variant) -> Iterator[Metric]:
@@ -152,44 +176,6 @@ def _datasets(results: Results) -> list[Any]:
             source = results.config.data.path
             datasets.append((from_pandas(frame, source=source, name=part, digest=md5(path)), context))
     return datasets
-
-
-class _Keras:
-    """mlflow.keras, which writes its input example into a folder that it has not made yet (MLflow 3.17.2)."""
-
-    @staticmethod
-    def save_model(path: str, **options: Any) -> None:
-        import mlflow.keras
-
-        Path(path).mkdir()
-        mlflow.keras.save_model(path=path, **options)
-
-
-def _log_model(results: Results, variant: Variant) -> None:
-    import_tensorflow()
-    import keras
-
-    from straightline import encoding
-    from straightline.archive import load_model
-
-    features = encoding.of_json(results.schema["encoding"])
-    if not encoding.is_plain(features):
-        # mlflow.keras knows signatures of tensors only, none of columns by name.
-        mlflow.log_artifact(str(variant.folder / "model.keras"), "model")
-        return
-    keras.utils.disable_interactive_logging()
-    model = load_model(variant.folder / "model.keras", variant.weights["digest"])
-    rows = pd.read_parquet(results.root / "data/train.parquet", columns=results.schema["features"])
-    example = encoding.matrix(rows.head(5), features)
-    mlflow.models.Model.log(
-        None,
-        flavor=_Keras,
-        name="model",
-        model=model,
-        signature=infer_signature(example, keras.ops.convert_to_numpy(model(example))),
-        input_example=example,
-        pip_requirements=[f"{name}=={version(name)}" for name in LIBRARIES],
-    )
 
 
 def _variant_tags(results: Results, variant: Variant) -> dict[str, str]:

@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from straightline import encoding
 from straightline.artifacts import read_json, write_csv
 from straightline.errors import UserError
 from straightline.reading import read_table
+from straightline.serving import predicted_columns
 
 
 def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None, decimal: str | None = None) -> None:
@@ -39,7 +39,7 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     from straightline.encoder import predictions
 
     fitted = load_model(folder / "model.keras", weights["digest"])
-    table = _columns(target, predictions(fitted, frame, features))
+    table = predicted_columns(target, predictions(fitted, frame, features))
     if out is None:
         table.to_csv(sys.stdout, index=False)
     else:
@@ -61,11 +61,3 @@ def _known(folder: Path, path: Path) -> Any:
     raise UserError(
         f"{folder}: expected a folder runs/<target>/<model> of a project or of `straightline run`, but {path} is absent"
     )
-
-
-def _columns(target: dict[str, Any], values: np.ndarray) -> pd.DataFrame:
-    if target["task"] == "continuous":
-        return pd.DataFrame({target["column"]: values})
-    first, second = target["classes"]
-    chosen = [second if value > 0.5 else first for value in values]
-    return pd.DataFrame({target["column"]: chosen, f"probability of {second}": values})

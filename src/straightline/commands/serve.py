@@ -1,0 +1,55 @@
+"""`straightline serve`: the champion of a target answers HTTP requests on this machine, by MLflow's own server."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from straightline import store  # first: it sets what MLflow reads when it is imported
+
+# isort: split
+from mlflow.artifacts import download_artifacts
+from mlflow.entities.model_registry import ModelVersion
+
+from straightline import mlmodel, registry, serving
+from straightline.artifacts import read_json
+from straightline.config import load
+from straightline.errors import UserError
+
+
+def run(root: Path, target: str | None, port: int) -> NoReturn:
+    """Replace this process by a server of the champion of `target`, on the loopback address.
+
+    Raises UserError where there is no champion, or where its files are not as they were registered.
+    """
+    config = load(root / "params.yaml")
+    chosen = [key for key, own in config.targets.items() if target in (None, key, own.column)]
+    if len(chosen) != 1:
+        raise UserError(f"--target: expected one of {', '.join(config.targets)}, got {target or 'none'}")
+    name = registry.registered_name(config.data.path, chosen[0])
+    with store.opened(root) as (client, _):
+        champion = registry.find_champion(client, name)
+        if champion is None:
+            raise UserError(f"serve: no version of {name} is the champion; run `straightline track` first")
+        folder = _fetched(root, champion)
+    print(f"serving {name} {champion.version} ({champion.tags['model']}) at http://127.0.0.1:{port}/invocations")
+    sys.stdout.flush()
+    os.environ |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder), "--env-manager", "local"]
+    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)])
+
+
+def _fetched(root: Path, champion: ModelVersion) -> Path:
+    folder = root / ".straightline/serving" / f"{champion.name}-{champion.version}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    path = Path(download_artifacts(f"models:/{champion.name}/{champion.version}", dst_path=str(folder)))
+    mlmodel.require_ours(path)
+    found = read_json(next(path.rglob(serving.DESCRIPTION)))["digest"]
+    if found != champion.tags.get("digest"):
+        raise UserError(
+            f"{path}: holds the model {found[:12]}, but {champion.name} {champion.version} was registered with "
+            f"{str(champion.tags.get('digest'))[:12]}; it was changed since, and is refused"
+        )
+    return path

@@ -1,0 +1,62 @@
+"""`straightline ui`: MLflow's server with what it leaves open by default closed (docs/security.md)."""
+
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from straightline.errors import UserError
+from straightline.identity import store_uri
+
+CLOSED = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+
+
+def run(root: Path, port: int, host: str) -> NoReturn:
+    """Replace this process by MLflow's server at `host`; only requests for that address are answered.
+
+    Raises UserError for an address that other machines reach, unless a password for its admin is set.
+    """
+    if store_uri(root).startswith("http"):
+        raise UserError(f"MLFLOW_TRACKING_URI is set: the runs are at {store_uri(root)}, whose server has its own UI")
+    os.environ |= CLOSED
+    options = ["--app-name", "straightline"] if is_loopback(host) else _authenticated(host)
+    names = {host, "localhost", "127.0.0.1"} if is_loopback(host) else {host, socket.gethostname(), socket.getfqdn()}
+    hosts = sorted(f"{f'[{name}]' if ':' in name else name}:{port}" for name in names)
+    origins = [f"http://{name}" for name in hosts]
+    print(f"MLflow UI: http://{hosts[0]} (ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store_uri(root), "--workers", "1"]
+    command += [
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--allowed-hosts",
+        ",".join(hosts),
+        "--cors-allowed-origins",
+        ",".join(origins),
+        *options,
+    ]
+    os.execv(sys.executable, command)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches `host`."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _authenticated(host: str) -> list[str]:
+    if not os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD") or not os.environ.get("MLFLOW_FLASK_SERVER_SECRET_KEY"):
+        raise UserError(
+            f"--host: {host} is reached by other machines; expected 127.0.0.1, or MLFLOW_AUTH_ADMIN_PASSWORD and "
+            "MLFLOW_FLASK_SERVER_SECRET_KEY in the environment, so that MLflow asks for a password (docs/security.md)"
+        )
+    return ["--app-name", "basic-auth"]

@@ -1,0 +1,47 @@
+"""MLflow's server as `straightline ui` starts it: requests of more than a size are refused before they are read."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+LIMIT = 16 * 2**20  # bytes of a request
+ARTIFACT_LIMIT = 2**30  # of one that uploads a file
+ARTIFACTS = ("/api/2.0/mlflow-artifacts/", "/ajax-api/2.0/mlflow-artifacts/")
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[Scope], Awaitable[None]]
+App = Callable[[Scope, Any, Send], Awaitable[None]]
+
+
+class LimitedBody:
+    """An ASGI app in front of `app` that answers 413 to a body above the limit, and 411 to one of unknown length."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
+        """Serve one request."""
+        refused = _refusal(scope) if scope["type"] == "http" else None
+        if refused is None:
+            await self._app(scope, receive, send)
+            return
+        status, reason = refused
+        headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": reason})
+
+
+def create_app() -> LimitedBody:
+    """Return the app, as MLflow's `--app-name` wants it."""
+    from mlflow.server.fastapi_app import app
+
+    return LimitedBody(app)
+
+
+def _refusal(scope: Scope) -> tuple[int, bytes] | None:
+    headers = dict(scope["headers"])
+    if b"transfer-encoding" in headers:
+        return 411, b"expected a Content-Length"
+    limit = ARTIFACT_LIMIT if scope["path"].startswith(ARTIFACTS) else LIMIT
+    if int(headers.get(b"content-length", 0)) > limit:
+        return 413, b"expected at most %d bytes" % limit
+    return None

@@ -1,0 +1,221 @@
+"""The registry's champion, the files that MLflow keeps of a model, and a served one over HTTP."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from straightline import mlmodel, registry, tracking
+from straightline.__main__ import app
+from straightline.artifacts import read_json, write_json
+from straightline.errors import UserError
+from straightline.results import load_results
+from tests.fake_project import write_project
+from tests.serving import server
+
+
+class TestPromotion:
+    def test_the_first_version_is_the_champion(self) -> None:
+        assert registry.promotion(0.5, 0.05, None) == (True, "the first version")
+        assert registry.promotion(None, 0.05, None)[0]
+
+    def test_without_held_out_losses_nothing_is_promoted(self) -> None:
+        for loss, tags in ((None, {registry.LOSS: "0.5"}), (0.5, {})):
+            promoted, reason = registry.promotion(loss, 0.05, tags)
+            assert not promoted
+            assert "held-out" in reason
+
+    @given(before=st.floats(1e-9, 1e9), share=st.floats(0, 2).filter(lambda share: abs(share - 1.05) > 1e-6))
+    def test_worse_by_more_than_the_margin_is_not_promoted(self, before: float, share: float) -> None:
+        promoted, reason = registry.promotion(before * share, 0.05, {registry.LOSS: repr(before)})
+        assert promoted == (share < 1.05)
+        assert f"{before:.6g}" in reason
+
+
+@contextmanager
+def client_of(root: Path) -> Iterator[mlflow.MlflowClient]:
+    mlflow.set_tracking_uri(f"sqlite:///{root}/mlflow.db")
+    try:
+        yield mlflow.MlflowClient()
+    finally:
+        mlflow.set_tracking_uri("")
+
+
+def changed(root: Path, target: str, model: str, factor: float) -> None:
+    """Multiply a model's held-out loss, as other results would."""
+    path = root / f"metrics/{target}-{model}.json"
+    metrics = read_json(path)
+    write_json(path, metrics | {"loss": metrics["loss"] * factor})
+
+
+def test_each_targets_model_by_the_verdict_and_the_gate(tmp_path: Path) -> None:
+    write_project(tmp_path, models=True)
+    verdicts = {target: read_json(tmp_path / f"verdicts/{target}.json") for target in ("color", "num_balloons")}
+    assert tracking.publish(load_results(tmp_path)).count("champion (the first version)") == 2
+    with client_of(tmp_path) as client:
+        for target, verdict in verdicts.items():
+            version = client.get_model_version_by_alias(f"balloons-{target}", "champion")
+            chosen = {"yes": "regression", "undecided": "regression", "no": "neural"}[verdict["answer"]]
+            assert version.tags["model"] == chosen
+            assert version.tags["verdict"] == verdict["answer"]
+            assert (
+                float(version.tags["held_out_loss"]) == read_json(tmp_path / f"metrics/{target}-{chosen}.json")["loss"]
+            )
+            assert version.tags["digest"] == read_json(tmp_path / f"runs/{target}/{chosen}/weights.json")["digest"]
+            model = mlflow.models.get_model_info(f"models:/balloons-{target}@champion")
+            assert model.signature.inputs.input_names() == ["relationship", "children", "age"]
+            assert model.saved_input_example_info is not None
+    model = version.tags["model"]
+    changed(tmp_path, "num_balloons", model, 1.2)
+    told = tracking.publish(load_results(tmp_path))
+    assert "balloons-num_balloons 2: registered (not promoted: held-out loss" in told
+    assert "balloons-color 2: champion (held-out loss" in told
+    with client_of(tmp_path) as client:
+        assert client.get_model_version_by_alias("balloons-num_balloons", "champion").version == 1
+        assert "not promoted" in client.get_model_version("balloons-num_balloons", "2").tags["promotion"]
+    assert "already" in tracking.publish(load_results(tmp_path))
+    changed(tmp_path, "num_balloons", model, 0.85)  # 1.02 times the champion's, within the margin
+    tracking.publish(load_results(tmp_path))
+    with client_of(tmp_path) as client:
+        assert client.get_model_version_by_alias("balloons-num_balloons", "champion").version == 3
+
+
+def test_an_interrupted_publication_leaves_one_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_project(tmp_path, models=True)
+    register = registry.register
+
+    def interrupted(client: Any, candidate: registry.Candidate) -> str:
+        register(client, candidate)
+        raise KeyboardInterrupt
+
+    results = load_results(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "register", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tracking.publish(results)
+    tracking.publish(load_results(tmp_path))
+    with client_of(tmp_path) as client:
+        for registered in client.search_registered_models():
+            assert [one.version for one in client.search_model_versions(f"name = '{registered.name}'")] == [
+                registered.aliases["champion"]
+            ]
+
+
+class TestMLmodel:
+    @pytest.fixture
+    def kept(self, tmp_path: Path) -> Path:
+        """Return a model's folder as MLflow keeps it."""
+        write_project(tmp_path, models=True)
+        tracking.publish(load_results(tmp_path))
+        with client_of(tmp_path):
+            return Path(mlflow.artifacts.download_artifacts("models:/balloons-color@champion"))
+
+    def test_it_has_no_pickle_and_no_code(self, kept: Path) -> None:
+        mlmodel.require_ours(kept)
+        files = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
+        assert not [name for name in files if re.search(r"\.(pkl|pickle|py|pyc|pth)$", name)], files
+        assert {"MLmodel", "data/model/model.keras", "data/model/model.json", "input_example.json"} <= files
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"loader_module": "mlflow.sklearn"}, "expected the loader straightline.serving or mlflow.keras"),
+            ({"code": "code"}, "brings code of its own"),
+            ({"loader_module": None}, "expected the loader"),
+        ],
+    )
+    def test_any_other_loader_or_code_is_refused(self, kept: Path, change: dict, told: str) -> None:
+        path = kept / "MLmodel"
+        values = yaml.safe_load(path.read_text())
+        values["flavors"]["python_function"] |= change
+        path.write_text(yaml.safe_dump(values))
+        with pytest.raises(UserError, match=told):
+            mlmodel.require_ours(kept)
+
+    def test_what_is_no_mlmodel_is_refused(self, kept: Path) -> None:
+        for text in ("", "flavors: 3", "flavors: {python_function: {}}", "a: [", "flavors: {sklearn: {}}"):
+            (kept / "MLmodel").write_text(text)
+            with pytest.raises(UserError, match="expected an MLmodel"):
+                mlmodel.require_ours(kept)
+
+    def test_a_changed_archive_is_not_loaded(self, kept: Path) -> None:
+        (kept / "data/model/model.keras").write_bytes(b"other")
+        with pytest.raises(UserError, match="its digest is"):
+            mlflow.pyfunc.load_model(str(kept))
+
+
+def post(url: str, content: Any, kind: str = "application/json") -> tuple[int, Any]:
+    """Return the status and the JSON that a POST answers."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": kind})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of `straightline run` on a table with words, dates and gaps, published."""
+    folder = tmp_path_factory.mktemp("words")
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "city": random.choice(["Rome", "Oslo", "Bonn"], 200),
+            "size": np.where(random.random(200) < 0.1, np.nan, random.normal(size=200)),
+            "rooms": random.integers(1, 5, 200),
+            "built": pd.Timestamp("1990-01-01") + pd.to_timedelta(random.integers(0, 9000, 200), unit="D"),
+        }
+    )
+    score = (table["city"] == "Rome") + table["size"].fillna(0) + table["rooms"] / 4 + random.normal(size=200)
+    table["sold"] = np.where(score > score.median(), "yes", "no")
+    table.to_parquet(folder / "homes.parquet")
+    quick = ["fit.epochs=4", "folds.k=3", "folds.repeats=1", "folds.seeds=1"]
+    arguments = ["run", str(folder / "homes.parquet"), "--target", "sold", "--out", str(folder / "out"), "--track"]
+    found = CliRunner().invoke(app, [*arguments, *quick])
+    assert found.exit_code == 0, found.output
+    return folder / "out"
+
+
+def test_the_champion_answers_over_http_as_the_pipeline_does(words: Path) -> None:
+    test = pd.read_parquet(words / "data/test.parquet").drop(columns="sold")
+    known = pd.read_parquet(words / "predictions/sold-regression.parquet")["prediction"]
+    with server(words, "straightline", "serve", "--target", "sold", health="/ping") as url:
+        rows = json.loads(test.to_json(orient="split", index=False, date_format="iso"))
+        status, found = post(f"{url}/invocations", {"dataframe_split": rows})
+        assert status == 200, found
+        table = pd.DataFrame(found["predictions"])
+        np.testing.assert_allclose(table["probability of yes"], known, atol=1e-6)
+        assert list(table["sold"]) == ["yes" if value > 0.5 else "no" for value in known]
+        one = {"city": "Paris", "size": None, "rooms": 2, "built": "2001-02-03"}
+        assert post(f"{url}/invocations", {"dataframe_records": [one]})[0] == 200
+        csv = test.head(3).to_csv(index=False).encode()
+        status, found = post(f"{url}/invocations", csv, "text/csv")
+        assert status == 200, found
+        np.testing.assert_allclose(pd.DataFrame(found["predictions"])["probability of yes"], known[:3], atol=1e-6)
+        for content, told in (
+            ({"dataframe_records": [{name: one[name] for name in ("city", "size", "built")}]}, "rooms"),
+            ({"dataframe_records": [one | {"rooms": "many"}]}, "rooms"),
+            ({"dataframe_records": [one | {"rooms": None}]}, "rooms"),
+            ({"dataframe_records": [one | {"built": "yesterday"}]}, "built"),
+            ({"rows": [one]}, "dataframe_split"),
+            (b"{", "JSON"),
+        ):
+            status, answer = post(f"{url}/invocations", content)
+            assert 400 <= status < 500, (content, answer)
+            assert told in str(answer)
+        assert post(f"{url}/invocations", b"a", "image/png")[0] == 415
