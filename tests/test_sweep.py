@@ -375,26 +375,30 @@ def rows_of(database: Path) -> dict[str, list[tuple]]:
 
 def test_finished_runs_are_the_rows_that_mlflows_client_writes(tmp_path: Path) -> None:
     import mlflow
+    from mlflow.entities import Metric
 
-    from straightline import finished_runs
+    from straightline import bulk
 
     runs = [
-        finished_runs.FinishedRun(
-            "config 0", "FINISHED", {"role": "config"}, {"a.b": 1, "c": [8]}, {"loss": 0.5, "n": 3.0}
-        ),
-        finished_runs.FinishedRun("config 1", "FAILED", {"role": "config", "reason": "diverged"}, {"a.b": 2}, {}),
+        bulk.FinishedRun("config 0", "FINISHED", {"role": "config"}, {"a.b": 1, "c": [8]}, {"loss": 0.5, "n": 3.0}),
+        bulk.FinishedRun("config 1", "FAILED", {"role": "config", "reason": "diverged"}, {"a.b": 2}, {}),
     ]
-    for name, way in (("insert", finished_runs.publish), ("call", finished_runs.call)):
+    for name, way in (("insert", bulk.publish_runs), ("call", bulk.call)):
         client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/{name}.db")
         way(client, client.create_experiment("one", artifact_location="file:///artifacts"), runs)
+    epochs = [Metric(key, value, 0, step) for key in ("loss", "val_loss") for step, value in enumerate((3.0, 1.0, 2.0))]
+    for name, log in (("insert", bulk.publish_metrics), ("call", lambda client, *of: client.log_batch(of[0], of[1]))):
+        client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/{name}.db")
+        (run,) = client.search_runs(["1"], "attributes.run_name = 'config 1'")
+        log(client, run.info.run_id, epochs)
     inserted, called = rows_of(tmp_path / "insert.db"), rows_of(tmp_path / "call.db")
     assert inserted == called
     assert {name: len(rows) for name, rows in called.items()} == {
         "runs": 2,
         "tags": 5,
         "params": 3,
-        "metrics": 2,
-        "latest_metrics": 2,
+        "metrics": 8,
+        "latest_metrics": 4,
     }
 
 

@@ -10,8 +10,8 @@ from straightline import store  # first: it sets what MLflow reads when it is im
 from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
-from straightline import finished_runs
-from straightline.finished_runs import FinishedRun
+from straightline import bulk
+from straightline.bulk import FinishedRun
 from straightline.identity import ROLE_TAG, store_uri
 from straightline.ranking import Conclusion
 
@@ -38,7 +38,7 @@ def publish(
                     _publish_conclusion(client, parent, root, name, message)
                     status = message.status
                 else:
-                    finished_runs.publish(client, experiment, [_run(parent, config) for config in message])
+                    bulk.publish_runs(client, experiment, [_run(parent, config) for config in message])
                     published += len(message)
         except BaseException:
             status = "FAILED"

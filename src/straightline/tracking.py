@@ -15,14 +15,12 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
-from straightline import mlmodel, registry
+from straightline import bulk, mlmodel, registry
 from straightline.artifacts import md5
 from straightline.identity import PIPELINE_TAG, ROLE_TAG, pipeline_hash, store_uri
 from straightline.registry import Candidate
 from straightline.results import Results, Variant
 from straightline.summary import headline, ui_command
-
-BATCH = 1000  # metrics that MLflow takes in one call
 
 
 def publish(results: Results) -> str:
@@ -110,9 +108,7 @@ def _log_variant(client: MlflowClient, run: str, results: Results, variant: Vari
         "data": asdict(config.data),
     }
     client.log_batch(run, params=store.params(settings))
-    metrics = list(_metrics(results, variant))
-    for start in range(0, len(metrics), BATCH):
-        client.log_batch(run, metrics=metrics[start : start + BATCH])
+    bulk.publish_metrics(client, run, list(_metrics(results, variant)))
     client.log_artifacts(run, str(variant.folder), "files")
     if variant.coefficients is not None:
         client.log_table(run, variant.coefficients, "coefficients.json")

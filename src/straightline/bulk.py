@@ -1,4 +1,4 @@
-"""Runs that are over when they are published: hundreds in one transaction where MLflow's store is a database.
+"""Hundreds of runs, or thousands of epochs, in one transaction where MLflow's store is a database.
 
 MLflow's client takes 30 SQL statements a run for what is one row and a few of params and metrics (docs/log.md).
 """
@@ -19,6 +19,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 from mlflow.utils.uri import append_to_uri_path
 
+BATCH = 1000  # metrics that MLflow takes in one call
+
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -31,7 +33,7 @@ class FinishedRun:
     metrics: Mapping[str, float]
 
 
-def publish(client: MlflowClient, experiment: str, runs: Sequence[FinishedRun]) -> None:
+def publish_runs(client: MlflowClient, experiment: str, runs: Sequence[FinishedRun]) -> None:
     """Publish `runs`: all of them or none where the store is a database, one after another where it is a server."""
     tracking_store = client._tracking_client.store
     if isinstance(tracking_store, SqlAlchemyStore):
@@ -49,14 +51,28 @@ def call(client: MlflowClient, experiment: str, runs: Sequence[FinishedRun]) -> 
             client.log_batch(run, params=store.params(own.params), metrics=metrics)
 
 
+def publish_metrics(client: MlflowClient, run: str, metrics: Sequence[Metric]) -> None:
+    """Log finite `metrics` of a run that has none of their keys yet."""
+    tracking_store = client._tracking_client.store
+    if isinstance(tracking_store, SqlAlchemyStore):
+        with tracking_store.ManagedSessionMaker(read_only=False) as session:
+            session.execute(sqlalchemy.insert(SqlMetric), [_measured(run, one) for one in metrics])
+            latest = {one.key: one for one in sorted(metrics, key=lambda one: (one.step, one.timestamp, one.value))}
+            session.execute(sqlalchemy.insert(SqlLatestMetric), [_measured(run, one) for one in latest.values()])
+    else:
+        for start in range(0, len(metrics), BATCH):
+            client.log_batch(run, metrics=metrics[start : start + BATCH])
+
+
 def insert(tracking_store: SqlAlchemyStore, experiment: str, runs: Sequence[FinishedRun]) -> None:
     """Add to a database the rows that `call` would."""
     location = tracking_store.get_experiment(experiment).artifact_location  # type: ignore[no-untyped-call]
     now = int(time.time() * 1000)
     rows: dict[type, list[dict[str, Any]]] = {SqlRun: [], SqlTag: [], SqlParam: [], SqlMetric: [], SqlLatestMetric: []}
     for own in runs:
-        key = {"run_uuid": uuid.uuid4().hex}
-        place = append_to_uri_path(location, *key.values(), SqlAlchemyStore.ARTIFACTS_FOLDER_NAME)  # type: ignore[no-untyped-call]
+        run = uuid.uuid4().hex
+        key = {"run_uuid": run}
+        place = append_to_uri_path(location, run, SqlAlchemyStore.ARTIFACTS_FOLDER_NAME)  # type: ignore[no-untyped-call]
         rows[SqlRun].append(
             key
             | {"name": own.name, "status": own.status, "experiment_id": int(experiment), "artifact_uri": place}
@@ -66,10 +82,15 @@ def insert(tracking_store: SqlAlchemyStore, experiment: str, runs: Sequence[Fini
         tags = {**own.tags, "mlflow.runName": own.name}
         rows[SqlTag] += [key | {"key": name, "value": value} for name, value in tags.items()]
         rows[SqlParam] += [key | {"key": one.key, "value": one.value} for one in store.params(own.params)]
-        measured = [key | {"key": name, "value": value, "timestamp": 0} for name, value in own.metrics.items()]
+        measured = [_measured(run, Metric(name, value, 0, 0)) for name, value in own.metrics.items()]
         rows[SqlMetric] += measured
         rows[SqlLatestMetric] += measured
     with tracking_store.ManagedSessionMaker(read_only=False) as session:
         for table, values in rows.items():
             if values:
                 session.execute(sqlalchemy.insert(table), values)
+
+
+def _measured(run: str, metric: Metric) -> dict[str, Any]:
+    place = {"run_uuid": run, "key": metric.key, "step": metric.step, "timestamp": metric.timestamp}
+    return place | {"value": metric.value}
