@@ -1,5 +1,6 @@
-"""MLflow's server as `straightline ui` starts it: requests of more than a size are refused before they are read."""
+"""MLflow's server as `straightline ui` starts it, behind checks that MLflow does not make (docs/security.md)."""
 
+import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -12,8 +13,12 @@ Send = Callable[[Scope], Awaitable[None]]
 App = Callable[[Scope, Any, Send], Awaitable[None]]
 
 
-class LimitedBody:
-    """An ASGI app in front of `app` that answers 413 to a body above the limit, and 411 to one of unknown length."""
+class Guarded:
+    """An ASGI app in front of `app` that refuses large requests, and those that pages from elsewhere send.
+
+    A body above the limit is answered with status 413, one of unknown length with 411. A request whose Origin is not in
+    MLFLOW_SERVER_CORS_ALLOWED_ORIGINS gets 403: MLflow lets every page of this machine write, whatever its port.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -30,15 +35,18 @@ class LimitedBody:
         await send({"type": "http.response.body", "body": reason})
 
 
-def create_app() -> LimitedBody:
+def create_app() -> Guarded:
     """Return the app, as MLflow's `--app-name` wants it."""
     from mlflow.server.fastapi_app import app
 
-    return LimitedBody(app)
+    return Guarded(app)
 
 
 def _refusal(scope: Scope) -> tuple[int, bytes] | None:
     headers = dict(scope["headers"])
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if origin and origin not in os.environ.get("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "").split(","):
+        return 403, b"a page from elsewhere"
     if b"transfer-encoding" in headers:
         return 411, b"expected a Content-Length"
     limit = ARTIFACT_LIMIT if scope["path"].startswith(ARTIFACTS) else LIMIT
