@@ -2,6 +2,8 @@
 # make test  every test, lint and type check
 # make ui    MLflow's UI on this machine
 # make bench what a training step costs, here and elsewhere
+# make serve TARGET=color  answer HTTP requests with the champion of a target
+# make faults  kill the pipeline 50 times, and the other faults of tests/faults
 # make lint
 
 SHELL := /bin/bash
@@ -14,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
 
-.PHONY: all run test lint ui bench
+.PHONY: all run test lint ui serve faults bench
 all: run
 
 # pip installs uv, uv the rest: two seconds instead of three minutes.
@@ -53,3 +55,9 @@ bench: .venv/installed
 
 ui: .venv/installed
 	straightline ui
+
+serve: .venv/installed
+	straightline serve $(if $(TARGET),--target $(TARGET))
+
+faults: .venv/installed
+	STRAIGHTLINE_KILLS=50 pytest -n2 tests/faults

@@ -1,100 +1,19 @@
 """The real pipeline in a repository of its own: DVC, Hydra and MLflow as their users know them."""
 
-import os
 import shutil
-import sqlite3
 import subprocess
-import sys
-from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from tests.conftest import ROOT
-
-SMALL = {
-    "conf/data/balloons.yaml": {
-        "rows: 125000": "rows: 600",
-        "  - /target@_global_.targets.num_balloons: num_balloons\n": "",
-    },
-    "conf/folds/repeated.yaml": {"k: 10": "k: 3", "repeats: null": "repeats: 1", "seeds: null": "seeds: 1"},
-    "conf/fit/adam.yaml": {"epochs: null": "epochs: 5"},
-}
-ALL = ["compose", "data", "train@color-regression", "train@color-neural", "evaluate", "compare", "report", "track"]
-
-
-class Repository:
-    """A git and DVC repository, and commands run in it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        drop = ("DVC_", "MLFLOW_", "GIT_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
-        self.environment = {key: value for key, value in os.environ.items() if not key.startswith(drop)}
-        # The copy's own modules, not those that the tests run.
-        self.environment |= {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": str(root / "src"),
-        }
-
-    def run(self, *command: str, fails: bool = False) -> str:
-        done = subprocess.run(
-            command, cwd=self.root, env=self.environment, check=False, capture_output=True, text=True, timeout=600
-        )
-        output = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, output
-        return output
-
-    def dvc(self, *command: str, fails: bool = False) -> str:
-        return self.run(sys.executable, "-m", "dvc", *command, fails=fails)
-
-    def edit(self, path: str, changes: dict[str, str]) -> None:
-        file = self.root / path
-        text = file.read_text()
-        for old, new in changes.items():
-            assert old in text, old
-            text = text.replace(old, new)
-        file.write_text(text)
-
-    def commit(self) -> None:
-        self.run("git", "add", "-A")
-        self.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t")
-
-    def live_runs(self) -> list[tuple]:
-        with closing(sqlite3.connect(self.root / "mlflow.db")) as database:
-            query = """select name, status, group_concat(k.value, ' ') from runs
-                join tags k on k.run_uuid = runs.run_uuid and k.key like 'straightline.%'
-                where lifecycle_stage = 'active' group by runs.run_uuid order by 3, 1"""
-            return database.execute(query).fetchall()
-
-
-def ran(output: str) -> list[str]:
-    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+from tests.repository import ALL, Repository, ran, small_repository
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A small copy of this repository after its first `dvc repro`, committed."""
-    root = tmp_path_factory.mktemp("repository")
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines():
-        if (ROOT / name).exists():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, root / name, follow_symlinks=False)
-    own = Repository(root)
-    for path, changes in SMALL.items():
-        own.edit(path, changes)
-    for name in ("dvc.lock", "metrics", "verdicts"):
-        shutil.rmtree(root / name) if (root / name).is_dir() else (root / name).unlink(missing_ok=True)
-    own.run("git", "init", "-q", "-b", "main")
-    own.run("git", "config", "user.name", "t")
-    own.run("git", "config", "user.email", "t@example.org")
-    assert "run dvc repro again" in own.dvc("repro", fails=True)
-    output = own.dvc("repro")
-    assert ran(output) == ALL
-    own.commit()
-    return own
+    return small_repository(tmp_path_factory.mktemp("repository"))
 
 
 def test_every_file_is_there_and_nothing_runs_twice(repository: Repository) -> None:

@@ -99,7 +99,10 @@ def test_no_file_outside_the_artifacts_is_read(served: str, path: str, written: 
         status, content = ask(served, "GET", address)
         assert b"root:" not in content, address
         if status < 400:  # nothing is found there, or a path without its ".." is the page itself
-            assert b"<!doctype html>" in content.lower() or json.loads(content).get("files", []) == [], (address, content)
+            assert b"<!doctype html>" in content.lower() or json.loads(content).get("files", []) == [], (
+                address,
+                content,
+            )
 
 
 def test_a_model_of_any_folder_is_not_registered(served: str) -> None:

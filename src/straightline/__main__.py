@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from straightline.commands import arguments
-from straightline.errors import UserError
+from straightline.errors import UserError, told
+from straightline.processes import interrupt_on_termination
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 ROOT = Path(".")
+INTERRUPTED = 130  # the exit status that typer gives to ctrl-C
 
 
 class Task(StrEnum):
@@ -261,13 +263,19 @@ def serve(
 
 
 def main() -> None:
-    """Run the command line; a UserError becomes one line and exit status 2."""
+    """Run the command line; a UserError, an interrupt and a full disk become one line and an exit status."""
+    interrupt_on_termination()
     try:
         app()
     except UserError as error:
         print(f"straightline: {error}", file=sys.stderr)
         _exit(2)
+    except OSError as error:
+        print(f"straightline: {told(error)}", file=sys.stderr)
+        _exit(2)
     except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("straightline: interrupted", file=sys.stderr)
         _exit(end.code)
 
 

@@ -6,10 +6,13 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from straightline.errors import UserError
+from straightline.processes import PARTIAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{PARTIAL}{os.getpid()}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -44,8 +47,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return what `write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return what `write_json` wrote. Raises UserError where the file is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _unreadable(path, error) from None
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -58,6 +64,22 @@ def write_parquet(path: Path, table: pd.DataFrame, group_rows: int | None = None
     """Write `table` without its index, in groups of `group_rows` rows."""
     with replacing(path) as temporary:
         table.to_parquet(temporary, index=False, row_group_size=group_rows)
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return what `write_parquet` wrote, or some columns of it. Raises UserError where the file is no Parquet."""
+    import pandas as pd
+    from pyarrow.lib import ArrowException
+
+    try:
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
+    except ArrowException as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200]
+    return UserError(f"{path}: unreadable ({reason}); run `dvc checkout`, then `dvc repro`")
 
 
 def md5(path: Path) -> str:

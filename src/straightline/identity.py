@@ -10,10 +10,11 @@ from pathlib import Path
 
 from straightline.artifacts import md5
 from straightline.config import load
+from straightline.stages import FOLDERS
 
 PIPELINE_TAG = "straightline.pipeline"
 ROLE_TAG = "straightline.role"
-FOLDERS = ("data", "effects", "metrics", "predictions", "reports", "runs", "verdicts")
+PROCESS_TAG = "straightline.process"  # what publishes, so that runs that it left when it was killed can be closed
 
 
 def published_files(root: Path) -> list[Path]:
@@ -44,7 +45,10 @@ def store_uri(root: Path) -> str:
 
 
 def is_published(root: Path) -> bool:
-    """Tell whether an SQLite store holds these results, finished; False where that takes MLflow to find out."""
+    """Tell whether an SQLite store holds these results and no run that still runs.
+
+    False where that takes MLflow to find out.
+    """
     uri = store_uri(root)
     database = Path(uri.removeprefix("sqlite:///"))
     if not uri.startswith("sqlite:///") or not database.is_file():
@@ -54,6 +58,7 @@ def is_published(root: Path) -> bool:
         join tags pipeline on pipeline.run_uuid = runs.run_uuid and pipeline.key = ? and pipeline.value = ?
         join tags role on role.run_uuid = runs.run_uuid and role.key = ? and role.value = 'pipeline'
         where runs.status = 'FINISHED' and runs.lifecycle_stage = 'active'
+        and not exists (select 1 from runs where status = 'RUNNING' and lifecycle_stage = 'active')
     """
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:

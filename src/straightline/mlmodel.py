@@ -1,6 +1,5 @@
 """A model as MLflow keeps it: a Keras archive, loaded by `straightline.serving`; no pickle, no code of its own."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -17,9 +16,10 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from straightline import encoding, serving
-from straightline.artifacts import write_json
+from straightline.artifacts import read_parquet, write_json
 from straightline.encoding import Feature
 from straightline.errors import UserError
+from straightline.processes import temporary_folder
 from straightline.results import Results, Variant
 
 LOADER = "straightline.serving"
@@ -42,8 +42,8 @@ class _Pyfunc:
 def log(results: Results, variant: Variant) -> str:
     """Log the model of `variant` to the active run, with a signature of columns and an example; return its URI."""
     target = results.schema["targets"][variant.target]
-    with tempfile.TemporaryDirectory(prefix="straightline-") as made:
-        folder = Path(made) / "model"
+    with temporary_folder() as made:
+        folder = made / "model"
         folder.mkdir()
         (folder / serving.ARCHIVE).write_bytes((variant.folder / serving.ARCHIVE).read_bytes())
         description = {"target": target, "encoding": results.schema["encoding"], "digest": variant.weights["digest"]}
@@ -73,7 +73,7 @@ def _signature(features: Sequence[Feature], target: Mapping[str, Any]) -> ModelS
 
 
 def _example(root: Path, features: Sequence[Feature]) -> pd.DataFrame:
-    rows = pd.read_parquet(root / "data/train.parquet", columns=[one.name for one in features]).head(EXAMPLES)
+    rows = read_parquet(root / "data/train.parquet", columns=[one.name for one in features]).head(EXAMPLES)
     kinds: dict[str, Any] = {"number": np.float64, "date": "string", "category": "string"}
     return rows.astype({one.name: kinds[one.kind] for one in features})
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from straightline import balloons, encoding, pictures, summary
+from straightline.artifacts import read_parquet
 from straightline.config import Balloons
 from straightline.results import Results, Variant
 from straightline.words import percent
@@ -61,7 +62,7 @@ def draw(results: Results, table: pd.DataFrame) -> dict[str, bytes]:
     for target in results.config.targets:
         variants = results.of_target(target)
         if variants[0].metrics["rows"]:
-            models = [(variant.model, pd.read_parquet(variant.predictions)) for variant in variants]
+            models = [(variant.model, read_parquet(variant.predictions)) for variant in variants]
             drawn[f"predictions-{target}.png"] = pictures.predictions(results.schema["targets"][target]["task"], models)
     return drawn
 

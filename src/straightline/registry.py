@@ -55,7 +55,8 @@ def register(client: MlflowClient, candidate: Candidate) -> str:
     tags = {**candidate.tags, REASON: reason}
     if candidate.loss is not None:
         tags[LOSS] = repr(candidate.loss)
-    version = client.create_model_version(name, candidate.model_uri, candidate.run, tags=tags).version
+    model = candidate.model_uri.removeprefix("models:/")
+    version = client.create_model_version(name, candidate.model_uri, candidate.run, tags=tags, model_id=model).version
     if is_better:
         client.set_registered_model_alias(name, CHAMPION, version)
     return f"{name} {version}: {'champion' if is_better else 'registered'} ({reason})"

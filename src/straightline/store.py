@@ -14,7 +14,8 @@ from typing import Any
 from filelock import FileLock
 
 from straightline.errors import UserError
-from straightline.identity import store_home, store_uri
+from straightline.identity import PROCESS_TAG, store_home, store_uri
+from straightline.processes import is_dead, signature
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -41,10 +42,11 @@ def opened(
     try:
         with _quietly(), ExitStack() as held, _store(uri):
             # MLflow's first use of a database creates its tables, which two at once would spoil.
-            lock = held.enter_context(FileLock(home / ".straightline/mlflow.lock"))
+            lock = held.enter_context(FileLock(_lock(uri, home)))
             _require_writable(uri)
             client = MlflowClient()
             experiment = _experiment(client, home if uri.startswith("sqlite:") else None)
+            _close_dead(client, experiment)
             if not alone:
                 lock.release()
             yield client, experiment
@@ -81,12 +83,27 @@ def _flat(values: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
 
 
 def environment_tags(root: Path) -> dict[str, str]:
-    """Return where results come from: the git commit, and DVC's stage and experiment."""
+    """Return where results come from: the git commit, DVC's stage and experiment, and the publishing process."""
     tags = {name: os.environ[name] for name in ("DVC_STAGE", "DVC_EXP_NAME") if os.environ.get(name)}
+    tags[PROCESS_TAG] = signature()
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=root, check=False, capture_output=True, text=True
     ).stdout.strip()
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def _lock(uri: str, home: Path) -> Path:
+    """Return the lock that all publishers to `uri` on this machine share."""
+    database = Path(uri.removeprefix("sqlite:///"))
+    folder, name = (database.parent, database.stem) if uri.startswith("sqlite:///") else (home, "mlflow")
+    return folder / ".straightline" / f"{name}.lock"
+
+
+def _close_dead(client: MlflowClient, experiment: str) -> None:
+    """Mark as KILLED what processes of this machine left RUNNING when they were killed."""
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        if is_dead(run.data.tags.get(PROCESS_TAG, "")):
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _require_writable(uri: str) -> None:
@@ -95,7 +112,9 @@ def _require_writable(uri: str) -> None:
         return
     with closing_connection(sqlite3.connect(uri.removeprefix("sqlite:///"), timeout=LOCKED_SECONDS)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("PRAGMA schema_version")
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"the file is damaged ({found}); restore it, or move it away for a new one")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
 from straightline import bulk, mlmodel, registry
-from straightline.artifacts import md5
+from straightline.artifacts import md5, read_parquet
 from straightline.identity import PIPELINE_TAG, ROLE_TAG, pipeline_hash, store_uri
 from straightline.registry import Candidate
 from straightline.results import Results, Variant
@@ -167,7 +167,7 @@ def _datasets(results: Results) -> list[Any]:
     datasets = []
     for part, context in (("train", "training"), ("test", "held-out")):
         path = results.root / f"data/{part}.parquet"
-        frame = pd.read_parquet(path)
+        frame = read_parquet(path)
         if len(frame):
             source = results.config.data.path
             datasets.append((from_pandas(frame, source=source, name=part, digest=md5(path)), context))

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -10,15 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 
 from straightline import pictures, ranking, search
 from straightline.adoption import adopt
-from straightline.artifacts import md5, read_json, replacing, write_csv, write_json, write_text
+from straightline.artifacts import md5, read_json, read_parquet, replacing, write_csv, write_json, write_text
 from straightline.commands import run as command
 from straightline.config import Config, load, parse
 from straightline.errors import UserError
+from straightline.processes import temporary_folder
 from straightline.publisher import Publisher
 from straightline.space import Point, Space, space
 from straightline.stages import compose, data
@@ -78,11 +77,11 @@ def _project(root: Path, options: Options) -> Iterator[tuple[Path, Space]]:
     if options.target is None:
         raise UserError("--table: expected --target too, the column to predict")
     file, column = options.table, options.target
-    with tempfile.TemporaryDirectory(prefix="straightline-") as folder:
+    with temporary_folder() as folder:
         of = space(options.overrides, lambda fixed: yaml.safe_load(command.settings(_of_table(file, column, fixed))))
-        write_text(Path(folder) / "params.yaml", yaml.safe_dump(dict(of.base), allow_unicode=True))
-        data.run(Path(folder))
-        yield Path(folder), of
+        write_text(folder / "params.yaml", yaml.safe_dump(dict(of.base), allow_unicode=True))
+        data.run(folder)
+        yield folder, of
 
 
 def _of_table(file: Path, column: str, fixed: Sequence[str]) -> command.Options:
@@ -220,7 +219,7 @@ def _concluded(home: Path, of: Space, target: str, table: Any, point: Mapping[st
 
     found, fitted = selection.verdict(table, of.config(point), of.model, tried, epochs_shown)
     schema = read_json(home / "data/schema.json")
-    test = pd.read_parquet(home / "data/test.parquet")
+    test = read_parquet(home / "data/test.parquet")
     features = matrix(test, of_json(schema["encoding"]))
     labels = test[schema["targets"][target]["column"]].to_numpy(float)
     return found | {"held_out": selection.held_out(fitted, features, labels, table.task)}

@@ -8,32 +8,48 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
-from straightline.errors import UserError
+from straightline.errors import UserError, told
+from straightline.processes import clear, end_with_parent, interrupt_on_termination, turn
 
+FOLDERS = ("data", "effects", "metrics", "predictions", "reports", "runs", "verdicts")  # of results
 TIMINGS = Path(".straightline/timings.jsonl")
 
 
 @contextmanager
 def stage(name: str, **labels: str) -> Iterator[None]:
-    """Run a process's one stage and end it: time it; turn a UserError into one line on stderr and exit status 1.
+    """Run a process's one stage and end it: time it; turn what a user can mend into one line and exit status 1.
 
-    DVC deletes a stage's outputs before it runs. Where the stage fails, those of the last success are put back from
-    DVC's cache.
+    It ends with DVC, and waits where another process still runs it. DVC deletes a stage's outputs before it runs; where
+    the stage fails or is interrupted, those of the last success are put back from DVC's cache.
     """
+    end_with_parent()
+    interrupt_on_termination()
+    title = " ".join([name, "/".join(labels.values())]).strip()
     try:
-        with timed(Path("."), name, **labels):
-            yield
+        with turn(Path(".straightline") / f"{title.replace(' ', '-').replace('/', '-')}.lock", title):
+            clear(Path("."), FOLDERS)
+            with timed(Path("."), name, **labels):
+                yield
     except UserError as error:
-        _restore_outputs()
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(1)
+        _end(name, str(error), 1)
+    except OSError as error:
+        _end(name, told(error), 1)
+    except KeyboardInterrupt:
+        _end(name, "interrupted; nothing of it is kept, the last results are back", 130)
     except BaseException:
         _restore_outputs()
         raise
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # everything is on disk; TensorFlow would take two seconds to take itself down
+
+
+def _end(name: str, message: str, status: int) -> NoReturn:
+    _restore_outputs()
+    print(f"{name}: {message}", file=sys.stderr)
+    sys.exit(status)
 
 
 @contextmanager

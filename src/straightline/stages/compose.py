@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from straightline.artifacts import write_text
 from straightline.config import Config, parse
 from straightline.errors import UserError
 from straightline.stages import stage
@@ -34,7 +35,7 @@ def run(root: Path) -> None:
         for key in sorted(old.keys() | new.keys()) if old else ():
             if old.get(key) != new.get(key):
                 print(f"compose: {key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}")
-        path.write_text(after, encoding="utf-8")
+        write_text(path, after)
     _remove_gone(root, config)
     if before and _expansion(yaml.safe_load(before)) != _expansion(yaml.safe_load(after)):
         (root / AGAIN).parent.mkdir(exist_ok=True)

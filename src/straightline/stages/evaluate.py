@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from straightline import encoding
 from straightline.archive import load_model
-from straightline.artifacts import read_json, write_csv, write_json, write_parquet
+from straightline.artifacts import read_json, read_parquet, write_csv, write_json, write_parquet
 from straightline.config import load
 from straightline.encoder import predictions
 from straightline.scores import effects, row_losses, score
@@ -25,7 +25,7 @@ def run(root: Path) -> None:
     """Write metrics/, predictions/ and effects/ below `root`, a file each for every target and model."""
     config = load(root / "params.yaml")
     schema = read_json(root / "data/schema.json")
-    train, test = (pd.read_parquet(root / f"data/{part}.parquet") for part in ("train", "test"))
+    train, test = (read_parquet(root / f"data/{part}.parquet") for part in ("train", "test"))
     features = encoding.of_json(schema["encoding"])
     columns = {feature.name: encoding.raw(test, feature) for feature in features}
     for target in config.targets:

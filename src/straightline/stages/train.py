@@ -1,7 +1,6 @@
 """Stage `train`: fit one model to one target, on all training rows and on every fold."""
 
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,10 +16,11 @@ import pandas as pd
 
 from straightline import encoding
 from straightline.archive import save_model
-from straightline.artifacts import read_json, write_csv, write_json
+from straightline.artifacts import read_json, read_parquet, write_csv, write_json
 from straightline.config import load
 from straightline.encoder import with_encoding
 from straightline.plan import descent_settings, fold_plan
+from straightline.processes import temporary_folder
 from straightline.progress import epochs_shown
 from straightline.source import held, rewritten, streamed
 from straightline.stages import stage
@@ -66,21 +66,21 @@ def training_table(root: Path, target: str, held_rows: int | None) -> Iterator[T
     names = encoding.term_names(features)
     held_rows = held_rows or min(HELD_ROWS, HELD_VALUES // (len(names) + 1))
     encode = partial(encoding.matrix, features=features)
-    with tempfile.TemporaryDirectory(prefix="straightline-") as folder:
+    with temporary_folder() as folder:
         if len(labels) <= held_rows:
-            source = held(encode(pd.read_parquet(path, columns=schema["features"])), labels)
+            source = held(encode(read_parquet(path, columns=schema["features"])), labels)
         elif encoding.is_plain(features):
             source = streamed(path, names, column["column"], held_rows // 8)
         else:
             numbers = [str(number) for number in range(len(names) + 1)]  # a term may be called as the target is
-            encoded = Path(folder) / "encoded.parquet"
+            encoded = folder / "encoded.parquet"
             rewritten(path, encoded, schema["features"], column["column"], numbers, encode)
             source = streamed(encoded, numbers[:-1], numbers[-1], held_rows // 8)
         yield Table(source, labels, names, column["task"], schema["standardize"], groups, split["by"] == "time")
 
 
 def _column(path: Path, name: str) -> pd.Series:
-    return pd.read_parquet(path, columns=[name])[name]
+    return read_parquet(path, columns=[name])[name]
 
 
 def _save(trained: Trained, model: keras.Model, folder: Path) -> None:

@@ -1,0 +1,307 @@
+"""What goes wrong in real use: interrupts, full disks, damaged files, locked stores, processes that died."""
+
+import errno
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from straightline import processes, store, tracking
+from straightline.artifacts import read_json, read_parquet, write_json
+from straightline.errors import UserError, told
+from straightline.results import load_results
+from straightline.stages import track
+from tests.fake_project import write_project
+from tests.repository import Repository, small_repository
+
+
+def python(root: Path, *words: str, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `python WORDS` in `root`, which cannot write files of more than `limit` bytes."""
+    small = None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=root,
+        env=kept,
+        preexec_fn=small,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what stderr says, which is one line and no traceback."""
+    assert done.returncode not in (0, None), done.stdout
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def faked(tmp_path: Path) -> Path:
+    write_project(tmp_path)
+    return tmp_path
+
+
+class TestProcesses:
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent-death signal")
+    def test_a_stage_dies_with_its_parent(self) -> None:
+        stage = "from straightline.processes import end_with_parent as e; import time; e(); print('on'); time.sleep(60)"
+        parent = f"import subprocess, sys; subprocess.run([sys.executable, '-u', '-c', {stage!r}])"
+        with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"on\n"
+            (child,) = psutil.Process(process.pid).children()
+            process.kill()
+            child.wait(timeout=10)
+
+    def test_a_turn_is_waited_for_and_not_for_ever(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(processes, "TURN_SECONDS", 0.2)
+        with (
+            processes.turn(tmp_path / "lock", "train"),
+            pytest.raises(UserError, match="another process has done this"),
+            processes.turn(tmp_path / "lock", "b"),
+        ):
+            pass
+        assert "b: another process does this in the same folder; waiting for it" in capsys.readouterr().out
+        with processes.turn(tmp_path / "lock", "train"):
+            pass
+
+    def test_what_dead_processes_left_is_cleared(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(processes.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            ended.wait()
+        kept, gone = [], []
+        for owner, found in ((ended.pid, gone), (os.getpid(), kept)):
+            found += [tmp_path / f"data/deep/.partial-{owner}-a.csv", tmp_path / f".partial-{owner}-b.yaml"]
+            found.append(tmp_path / f"tmp/straightline-{owner}-c/rows.parquet")
+        kept += [tmp_path / "data/deep/partial.csv", tmp_path / "other/.partial-1-x"]
+        for path in [*kept, *gone]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        processes.clear(tmp_path, ["data", "absent"])
+        assert all(path.exists() for path in kept)
+        assert not any(path.exists() for path in gone)
+        assert not (tmp_path / f"tmp/straightline-{ended.pid}-c").exists()
+
+    def test_a_signature_tells_the_living_from_the_dead(self) -> None:
+        own = processes.signature()
+        assert not processes.is_dead(own)
+        host, number, start = own.rsplit(" ", 2)
+        assert processes.is_dead(f"{host} {number} {int(start) - 5}")
+        assert not processes.is_dead(f"elsewhere {number} 0")
+        assert not processes.is_dead("")
+
+
+class TestInterrupts:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_stage_ends_in_one_line(self, faked: Path, number: int) -> None:
+        before = {path: path.read_bytes() for path in (faked / "runs").rglob("*.*")}
+        words = [sys.executable, "-u", "-m", "straightline.stages.train", "color", "neural"]
+        with subprocess.Popen(words, cwd=faked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert "train color/neural" in process.stdout.readline()
+            process.send_signal(number)
+            assert process.stderr.read() == "train: interrupted; nothing of it is kept, the last results are back\n"
+        assert process.returncode == 130
+        assert {path: path.read_bytes() for path in (faked / "runs").rglob("*.*")} == before
+
+    def test_a_command_ends_in_one_line_and_its_runs_are_killed(
+        self, faked: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(*of: object) -> str:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+            return ""
+
+        processes.interrupt_on_termination()
+        with monkeypatch.context() as patched:
+            patched.setattr(tracking, "_log_variant", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                tracking.publish(load_results(faked))
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        assert statuses(faked / "mlflow.db") == {"KILLED": 2}
+
+
+def statuses(database: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(database, timeout=60)) as connection:
+        query = "SELECT status, COUNT(*) FROM runs WHERE lifecycle_stage = 'active' GROUP BY status"
+        return dict(connection.execute(query).fetchall())
+
+
+class TestDisks:
+    def test_a_file_that_cannot_be_written_is_said_and_the_old_one_stays(self, faked: Path) -> None:
+        before = {path: path.read_bytes() for path in (faked / "verdicts").iterdir()}
+        line = one_line(python(faked, "-m", "straightline.stages.compare", limit=100))
+        assert line == "compare: file too large; free some space, then run it again\n"
+        assert {path: path.read_bytes() for path in (faked / "verdicts").iterdir()} == before
+
+    @pytest.mark.parametrize(
+        ("number", "remedy"),
+        [(errno.ENOSPC, "free some space"), (errno.EROFS, "make it writable"), (errno.EACCES, "make it")],
+    )
+    def test_what_the_system_refuses_is_told_with_a_remedy(self, number: int, remedy: str) -> None:
+        line = told(OSError(number, os.strerror(number), "data/train.parquet"))
+        assert line.startswith(f"data/train.parquet: {os.strerror(number).lower()}; {remedy}")
+
+    def test_another_error_is_a_defect(self) -> None:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            told(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+
+    @pytest.mark.skipif(os.getuid() == 0, reason="root writes into read-only folders")
+    def test_a_read_only_folder(self, faked: Path) -> None:
+        (faked / "verdicts").chmod(0o500)
+        assert "permission denied; make it" in one_line(python(faked, "-m", "straightline.stages.compare"))
+
+
+class TestDamage:
+    def test_truncated_results_are_named(self, project: Path) -> None:
+        for path, words in (
+            ("runs/color/neural/model.keras", ("-m", "straightline.stages.evaluate")),
+            ("data/train.parquet", ("-m", "straightline.stages.evaluate")),
+            ("data/train.parquet", ("-m", "straightline.stages.train", "color", "neural")),
+            ("predictions/color-neural.parquet", ("-m", "straightline.stages.report")),
+            ("params.yaml", ("-m", "straightline.stages.evaluate")),
+            ("data/schema.json", ("-m", "straightline", "show")),
+            ("verdicts/color.json", ("-m", "straightline", "track")),
+        ):
+            whole = (project / path).read_bytes()
+            (project / path).write_bytes(whole[: len(whole) // 2])
+            assert Path(path).name in one_line(python(project, *words)), path
+            (project / path).write_bytes(whole)
+
+    def test_a_parquet_file_of_nothing_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "a.parquet").touch()
+        with pytest.raises(UserError, match=r"a\.parquet: unreadable .*; run `dvc checkout`"):
+            read_parquet(tmp_path / "a.parquet")
+
+    @pytest.mark.parametrize("kept", [0.5, 0.01])
+    def test_a_truncated_store_costs_the_copy_only(
+        self, faked: Path, kept: float, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        track.run(faked)
+        whole = (faked / "mlflow.db").read_bytes()
+        write_json(faked / "metrics/color-neural.json", read_json(faked / "metrics/color-neural.json") | {"loss": 0.1})
+        (faked / "mlflow.db").write_bytes(whole[: int(len(whole) * kept)])
+        capsys.readouterr()
+        track.run(faked)
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith("track: not published: MLflow's store sqlite:")
+        assert line.endswith("then run `straightline track`")
+        (faked / "mlflow.db").unlink()
+        assert "4 runs published" in python(faked, "-m", "straightline", "track").stdout
+
+    def test_a_locked_store_costs_the_copy_only(
+        self, faked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tracking.publish(load_results(faked))
+        write_json(faked / "metrics/color-neural.json", read_json(faked / "metrics/color-neural.json") | {"loss": 0.1})
+        monkeypatch.setattr(store, "LOCKED_SECONDS", 0.2)
+        with closing(sqlite3.connect(faked / "mlflow.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            track.run(faked)
+        assert "not published: MLflow's store" in capsys.readouterr().out
+        assert (faked / "published.txt").exists()
+        assert "4 runs published" in tracking.publish(load_results(faked))
+
+
+def test_runs_of_dead_processes_are_closed_and_others_left(faked: Path) -> None:
+    import mlflow
+
+    tracking.publish(load_results(faked))
+    client = mlflow.MlflowClient(f"sqlite:///{faked}/mlflow.db")
+    own = processes.signature()
+    host, number, start = own.rsplit(" ", 2)
+    for name, signed in (("dead", f"{host} {number} {int(start) - 5}"), ("living", own), ("elsewhere", "there 1 0")):
+        client.create_run("1", tags={"straightline.process": signed}, run_name=name)
+    assert "already" in tracking.publish(load_results(faked))
+    with closing(sqlite3.connect(faked / "mlflow.db")) as connection:
+        found = dict(connection.execute("SELECT name, status FROM runs WHERE name IN ('dead', 'living', 'elsewhere')"))
+    assert found == {"dead": "KILLED", "living": "RUNNING", "elsewhere": "RUNNING"}
+
+
+def test_eight_publish_at_once_to_a_new_store(tmp_path: Path) -> None:
+    write_project(tmp_path / "0")
+    for number in range(1, 8):
+        root = Path(shutil.copytree(tmp_path / "0", tmp_path / str(number)))
+        if number < 7:  # the last one has the results of the first
+            metrics = read_json(root / "metrics/color-neural.json")
+            write_json(root / "metrics/color-neural.json", metrics | {"loss": metrics["loss"] * (1 + number / 1000)})
+    store_uri = f"sqlite:///{tmp_path}/shared.db"
+    environment = os.environ | {"MLFLOW_TRACKING_URI": store_uri}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "straightline", "track"],
+            cwd=tmp_path / str(number),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(8)
+    ]
+    outputs = [process.communicate(timeout=300) for process in started]
+    assert [process.returncode for process in started] == [0] * 8, outputs
+    told = [out for out, _ in outputs]
+    assert sum("4 runs published" in out for out in told) == 7
+    assert sum("already in MLflow" in out for out in told) == 1
+    assert statuses(tmp_path / "shared.db") == {"FINISHED": 7 * 5}
+    with closing(sqlite3.connect(tmp_path / "shared.db")) as connection:
+        versions = connection.execute(
+            "SELECT name, COUNT(*) FROM model_versions GROUP BY name ORDER BY name"
+        ).fetchall()
+        aliases = connection.execute("SELECT name, alias FROM registered_model_aliases ORDER BY name").fetchall()
+    assert versions == [("balloons-color", 7), ("balloons-num_balloons", 7)]
+    assert aliases == [("balloons-color", "champion"), ("balloons-num_balloons", "champion")]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return small_repository(tmp_path_factory.mktemp("faults"))
+
+
+def test_two_at_once_end_in_a_clear_line_and_one_result(repository: Repository) -> None:
+    command = [sys.executable, "-m", "dvc", "repro", "--force"]
+    with subprocess.Popen(
+        command, cwd=repository.root, env=repository.environment, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout is not None
+        assert any("Running stage" in line for line in first.stdout)
+        second = subprocess.run(
+            command, cwd=repository.root, env=repository.environment, capture_output=True, text=True, check=False
+        )
+        first.stdout.read()
+    assert first.returncode == 0
+    assert second.returncode != 0
+    assert "lock" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert "Data and pipelines are up to date" in repository.dvc("repro")
+
+
+def test_a_truncated_cache_object_is_made_again(repository: Repository) -> None:
+    lock = (repository.root / "dvc.lock").read_bytes()
+    (path,) = [path for path in (repository.root / ".dvc/cache").rglob("*") if path.is_file() and is_parquet(path)][:1]
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:100])
+    shutil.rmtree(repository.root / "data")
+    output = repository.dvc("repro")
+    assert "Traceback" not in output
+    assert (repository.root / "dvc.lock").read_bytes() == lock
+
+
+def is_parquet(path: Path) -> bool:
+    return path.read_bytes()[:4] == b"PAR1"

@@ -1,0 +1,66 @@
+"""`dvc repro` killed without warning at random moments, DVC or its stage; `make faults` does it 50 times."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from straightline.artifacts import md5
+from straightline.stages import FOLDERS
+from tests.repository import Repository, small_repository
+
+KILLS = int(os.environ.get("STRAIGHTLINE_KILLS", "4"))
+SEED = int(os.environ.get("STRAIGHTLINE_SEED", "0"))
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return small_repository(tmp_path_factory.mktemp("kills"))
+
+
+def files(root: Path) -> dict[str, str]:
+    """Return the digest of every result, by path."""
+    found = [root / "params.yaml", root / "dvc.lock"]
+    found += [path for folder in FOLDERS for path in (root / folder).rglob("*") if path.is_file()]
+    return {path.relative_to(root).as_posix(): md5(path) for path in found}
+
+
+def living(root: Path) -> list[psutil.Process]:
+    """Return the processes that work in `root`."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(root) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_killed_at_random_it_ends_as_if_undisturbed(repository: Repository) -> None:
+    root = repository.root
+    start = time.monotonic()
+    repository.dvc("repro", "--force")
+    seconds = time.monotonic() - start
+    undisturbed, runs = files(root), repository.live_runs()
+    drawn = random.Random(SEED)
+    for kill in range(KILLS):
+        command = [sys.executable, "-m", "dvc", "repro", "--force"]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, cwd=root, env=repository.environment, stdout=quiet, stderr=quiet) as dvc:
+            time.sleep(drawn.uniform(0, seconds))
+            stages = psutil.Process(dvc.pid).children(recursive=True) if dvc.poll() is None else []
+            for victim in (stages[-1:] if kill % 2 else []) or [dvc]:
+                victim.kill()
+        # The next one starts at once, whatever the last one left.
+    output = repository.dvc("repro")
+    assert files(root) == undisturbed, output
+    assert repository.live_runs() == runs
+    assert {status for _, status, _ in runs} == {"FINISHED"}
+    assert not list(root.glob(".partial-*"))
+    assert living(root) == []
