@@ -60,8 +60,13 @@ def publish_metrics(client: MlflowClient, run: str, metrics: Sequence[Metric]) -
             latest = {one.key: one for one in sorted(metrics, key=lambda one: (one.step, one.timestamp, one.value))}
             session.execute(sqlalchemy.insert(SqlLatestMetric), [_measured(run, one) for one in latest.values()])
     else:
-        for start in range(0, len(metrics), BATCH):
-            client.log_batch(run, metrics=metrics[start : start + BATCH])
+        log_metrics(client, run, metrics)
+
+
+def log_metrics(client: MlflowClient, run: str, metrics: Sequence[Metric]) -> None:
+    """Log `metrics` by MLflow's client, whatever the store is and the run has."""
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run, metrics=metrics[start : start + BATCH])
 
 
 def insert(tracking_store: SqlAlchemyStore, experiment: str, runs: Sequence[FinishedRun]) -> None:

@@ -65,7 +65,7 @@ def outcomes(
     settings: Neural,
     how: Fit,
     folds: Folds,
-    on_epoch: fit.OnEpoch = lambda epoch, losses: None,
+    on_epoch: fit.OnEpoch = lambda epoch, running, first: None,
 ) -> list[Outcome]:
     """Compare regression and network on each of the tables `drawn`, all networks in one stack.
 

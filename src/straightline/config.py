@@ -145,6 +145,13 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Tracking:
+    """Whether MLflow shows losses while a variant trains; no result depends on it."""
+
+    live: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
     """All of params.yaml."""
 
@@ -154,6 +161,7 @@ class Config:
     fit: Fit
     folds: Folds
     verdict: Verdict
+    tracking: Tracking = Tracking()
 
 
 def parse(values: Mapping[str, Any], origin: str = "params.yaml") -> Config:

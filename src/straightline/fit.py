@@ -28,7 +28,7 @@ CACHE = 2**20  # bytes that a step's activations of a stack may take
 FEW = 16  # stacks in this many that are not worth packing all others anew for
 THREADS = 2  # whatever the machine has: XLA runs such small programs on one core
 
-OnEpoch = Callable[[int, NDArray], None]
+OnEpoch = Callable[[int, NDArray, NDArray], None]
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ def fit(
     source: Source,
     replicas: Sequence[Replica],
     settings: Settings,
-    on_epoch: OnEpoch = lambda epoch, losses: None,
+    on_epoch: OnEpoch = lambda epoch, running, first: None,
     sizes: Sequence[int] = range(1, LANES + 1),
 ) -> list[Fitted]:
     """Fit `model` (rows, inputs -> rows, 1) once for each replica; results do not depend on which others there are.
 
     Fits of one `model` object and shape compile once. A `source` of several groups is streamed, and the replicas' rows
     must ascend. `sizes`, ascending to LANES, are those that a stack may have: few where fits of one shape come again in
-    other numbers, since each size compiles. `on_epoch` is told, every few epochs, how many are done and the last
-    monitored losses of the replicas
-    that still run. Warns, and goes on slower, where XLA cannot compile the program.
+    other numbers, since each size compiles. `on_epoch` is told, every few epochs, how many are done, the last
+    monitored losses of the replicas that still run, and all losses of the first replica, `(2, epochs)` as in `Fitted`.
+    Warns, and goes on slower, where XLA cannot compile the program.
     """
     losses = np.full((2, len(replicas), settings.epochs), np.nan)
     fitted: dict[int, Fitted] = {}
@@ -84,7 +84,10 @@ def fit(
                 if ended := [number for number in over if number not in fitted]:
                     fitted |= job.fitted(ended, one, losses[:, :, : epochs.stop])
             left = np.array([number for number in range(len(replicas)) if number not in fitted], int)
-            on_epoch(epochs.stop, losses[1, left, epochs.stop - 1] * job.units[left])
+            first_one = losses[:, 0, : epochs.stop] * job.units[0]
+            if 0 in fitted:
+                first_one = np.array([fitted[0].losses, fitted[0].monitored])
+            on_epoch(epochs.stop, losses[1, left, epochs.stop - 1] * job.units[left], first_one)
             if not len(left):
                 break
             if job.stacks_for(len(left)) < len(stacks) - len(stacks) // FEW:

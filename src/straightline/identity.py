@@ -30,7 +30,9 @@ def published_files(root: Path) -> list[Path]:
 def pipeline_hash(root: Path) -> str:
     """Return a digest of the settings and of every result file: the same for the same results, anywhere."""
     digests = {path.relative_to(root).as_posix(): md5(path) for path in published_files(root)}
-    content = json.dumps([asdict(load(root / "params.yaml")), digests], sort_keys=True)
+    settings = asdict(load(root / "params.yaml"))
+    del settings["tracking"]
+    content = json.dumps([settings, digests], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 

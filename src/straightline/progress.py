@@ -12,7 +12,7 @@ LINES = 5
 
 
 @contextmanager
-def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray], None]]:
+def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, NDArray], None]]:
     """Yield a callback for `fit.fit`; it may be called by two threads, of which the one that is ahead is shown."""
     console = Console()
     lock = threading.Lock()
@@ -27,7 +27,7 @@ def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray], N
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=epochs, loss="compiling")
 
-        def on_epoch(epoch: int, losses: NDArray) -> None:
+        def on_epoch(epoch: int, losses: NDArray, final: NDArray) -> None:
             nonlocal shown
             with lock:
                 if epoch <= shown or not len(losses):

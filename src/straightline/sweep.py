@@ -94,7 +94,7 @@ class Trainer:
         replicas = [one for config in configs for one in self._replicas(self._network(config), config.fit)]
         descent = descent_settings(table, settings, how)
         fitted = fit.fit(
-            model, table.source, replicas, descent, lambda epoch, losses: on_progress(f"epoch {epoch}"), SIZES
+            model, table.source, replicas, descent, lambda epoch, running, first: on_progress(f"epoch {epoch}"), SIZES
         )
         parts = [part for _ in configs for part in self._parts for _ in range(self._seeds)]
         losses = self._losses(model, fitted, parts).reshape(len(configs), len(self._parts), self._seeds).mean(axis=2)

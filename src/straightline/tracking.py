@@ -12,10 +12,10 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Metric
+from mlflow.entities import Metric, RunTag
 from mlflow.tracking import MlflowClient
 
-from straightline import bulk, mlmodel, registry
+from straightline import bulk, live_tracking, mlmodel, registry
 from straightline.artifacts import md5, read_parquet
 from straightline.identity import PIPELINE_TAG, ROLE_TAG, pipeline_hash, store_uri
 from straightline.registry import Candidate
@@ -67,11 +67,8 @@ def _publish(client: MlflowClient, experiment: str, results: Results, identity: 
             if (results.root / folder).is_dir():
                 client.log_artifacts(parent, str(results.root / folder), folder)
         for variant in results.variants.values():
-            child = client.create_run(
-                experiment,
-                tags=tags | _variant_tags(results, variant) | {"mlflow.parentRunId": parent},
-                run_name=f"{variant.target} / {variant.model}",
-            ).info.run_id
+            own = tags | _variant_tags(results, variant) | {"mlflow.parentRunId": parent}
+            child = _run(client, experiment, results, variant, own)
             with store.closing(client, child):
                 models[variant.target, variant.model] = child, _log_variant(client, child, results, variant, datasets)
         return [registry.register(client, one) for one in _candidates(results, models, tags)]
@@ -98,6 +95,16 @@ def _candidates(
         )
 
 
+def _run(client: MlflowClient, experiment: str, results: Results, variant: Variant, tags: Mapping[str, str]) -> str:
+    """Return a new run of `variant`, or the one that was streamed while it trained."""
+    streamed = live_tracking.run_of(client, results.root, variant)
+    if streamed is None:
+        name = f"{variant.target} / {variant.model}"
+        return str(client.create_run(experiment, tags=dict(tags), run_name=name).info.run_id)
+    client.log_batch(streamed, tags=[RunTag(key, value) for key, value in tags.items()])
+    return streamed
+
+
 def _log_variant(client: MlflowClient, run: str, results: Results, variant: Variant, datasets: list[Any]) -> str:
     config = results.config
     settings = {
@@ -108,7 +115,12 @@ def _log_variant(client: MlflowClient, run: str, results: Results, variant: Vari
         "data": asdict(config.data),
     }
     client.log_batch(run, params=store.params(settings))
-    bulk.publish_metrics(client, run, list(_metrics(results, variant)))
+    known = {(key, one.step) for key in ("loss", "val_loss") for one in client.get_metric_history(run, key)}
+    missing = [one for one in _metrics(results, variant) if (one.key, one.step) not in known]
+    if known:
+        bulk.log_metrics(client, run, missing)
+    else:
+        bulk.publish_metrics(client, run, missing)
     client.log_artifacts(run, str(variant.folder), "files")
     if variant.coefficients is not None:
         client.log_table(run, variant.coefficients, "coefficients.json")

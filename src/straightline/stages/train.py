@@ -13,12 +13,14 @@ import_tensorflow()
 import keras
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from straightline import encoding
 from straightline.archive import save_model
-from straightline.artifacts import read_json, read_parquet, write_csv, write_json
+from straightline.artifacts import md5, read_json, read_parquet, write_csv, write_json
 from straightline.config import load
 from straightline.encoder import with_encoding
+from straightline.live import losses_streamed
 from straightline.plan import descent_settings, fold_plan
 from straightline.processes import temporary_folder
 from straightline.progress import epochs_shown
@@ -42,10 +44,17 @@ def run(root: Path, target: str, model: str) -> None:
             "" if folds == config.folds else f", by {len(table.labels):,} rows (folds.repeats and folds.seeds set them)"
         )
         print(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{chosen}", flush=True)
-        with epochs_shown(f"{target} / {model}", descent.epochs) as on_epoch:
+        stream = losses_streamed(root, target, model, settings.kind == "neural", config.tracking.live)
+        with stream as live, epochs_shown(f"{target} / {model}", descent.epochs) as show:
+
+            def on_epoch(epoch: int, running: NDArray, final: NDArray) -> None:
+                show(epoch, running, final)
+                live.on_epoch(epoch, running, final)
+
             trained = train(table, settings, config.fit, folds, on_epoch)
-    features = encoding.of_json(read_json(root / "data/schema.json")["encoding"])
-    _save(trained, with_encoding(trained.model, features), root / "runs" / target / model)
+            features = encoding.of_json(read_json(root / "data/schema.json")["encoding"])
+            _save(trained, with_encoding(trained.model, features), root / "runs" / target / model)
+            live.finish(md5(root / "runs" / target / model / "history.csv"))
     for message in trained.messages:
         print(f"train {target}/{model}: {message}")
     print(
