@@ -33,10 +33,11 @@ all: run
 		$(BIN)/python -c 'import keras, sklearn.model_selection, scipy.stats' 2>/dev/null; wait
 	touch $@
 
-# A second try, since a change of the set of variants shows only when dvc.yaml is read again.
+# A second try, since a change of the set of variants shows only when dvc.yaml is read again, and since a DVC that was
+# killed may have left half a dvc.lock.
 run: .venv/installed
 	@rm -f .straightline/again
-	@dvc repro || { test -e .straightline/again && dvc repro; }
+	@dvc repro || { { test -e .straightline/again || straightline repair; } && dvc repro; }
 	@straightline track
 	@straightline show
 

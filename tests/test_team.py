@@ -74,7 +74,7 @@ class Clone:
         runs = pd.read_json(self.root / "runs.json", dtype=False).set_index("tags.mlflow.runName").sort_index()
         (self.root / "runs.json").unlink()
         own = ("run_id", "experiment_id", "artifact_uri", "start_time", "end_time", "tags.mlflow.parentRunId")
-        seconds = ("tags.mlflow.user", "metrics.train_seconds", "tags.straightline.process", "tags.DVC_STAGE")
+        seconds = ("tags.mlflow.user", "metrics.train_seconds", "tags.mlflow.straightline.process", "tags.DVC_STAGE")
         return runs.drop(columns=[*own, *seconds], errors="ignore").sort_index(axis=1)
 
 

@@ -121,6 +121,11 @@ def test_a_large_body_is_refused_before_it_is_read(served: str) -> None:
     assert ask(served, "POST", f"{API}/experiments/search", None, JSON | {"Content-Length": "many"})[0] == 400
 
 
+def test_the_assistant_is_off(served: str) -> None:
+    for method, path in (("POST", "message"), ("PUT", "config"), ("POST", "skills/install"), ("GET", "providers")):
+        assert ask(served, method, f"/ajax-api/3.0/mlflow/assistant/{path}", b"{}", JSON)[0] == 404
+
+
 def test_jobs_are_off(served: str) -> None:
     assert ask(served, "POST", "/ajax-api/3.0/jobs/", b'{"job_name": "a", "params": {}}', JSON)[0] >= 400
 

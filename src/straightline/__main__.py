@@ -82,6 +82,14 @@ def track() -> None:
 
 
 @app.command()
+def repair() -> None:
+    """Remove a dvc.lock that DVC had half written when it was killed."""
+    from straightline.commands import repair as command
+
+    command.run(ROOT)
+
+
+@app.command()
 def run(
     file: arguments.File,
     overrides: arguments.Overrides = None,

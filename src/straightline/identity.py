@@ -14,7 +14,7 @@ from straightline.stages import FOLDERS
 
 PIPELINE_TAG = "straightline.pipeline"
 ROLE_TAG = "straightline.role"
-PROCESS_TAG = "straightline.process"  # what publishes, so that runs that it left when it was killed can be closed
+PROCESS_TAG = "mlflow.straightline.process"  # publishes; by it runs that it left are closed. MLflow's UI hides mlflow.*
 
 
 def published_files(root: Path) -> list[Path]:

@@ -27,6 +27,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 EXPERIMENT = "straightline"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflow's UI on runs, not on traces of prompts
 LOCKED_SECONDS = 30  # that another writer of the database may take
 
 
@@ -45,7 +46,7 @@ def opened(
             lock = held.enter_context(FileLock(_lock(uri, home)))
             _require_writable(uri)
             client = MlflowClient()
-            experiment = _experiment(client, home if uri.startswith("sqlite:") else None)
+            experiment = _experiment(client, uri)
             _close_dead(client, experiment)
             if not alone:
                 lock.release()
@@ -94,8 +95,8 @@ def environment_tags(root: Path) -> dict[str, str]:
 
 def _lock(uri: str, home: Path) -> Path:
     """Return the lock that all publishers to `uri` on this machine share."""
-    database = Path(uri.removeprefix("sqlite:///"))
-    folder, name = (database.parent, database.stem) if uri.startswith("sqlite:///") else (home, "mlflow")
+    is_file = uri.startswith("sqlite:///")
+    folder, name = (_database(uri).parent, _database(uri).stem) if is_file else (home, "mlflow")
     return folder / ".straightline" / f"{name}.lock"
 
 
@@ -110,7 +111,7 @@ def _require_writable(uri: str) -> None:
     """Raise sqlite3.Error for a database that cannot be written, which MLflow would try to open for 100 seconds."""
     if not uri.startswith("sqlite:///"):
         return
-    with closing_connection(sqlite3.connect(uri.removeprefix("sqlite:///"), timeout=LOCKED_SECONDS)) as connection:
+    with closing_connection(sqlite3.connect(_database(uri), timeout=LOCKED_SECONDS)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
@@ -137,9 +138,13 @@ def _store(uri: str) -> Iterator[None]:
         mlflow.set_tracking_uri(before or "")
 
 
-def _experiment(client: MlflowClient, home: Path | None) -> str:
+def _experiment(client: MlflowClient, uri: str) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None:
         return str(found.experiment_id)
-    location = None if home is None else (home / "mlartifacts").as_uri()
-    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+    location = (_database(uri).parent / "mlartifacts").as_uri() if uri.startswith("sqlite:///") else None
+    return str(client.create_experiment(EXPERIMENT, artifact_location=location, tags=KIND))
+
+
+def _database(uri: str) -> Path:
+    return Path(uri.removeprefix("sqlite:///")).resolve()

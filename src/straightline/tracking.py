@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from straightline import bulk, live_tracking, mlmodel, registry
 from straightline.artifacts import md5, read_parquet
-from straightline.identity import PIPELINE_TAG, ROLE_TAG, pipeline_hash, store_uri
+from straightline.identity import PIPELINE_TAG, PROCESS_TAG, ROLE_TAG, pipeline_hash, store_uri
 from straightline.registry import Candidate
 from straightline.results import Results, Variant
 from straightline.summary import headline, ui_command
@@ -89,7 +89,7 @@ def _candidates(
             name=registry.registered_name(results.config.data.path, target),
             model_uri=uri,
             run=run,
-            tags=dict(tags) | own,
+            tags={key: value for key, value in tags.items() if key != PROCESS_TAG} | own,
             loss=variant.metrics.get("loss"),
             margin=verdict["margin"],
         )

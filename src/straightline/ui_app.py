@@ -7,6 +7,7 @@ from typing import Any
 LIMIT = 16 * 2**20  # bytes of a request
 ARTIFACT_LIMIT = 2**30  # of one that uploads a file
 ARTIFACTS = ("/api/2.0/mlflow-artifacts/", "/ajax-api/2.0/mlflow-artifacts/")
+ASSISTANT = "/ajax-api/3.0/mlflow/assistant"  # runs programs of this machine for whoever may send it a message
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Scope], Awaitable[None]]
@@ -14,7 +15,7 @@ App = Callable[[Scope, Any, Send], Awaitable[None]]
 
 
 class Guarded:
-    """An ASGI app in front of `app` that refuses large requests, and those that pages from elsewhere send.
+    """An ASGI app in front of `app` that refuses large requests, pages from elsewhere, and MLflow's assistant.
 
     A body above the limit is answered with status 413, one of unknown length with 411. A request whose Origin is not in
     MLFLOW_SERVER_CORS_ALLOWED_ORIGINS gets 403: MLflow lets every page of this machine write, whatever its port.
@@ -43,6 +44,8 @@ def create_app() -> Guarded:
 
 
 def _refusal(scope: Scope) -> tuple[int, bytes] | None:
+    if scope["path"].startswith(ASSISTANT):
+        return 404, b"MLflow's assistant is off"
     headers = dict(scope["headers"])
     origin = headers.get(b"origin", b"").decode("latin-1")
     if origin and origin not in os.environ.get("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "").split(","):

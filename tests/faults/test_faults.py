@@ -18,6 +18,7 @@ import pytest
 from straightline import processes, store, tracking
 from straightline.artifacts import read_json, read_parquet, write_json
 from straightline.errors import UserError, told
+from straightline.identity import PROCESS_TAG
 from straightline.results import load_results
 from straightline.stages import track
 from tests.fake_project import write_project
@@ -227,7 +228,7 @@ def test_runs_of_dead_processes_are_closed_and_others_left(faked: Path) -> None:
     own = processes.signature()
     host, number, start = own.rsplit(" ", 2)
     for name, signed in (("dead", f"{host} {number} {int(start) - 5}"), ("living", own), ("elsewhere", "there 1 0")):
-        client.create_run("1", tags={"straightline.process": signed}, run_name=name)
+        client.create_run("1", tags={PROCESS_TAG: signed}, run_name=name)
     assert "already" in tracking.publish(load_results(faked))
     with closing(sqlite3.connect(faked / "mlflow.db")) as connection:
         found = dict(connection.execute("SELECT name, status FROM runs WHERE name IN ('dead', 'living', 'elsewhere')"))

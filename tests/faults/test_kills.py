@@ -11,8 +11,10 @@ import psutil
 import pytest
 
 from straightline.artifacts import md5
+from straightline.commands import repair
+from straightline.errors import UserError
 from straightline.stages import FOLDERS
-from tests.repository import Repository, small_repository
+from tests.repository import Repository, ran, small_repository
 
 KILLS = int(os.environ.get("STRAIGHTLINE_KILLS", "4"))
 SEED = int(os.environ.get("STRAIGHTLINE_SEED", "0"))
@@ -42,13 +44,37 @@ def living(root: Path) -> list[psutil.Process]:
     return found
 
 
+def repaired(root: Path) -> bool:
+    """Tell whether `straightline repair` removed a dvc.lock."""
+    try:
+        repair.run(root)
+    except UserError:
+        return False
+    return True
+
+
+def test_half_a_lock_is_made_again_without_training(repository: Repository) -> None:
+    path = repository.root / "dvc.lock"
+    whole = path.read_bytes()
+    for share in (0.3, 0.62, 0.9):
+        half = whole[: int(len(whole) * share)]
+        path.write_bytes(half[: half.rindex(b"size: ") + 6])
+        assert "dvc.lock' validation failed" in repository.dvc("repro", fails=True)
+        assert repaired(repository.root)
+        output = repository.dvc("repro")
+        assert path.read_bytes() == whole
+        assert not [name for name in ran(output) if name.startswith("train")], output
+    with pytest.raises(UserError, match="is whole"):
+        repair.run(repository.root)
+
+
 def test_killed_at_random_it_ends_as_if_undisturbed(repository: Repository) -> None:
     root = repository.root
     start = time.monotonic()
     repository.dvc("repro", "--force")
     seconds = time.monotonic() - start
     undisturbed, runs = files(root), repository.live_runs()
-    drawn = random.Random(SEED)
+    drawn, broken = random.Random(SEED), 0
     for kill in range(KILLS):
         command = [sys.executable, "-m", "dvc", "repro", "--force"]
         quiet = subprocess.DEVNULL
@@ -57,7 +83,9 @@ def test_killed_at_random_it_ends_as_if_undisturbed(repository: Repository) -> N
             stages = psutil.Process(dvc.pid).children(recursive=True) if dvc.poll() is None else []
             for victim in (stages[-1:] if kill % 2 else []) or [dvc]:
                 victim.kill()
-        # The next one starts at once, whatever the last one left.
+        # The next one starts at once, whatever the last one left, but for half a dvc.lock, which DVC does not read.
+        broken += repaired(root)
+    print(f"{KILLS} kills, half a dvc.lock {broken} times")
     output = repository.dvc("repro")
     assert files(root) == undisturbed, output
     assert repository.live_runs() == runs
