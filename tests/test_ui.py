@@ -11,6 +11,7 @@ import pytest
 from straightline import tracking
 from straightline.commands import ui
 from straightline.errors import UserError
+from straightline.identity import shown_uri
 from straightline.results import load_results
 from straightline.ui_app import ARTIFACT_LIMIT, LIMIT
 from tests.fake_project import write_project
@@ -145,3 +146,13 @@ def test_a_server_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(UserError, match=r"the runs are at http://127\.0\.0\.1:9"):
         ui.run(tmp_path, 5000, "127.0.0.1")
+
+
+def test_a_password_in_the_address_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for address, shown in (
+        ("postgresql://team:se:cret@db:5432/runs", "postgresql://team:***@db:5432/runs"),
+        ("http://team:secret@127.0.0.1:9", "http://team:***@127.0.0.1:9"),
+        ("http://127.0.0.1:9/a:b@c", "http://127.0.0.1:9/a:b@c"),
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        assert shown_uri(tmp_path) == shown

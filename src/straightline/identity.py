@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import asdict
@@ -44,6 +45,11 @@ def store_home(root: Path) -> Path:
 def store_uri(root: Path) -> str:
     """Return MLFLOW_TRACKING_URI where it is set, else the SQLite database in `store_home`."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store_home(root) / 'mlflow.db'}"
+
+
+def shown_uri(root: Path) -> str:
+    """Return `store_uri` without the password that it may hold."""
+    return re.sub(r"//([^:/@]*):[^@/]*@", r"//\1:***@", store_uri(root))
 
 
 def is_published(root: Path) -> bool:

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from straightline.artifacts import md5, read_json, write_json
-from straightline.identity import PIPELINE_TAG, ROLE_TAG, store_uri
+from straightline.identity import PIPELINE_TAG, ROLE_TAG, shown_uri
 from straightline.live import Finished, Losses
 from straightline.results import Variant
 
@@ -33,7 +33,7 @@ def publish(root: Path, target: str, model: str, messages: Iterator[Losses | Fin
                 if isinstance(message, Losses):
                     client.log_batch(run, metrics=_metrics(message))
                 else:
-                    write_json(place, {"store": store_uri(root), "run": run, "history": message.history})
+                    write_json(place, {"store": shown_uri(root), "run": run, "history": message.history})
                     status = "FINISHED"
         finally:
             client.set_terminated(run, status)
@@ -46,7 +46,7 @@ def run_of(client: MlflowClient, root: Path, variant: Variant) -> str | None:
     if not place.exists():
         return None
     noted = read_json(place)
-    if noted["store"] != store_uri(root) or noted["history"] != md5(variant.folder / "history.csv"):
+    if noted["store"] != shown_uri(root) or noted["history"] != md5(variant.folder / "history.csv"):
         return None
     try:
         run = client.get_run(noted["run"])

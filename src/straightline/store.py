@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from straightline.errors import UserError
-from straightline.identity import PROCESS_TAG, store_home, store_uri
+from straightline.identity import PROCESS_TAG, shown_uri, store_home, store_uri
 from straightline.processes import is_dead, signature
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -27,7 +27,6 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 EXPERIMENT = "straightline"
-KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflow's UI on runs, not on traces of prompts
 LOCKED_SECONDS = 30  # that another writer of the database may take
 
 
@@ -53,7 +52,7 @@ def opened(
             yield client, experiment
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"MLflow's store {uri} cannot be used: {reason}; {later}") from None
+        raise UserError(f"MLflow's store {shown_uri(root)} cannot be used: {reason}; {later}") from None
 
 
 @contextmanager
@@ -143,7 +142,7 @@ def _experiment(client: MlflowClient, uri: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     location = (_database(uri).parent / "mlartifacts").as_uri() if uri.startswith("sqlite:///") else None
-    return str(client.create_experiment(EXPERIMENT, artifact_location=location, tags=KIND))
+    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
 
 
 def _database(uri: str) -> Path:

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from straightline import bulk
 from straightline.bulk import FinishedRun
-from straightline.identity import ROLE_TAG, store_uri
+from straightline.identity import ROLE_TAG, shown_uri
 from straightline.ranking import Conclusion
 
 MEASURED = ("loss", "between_folds", "epochs", "steps")
@@ -45,7 +45,7 @@ def publish(
             raise
         finally:
             client.set_terminated(parent, status)
-    return f"sweep: {published:,} configs published to {store_uri(root)}"
+    return f"sweep: {published:,} configs published to {shown_uri(root)}"
 
 
 def _run(parent: str, config: Mapping[str, Any]) -> FinishedRun:

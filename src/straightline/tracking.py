@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from straightline import bulk, live_tracking, mlmodel, registry
 from straightline.artifacts import md5, read_parquet
-from straightline.identity import PIPELINE_TAG, PROCESS_TAG, ROLE_TAG, pipeline_hash, store_uri
+from straightline.identity import PIPELINE_TAG, PROCESS_TAG, ROLE_TAG, pipeline_hash, shown_uri
 from straightline.registry import Candidate
 from straightline.results import Results, Variant
 from straightline.summary import headline, ui_command
@@ -36,7 +36,7 @@ def publish(results: Results) -> str:
         for target in results.verdicts:
             registry.forget(client, registry.registered_name(results.config.data.path, target), identity)
         registered = _publish(client, experiment, results, identity)
-    told = f"track: {len(results.variants)} runs published to {store_uri(results.root)}"
+    told = f"track: {len(results.variants)} runs published to {shown_uri(results.root)}"
     look = f"{told}; look at them with `{ui_command(results.root)}`"
     return "\n".join([look, *(f"registry: {line}" for line in registered)])
 

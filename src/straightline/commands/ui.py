@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from straightline.errors import UserError
-from straightline.identity import store_uri
+from straightline.identity import shown_uri, store_uri
 
 CLOSED = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -23,25 +23,15 @@ def run(root: Path, port: int, host: str) -> NoReturn:
     Raises UserError for an address that other machines reach, unless a password for its admin is set.
     """
     if store_uri(root).startswith("http"):
-        raise UserError(f"MLFLOW_TRACKING_URI is set: the runs are at {store_uri(root)}, whose server has its own UI")
-    os.environ |= CLOSED
+        raise UserError(f"MLFLOW_TRACKING_URI is set: the runs are at {shown_uri(root)}, whose server has its own UI")
+    os.environ |= CLOSED | {"MLFLOW_BACKEND_STORE_URI": store_uri(root)}  # a password in it is no one else's to see
     options = ["--app-name", "straightline"] if is_loopback(host) else _authenticated(host)
     names = {host, "localhost", "127.0.0.1"} if is_loopback(host) else {host, socket.gethostname(), socket.getfqdn()}
     hosts = sorted(f"{f'[{name}]' if ':' in name else name}:{port}" for name in names)
     origins = [f"http://{name}" for name in hosts]
     print(f"MLflow UI: http://{hosts[0]} (ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store_uri(root), "--workers", "1"]
-    command += [
-        "--host",
-        host,
-        "--port",
-        str(port),
-        "--allowed-hosts",
-        ",".join(hosts),
-        "--cors-allowed-origins",
-        ",".join(origins),
-        *options,
-    ]
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
+    command += ["--allowed-hosts", ",".join(hosts), "--cors-allowed-origins", ",".join(origins), *options]
     os.execv(sys.executable, command)
 
 
