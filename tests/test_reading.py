@@ -27,7 +27,7 @@ def write(folder: Path, content: str | bytes, name: str = "houses.csv") -> Path:
         (b"", "is empty; expected a header line"),
         (b"\xef\xbb\xbf\n\n", "is empty; expected a header line"),
         ("a,b\n", "has a header and no rows"),
-        (gzip.compress(PLAIN.encode()), "is compressed (gzip), expected a CSV file in UTF-8; decompress it"),
+        (gzip.compress(PLAIN.encode(), mtime=0), "is compressed (gzip), expected a CSV file in UTF-8; decompress it"),
         (b"PK\x03\x04rest", "is a zip archive or a spreadsheet"),
         (b"PAR1rest", "is a Parquet file, expected a CSV file in UTF-8; name it .parquet"),
         (PLAIN.encode("utf-16"), "is UTF-16, expected a CSV file in UTF-8; save it as UTF-8"),
