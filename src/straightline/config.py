@@ -178,6 +178,17 @@ def parse(values: Mapping[str, Any], origin: str = "params.yaml") -> Config:
         raise UserError(f"{origin}: " + "; ".join(_explain(detail) for detail in error.errors())) from None
 
 
+def chosen_target(targets: Mapping[str, Target], asked: str | None) -> str:
+    """Return the target that is called `asked`, by its key or its column, or the only one.
+
+    Raises UserError where there is none or several.
+    """
+    chosen = [key for key, own in targets.items() if asked in (None, key, own.column)]
+    if len(chosen) == 1:
+        return chosen[0]
+    raise UserError(f"--target: expected one of {', '.join(targets)}, got {asked or 'none'}")
+
+
 def load(path: Path) -> Config:
     """Read and check `path`. Raises UserError where it is absent, no YAML, or not valid."""
     try:

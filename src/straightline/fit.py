@@ -4,10 +4,9 @@ Replicas are packed into stacks of one size, so that one program serves them all
 on the stacks (docs/log.md).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,16 +16,14 @@ from numpy.typing import NDArray
 from straightline import scaling, stack
 from straightline.batches import Replica
 from straightline.feed import HeldFeed, Stack, StreamedFeed
+from straightline.packing import LANES, THREADS, gathered, row_bytes, stack_size
 from straightline.program import Rows, Settings, State, program
 from straightline.scaling import Scaling
 from straightline.source import Pass, Source, one_pass
 
-__all__ = ["Fitted", "OnEpoch", "Settings", "fit"]
+__all__ = ["LANES", "Fitted", "OnEpoch", "Settings", "fit"]
 
-LANES = 32  # at most, in a stack: enough to share a step's overhead, few enough for dropping stacks
-CACHE = 2**20  # bytes that a step's activations of a stack may take
 FEW = 16  # stacks in this many that are not worth packing all others anew for
-THREADS = 2  # whatever the machine has: XLA runs such small programs on one core
 
 OnEpoch = Callable[[int, NDArray, NDArray], None]
 
@@ -118,7 +115,7 @@ class _Job:
             _own([one.l2 for one in replicas], settings.l2, dtype),
             np.array([settings.patience if len(one.validation) else settings.epochs for one in replicas], np.int32),
         )
-        fewest = _stack_size(len(replicas), settings.batch_size * _row_bytes(model))
+        fewest = stack_size(len(replicas), settings.batch_size * row_bytes(model))
         self._size = next(size for size in sizes if size >= fewest)
         self._program = program(model, self._size, settings, penalized=bool(self._lanes.penalties.any()))
         feed = HeldFeed if len(source.groups) == 1 else StreamedFeed
@@ -139,7 +136,7 @@ class _Job:
         """Pack the replicas `numbers` into as few stacks as hold them, with the states they have in `stacks`."""
         parts = np.array_split(numbers, self.stacks_for(len(numbers)))
         lanes = [np.resize(part, self._size) for part in parts]
-        states = _gathered(lanes, stacks) if stacks else map(self._start, lanes)
+        states = gathered(lanes, stacks) if stacks else map(self._start, lanes)
         return [Stack(part, state, self._rows(own)) for part, state, own in zip(parts, states, lanes, strict=True)]
 
     def _rows(self, lanes: NDArray) -> Rows:
@@ -212,34 +209,6 @@ class _Lanes:
     rates: NDArray
     penalties: NDArray
     patience: NDArray
-
-
-def _stack_size(replicas: int, step_bytes: int) -> int:
-    """Return the size of which an even number of stacks holds all `replicas`, so that the threads share them alike."""
-    lanes = int(np.clip(CACHE // step_bytes, 1, LANES))
-    stacks = THREADS * -(-replicas // (THREADS * lanes))
-    return -(-replicas // stacks)
-
-
-def _row_bytes(model: keras.Sequential) -> int:
-    units = [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    return (model.input_shape[-1] + sum(units)) * np.dtype(stack.dtype_of(model)).itemsize
-
-
-def _gathered(lanes: Sequence[NDArray], stacks: Sequence[Stack]) -> Iterator[State]:
-    """Yield the states of stacks of the replicas `lanes`, wherever in `stacks` they are now."""
-    kept = [slice(len(one.numbers)) for one in stacks]
-    place = {number: at for at, number in enumerate(np.concatenate([one.numbers for one in stacks]))}
-
-    def joined(*tensors: Any) -> Any:
-        if not tensors[0].shape.rank:
-            return tensors[0]
-        return np.concatenate([tensor.numpy()[own] for tensor, own in zip(tensors, kept, strict=True)])
-
-    everything = tf.nest.map_structure(joined, *(one.state for one in stacks))
-    for own in lanes:
-        at = [place[number] for number in own]
-        yield tf.nest.map_structure(lambda all_, at=at: tf.constant(all_[at]) if np.ndim(all_) else all_, everything)
 
 
 def _frozen(replicas: Sequence[Replica], scalings: Sequence[Scaling], dtype: str) -> stack.Weights:

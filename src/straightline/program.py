@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.optimizers.base_optimizer import BaseOptimizer
 from numpy.typing import NDArray
 
 from straightline import stack
+from straightline.optimizer import optimizer
 
 PROGRAMS = 64  # that are kept: of a sweep's shapes, each of a few sizes
 CHUNK = 16  # steps whose rows are gathered and scaled at once; XLA makes one function of an inner loop small enough
@@ -85,7 +85,8 @@ class Program:
         self._stacked = stack.stack(model, lanes)
         self._dtype = stack.dtype_of(model)
         self._rates = keras.Variable(np.zeros((lanes, 1, 1)), dtype=self._dtype, trainable=False)
-        self._optimizer = _optimizer(settings, self._rates)
+        decay_steps = settings.epochs * settings.steps if settings.schedule == "cosine" else None
+        self._optimizer = optimizer(settings.optimizer, settings.momentum, self._rates, decay_steps)
         self._joint = stack.Joint(self._stacked)
         self._joined = keras.Variable(np.zeros(self._joint.shape), dtype=self._dtype)
         self._optimizer.build([self._joined])
@@ -246,33 +247,3 @@ def program(model: keras.Model, lanes: int, settings: Settings, penalized: bool)
 def _gather(numbers: Any, rows: Rows) -> tuple[Any, Any]:
     real = tf.cast(numbers >= 0, rows.table.dtype)
     return (tf.gather(rows.table, tf.maximum(numbers, 0)) - rows.center) / rows.scale, real
-
-
-def _optimizer(settings: Settings, rates: keras.Variable) -> Any:
-    """Return the Keras optimizer with a rate for each replica, pure in a StatelessScope.
-
-    On TensorFlow, Keras' optimizers assign to variables behind the scope's back for the sake of tf.distribute; the
-    methods that every backend shares do not.
-    """
-    known = type(keras.optimizers.get(settings.optimizer))
-    shared = ("assign", "assign_add", "assign_sub", "_backend_update_step", "_apply_weight_decay", "_var_key")
-    stateless = type(known.__name__, (known,), {name: getattr(BaseOptimizer, name) for name in shared})
-    options = {"momentum": settings.momentum} if settings.momentum else {}
-    decay = keras.optimizers.schedules.CosineDecay(1.0, settings.epochs * settings.steps)
-    return stateless(learning_rate=_Rates(rates, decay if settings.schedule == "cosine" else None), **options)
-
-
-class _Rates(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate for each replica, `(lanes, 1, 1)`, all on the same schedule."""
-
-    def __init__(self, rates: keras.Variable, decay: Any) -> None:
-        super().__init__()
-        self.rates = rates
-        self.decay = decay
-
-    def __call__(self, step: Any) -> Any:
-        rates = tf.convert_to_tensor(self.rates)
-        return rates if self.decay is None else rates * tf.cast(self.decay(step), rates.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError("the rates of a stack are not saved")

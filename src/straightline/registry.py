@@ -11,8 +11,10 @@ from straightline import store  # noqa: F401  first: it sets what MLflow reads w
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
+from straightline.identity import PIPELINE_TAG
+
 CHAMPION = "champion"  # the alias of the version that is served
-LOSS, PIPELINE, REASON = "held_out_loss", "straightline.pipeline", "promotion"
+LOSS, REASON = "held_out_loss", "promotion"  # tags
 
 
 def registered_name(data: str, target: str) -> str:
@@ -73,5 +75,5 @@ def find_champion(client: MlflowClient, name: str) -> ModelVersion | None:
 def forget(client: MlflowClient, name: str, pipeline: str) -> None:
     """Delete the versions that an interrupted publication of `pipeline` left."""
     for version in client.search_model_versions(f"name = '{name}'"):
-        if version.tags.get(PIPELINE) == pipeline:
+        if version.tags.get(PIPELINE_TAG) == pipeline:
             client.delete_model_version(name, version.version)

@@ -81,8 +81,6 @@ def load_results(root: Path) -> Results:
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: not there yet; run `dvc repro` (or `make`) first") from None
-    except ValueError as error:
-        raise UserError(f"{root}: a result is unreadable ({error}); run `dvc checkout`, then `dvc repro`") from None
 
 
 def _variant(root: Path, target: str, model: str) -> Variant:

@@ -68,8 +68,10 @@ def _publish(client: MlflowClient, experiment: str, results: Results, identity: 
                 client.log_artifacts(parent, str(results.root / folder), folder)
         for variant in results.variants.values():
             own = tags | _variant_tags(results, variant) | {"mlflow.parentRunId": parent}
-            child = _run(client, experiment, results, variant, own)
+            streamed = live_tracking.run_of(client, results.root, variant)
+            child = _run(client, experiment, variant, own, streamed)
             with store.closing(client, child):
+                _log_metrics(client, child, list(_metrics(results, variant)), streamed is not None)
                 models[variant.target, variant.model] = child, _log_variant(client, child, results, variant, datasets)
         return [registry.register(client, one) for one in _candidates(results, models, tags)]
 
@@ -95,14 +97,21 @@ def _candidates(
         )
 
 
-def _run(client: MlflowClient, experiment: str, results: Results, variant: Variant, tags: Mapping[str, str]) -> str:
+def _run(client: MlflowClient, experiment: str, variant: Variant, tags: Mapping[str, str], streamed: str | None) -> str:
     """Return a new run of `variant`, or the one that was streamed while it trained."""
-    streamed = live_tracking.run_of(client, results.root, variant)
     if streamed is None:
         name = f"{variant.target} / {variant.model}"
         return str(client.create_run(experiment, tags=dict(tags), run_name=name).info.run_id)
     client.log_batch(streamed, tags=[RunTag(key, value) for key, value in tags.items()])
     return streamed
+
+
+def _log_metrics(client: MlflowClient, run: str, metrics: list[Metric], is_streamed: bool) -> None:
+    if not is_streamed:
+        bulk.publish_metrics(client, run, metrics)
+        return
+    known = {(key, one.step) for key in ("loss", "val_loss") for one in client.get_metric_history(run, key)}
+    bulk.log_metrics(client, run, [one for one in metrics if (one.key, one.step) not in known])
 
 
 def _log_variant(client: MlflowClient, run: str, results: Results, variant: Variant, datasets: list[Any]) -> str:
@@ -115,12 +124,6 @@ def _log_variant(client: MlflowClient, run: str, results: Results, variant: Vari
         "data": asdict(config.data),
     }
     client.log_batch(run, params=store.params(settings))
-    known = {(key, one.step) for key in ("loss", "val_loss") for one in client.get_metric_history(run, key)}
-    missing = [one for one in _metrics(results, variant) if (one.key, one.step) not in known]
-    if known:
-        bulk.log_metrics(client, run, missing)
-    else:
-        bulk.publish_metrics(client, run, missing)
     client.log_artifacts(run, str(variant.folder), "files")
     if variant.coefficients is not None:
         client.log_table(run, variant.coefficients, "coefficients.json")

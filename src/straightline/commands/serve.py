@@ -14,7 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from straightline import mlmodel, registry, serving
 from straightline.artifacts import read_json
-from straightline.config import load
+from straightline.config import chosen_target, load
 from straightline.errors import UserError
 
 
@@ -24,10 +24,7 @@ def run(root: Path, target: str | None, port: int) -> NoReturn:
     Raises UserError where there is no champion, or where its files are not as they were registered.
     """
     config = load(root / "params.yaml")
-    chosen = [key for key, own in config.targets.items() if target in (None, key, own.column)]
-    if len(chosen) != 1:
-        raise UserError(f"--target: expected one of {', '.join(config.targets)}, got {target or 'none'}")
-    name = registry.registered_name(config.data.path, chosen[0])
+    name = registry.registered_name(config.data.path, chosen_target(config.targets, target))
     with store.opened(root) as (client, _):
         champion = registry.find_champion(client, name)
         if champion is None:

@@ -15,7 +15,7 @@ from straightline import pictures, ranking, search
 from straightline.adoption import adopt
 from straightline.artifacts import md5, read_json, read_parquet, replacing, write_csv, write_json, write_text
 from straightline.commands import run as command
-from straightline.config import Config, load, parse
+from straightline.config import Config, chosen_target, load, parse
 from straightline.errors import UserError
 from straightline.processes import temporary_folder
 from straightline.publisher import Publisher
@@ -60,7 +60,7 @@ def run(root: Path, options: Options) -> None:
         raise UserError("--address: expected --engine ray too, whose cluster is there")
     with _project(root, options) as (home, of):
         search.plan(options.sampler, options.trials, of)
-        target = _target(home, of, options.target)
+        target = chosen_target(parse(of.base, "sweep").targets, options.target)
         _sweep(root, home, of, target, options)
 
 
@@ -107,14 +107,6 @@ def _require_rows(root: Path, config: Config) -> None:
     files = [root / "data" / name for name in ("schema.json", "train.parquet", "test.parquet")]
     if (made.data, made.targets) != (config.data, config.targets) or not all(file.is_file() for file in files):
         raise UserError("sweep: data/ is not there, or of other settings; run `dvc repro data` first")
-
-
-def _target(home: Path, of: Space, asked: str | None) -> str:
-    targets = read_json(home / "data/schema.json")["targets"]
-    chosen = [key for key, own in targets.items() if asked in (None, key, own["column"])]
-    if len(chosen) == 1:
-        return str(chosen[0])
-    raise UserError(f"--target: expected one of {', '.join(targets)}, got {asked or 'none'}")
 
 
 def _sweep(root: Path, home: Path, of: Space, target: str, options: Options) -> None:
