@@ -121,7 +121,7 @@ def ours(case: Case) -> dict[str, float]:
     ).build(case.columns, case.activation)
     marks = [(0, time.perf_counter())]
     fit.fit(
-        model, held(features, labels), replicas, settings, lambda epoch, _: marks.append((epoch, time.perf_counter()))
+        model, held(features, labels), replicas, settings, lambda epoch, *_: marks.append((epoch, time.perf_counter()))
     )
     whole = marks[-1][1] - marks[0][1]
     (_, start), (before, first), *_, (epochs, end) = marks

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline import feed, fit, stack
+from straightline import feed, fit, packing, stack
 from straightline.batches import Replica, epoch_batches, epoch_rows
 from straightline.models import Neural, Regression
 from straightline.source import held
@@ -258,7 +258,7 @@ def test_results_do_not_depend_on_how_replicas_are_packed(monkeypatch: pytest.Mo
     known = fit.fit(model, held(features, labels), replicas(9), how)
     assert len({len(one.losses) for one in known}) > 1
     for lanes, threads, call in ((2, 2, 1), (4, 1, 10_000), (1, 1, 50)):
-        monkeypatch.setattr(fit, "LANES", lanes)
+        monkeypatch.setattr(packing, "LANES", lanes)
         monkeypatch.setattr(fit, "THREADS", threads)
         monkeypatch.setattr(feed, "CALL", call)
         for one, other in zip(known, fit.fit(model, held(features, labels), replicas(9), how), strict=True):
@@ -270,7 +270,7 @@ def test_results_do_not_depend_on_how_replicas_are_packed(monkeypatch: pytest.Mo
 
 def test_stopped_replicas_are_dropped_with_their_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = table()
-    monkeypatch.setattr(fit, "LANES", 2)
+    monkeypatch.setattr(packing, "LANES", 2)
     calls = []
     run = feed.HeldFeed._run
     monkeypatch.setattr(feed.HeldFeed, "_run", lambda *given: (calls.append(given[2]), run(*given))[1])
@@ -396,7 +396,7 @@ def test_the_dtype_on_request_reaches_the_saved_network(params: dict, dtype: str
     how, folds = replace(config.fit, dtype=dtype, epochs=3), replace(config.folds, k=2, repeats=1, seeds=1)
     features, labels = table()
     rows = Table(held(features, labels), labels, ["a", "b", "c"], "continuous", True)
-    trained = train(rows, config.models["neural"], how, folds, lambda epoch, losses: None)
+    trained = train(rows, config.models["neural"], how, folds, lambda *now: None)
     dense = [layer for layer in trained.model.layers if isinstance(layer, keras.layers.Dense)]
     assert {layer.compute_dtype for layer in dense} == {dtype}
     assert np.isfinite(trained.folds["loss"]).all()

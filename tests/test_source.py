@@ -195,7 +195,7 @@ FOLDS = Folds(k=3, repeats=1, seeds=1, seed=0)
 def test_a_streamed_regression_is_that_of_the_held_table(tmp_path: Path, task: str) -> None:
     _, labels = rows_of(task)
     one, other = (
-        train(Table(source, labels, NAMES, task, True), REGRESSION, FIT, FOLDS, lambda epoch, losses: None)
+        train(Table(source, labels, NAMES, task, True), REGRESSION, FIT, FOLDS, lambda *now: None)
         for source in both(tmp_path, task)
     )
     exact_columns = [name for name in one.coefficients if name not in ("term", "trained")]
@@ -210,7 +210,7 @@ def test_a_streamed_network_learns_what_the_held_one_does(tmp_path: Path) -> Non
     _, labels = rows_of("continuous")
     how = replace(FIT, epochs=120, patience=120)
     one, other = (
-        train(Table(source, labels, NAMES, "continuous", True), NEURAL, how, FOLDS, lambda epoch, losses: None)
+        train(Table(source, labels, NAMES, "continuous", True), NEURAL, how, FOLDS, lambda *now: None)
         for source in both(tmp_path, "continuous")
     )
     assert one.folds["steps"].tolist() == other.folds["steps"].tolist()
