@@ -8,12 +8,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from straightline.cli import search, tables, tracking
+from straightline.cli import revisions, search, tables, tracking
 from straightline.errors import UserError, told
 from straightline.processes import interrupt_on_termination
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for group in (tables, search, tracking):
+for group in (tables, search, tracking, revisions):
     app.add_typer(group.app)
 ROOT = Path(".")
 INTERRUPTED = 130  # the exit status that typer gives to ctrl-C

@@ -1,0 +1,85 @@
+"""What differs between two revisions, in sentences."""
+
+import json
+from typing import Any
+
+from straightline.changes import Answer, Change, Difference, Snapshot
+from straightline.lockfile import ABSENT
+
+OTHER_BITS = (
+    "Nothing recorded explains the other numbers: params, data, code and packages are the same. "
+    "Another type of processor gives other last bits."
+)
+
+
+def headline(difference: Difference) -> str:
+    """Return one line: which revisions, and whether the answers are the same."""
+    between = f"{_name(difference.before)} -> {_name(difference.after)}"
+    if difference.are_answers_same:
+        numbers = "and so is every number" if difference.are_numbers_same else "with other numbers"
+        return f"{between}: the answers are the same, {numbers}."
+    changed = sum(answer.status not in ("same", "numbers") for answer in difference.answers)
+    return f"{between}: {changed} of {len(difference.answers)} answers differ."
+
+
+def _name(snapshot: Snapshot) -> str:
+    revision, commit = snapshot.revision, snapshot.commit
+    return revision if commit is None or commit.startswith(revision) else f"{revision} ({commit[:7]})"
+
+
+def told(answer: Answer) -> str:
+    """Return one line on a target: its answer before and after, and models that came or went."""
+    before, after = ((side or {}).get("answer", "-") for side in (answer.before, answer.after))
+    words = {"added": f"added, {after}", "removed": f"removed, was {before}", "changed": f"{before} -> {after}"}
+    return f"{answer.target}: {words.get(answer.status, f'{after}, as before')}{_gone_and_new(answer)}"
+
+
+def _gone_and_new(answer: Answer) -> str:
+    if answer.status in ("added", "removed"):
+        return ""
+    found = {
+        "models added": [model.name for model in answer.losses if model.before is ABSENT],
+        "models removed": [model.name for model in answer.losses if model.after is ABSENT],
+    }
+    return "".join(f"; {words}: {', '.join(names)}" for words, names in found.items() if names)
+
+
+def stale(difference: Difference) -> list[str]:
+    """Return a line for each revision whose results are not those of its params.yaml."""
+    lines = []
+    for side in (difference.before, difference.after):
+        keys = ", ".join(_arrow(change) for change in difference.stale.get(side.revision, []))
+        if keys and side.commit is None:
+            lines.append(f"Note: params.yaml was changed since the last dvc repro: {keys}. Run dvc repro.")
+        elif keys:
+            lines.append(f"Note: at {side.revision} the results are not those of its params.yaml: {keys}.")
+    return lines
+
+
+def _arrow(change: Change) -> str:
+    return f"{change.name} {value(change.before)} -> {value(change.after)}"
+
+
+def why(difference: Difference) -> list[str]:
+    """Return what explains other numbers, by count, and what is not known or explains nothing."""
+    counts = {
+        ("param", "params"): len(difference.params) - len(difference.idle_params),
+        ("data file", "data"): len(difference.data),
+        ("module", "code"): sum(module.matters for module in difference.code),
+        ("package", "packages"): len(difference.packages),
+    }
+    found = [f"{count} {noun}{'s' if count > 1 else ''}" for (noun, _), count in counts.items() if count]
+    same = [name for (_, name), count in counts.items() if not count]
+    opening = "What differs all the same" if difference.are_numbers_same else "Why"
+    lines = [f"{revision}: has no dvc.lock, so its data and code are not known." for revision in difference.unlocked]
+    if found:
+        rest = f"; the same: {', '.join(same)}" if same and not difference.unlocked else ""
+        lines.append(f"{opening}: {', '.join(found)}{rest}.")
+    if difference.idle_params:
+        lines.append(f"Params that differ but had no part in these results: {', '.join(difference.idle_params)}.")
+    return [*lines, OTHER_BITS] if difference.is_unexplained else lines
+
+
+def value(setting: Any) -> str:
+    """Return a setting as YAML has it, `-` where there is none."""
+    return "-" if setting is ABSENT else setting if isinstance(setting, str) else json.dumps(setting, default=str)
