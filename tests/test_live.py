@@ -110,7 +110,10 @@ def test_losses_are_there_while_it_trains_and_its_end_is_told(untracked: Path, n
 
 
 def is_made(root: Path) -> bool:
-    return (root / "mlflow.db").exists() and bool(rows(root, "SELECT 1 FROM sqlite_master WHERE name = 'metrics'"))
+    """Return whether MLflow's store has a run, and so all of its tables and columns."""
+    if not (root / "mlflow.db").exists() or not rows(root, "SELECT 1 FROM sqlite_master WHERE name = 'runs'"):
+        return False
+    return bool(rows(root, "SELECT 1 FROM runs"))
 
 
 def test_a_store_that_cannot_be_used_costs_the_view_only(
