@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from straightline import balloons, encoding
 from straightline.artifacts import read_json, write_csv, write_json, write_parquet, write_text
 from straightline.config import Config, load
-from straightline.scores import effects, row_losses, score
+from straightline.effects import Columns, dependence, effects
+from straightline.scores import row_losses, score
 from straightline.stages import compare
 
 ROWS, FOLDS, SEEDS, UNITS = 200, 5, 2, 8
@@ -175,6 +176,9 @@ def _write_tables(
     curve = loss * (1 + 8 * np.exp(-epochs / 2))
     validation = curve * 1.1 if model == "neural" else np.nan
     write_csv(folder / "history.csv", pd.DataFrame({"epoch": epochs, "loss": curve, "val_loss": validation}))
+    if model == "neural":
+        band = {"low": validation * 0.8, "median": validation, "high": validation * 1.3}
+        write_csv(folder / "fold_history.csv", pd.DataFrame({"epoch": epochs, "fits": FOLDS * SEEDS} | band))
     tests = len(data.train) // FOLDS
     place = {"rows": tests, "train_rows": len(data.train) - tests, "epochs": 12, "steps": 48}
     seeds, method = (SEEDS, "network") if model == "neural" else (1, "exact")
@@ -246,14 +250,20 @@ def _write_scores(root: Path, data: _Data, layers: Layers, target: str, task: st
     prediction = _predict(layers, data.test[data.features].to_numpy(), task)
     write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": prediction}))
     metrics: dict[str, Any] = {"rows": rows}
-    by_column: list[Any] = []
+    columns = {feature: data.test[feature].to_numpy() for feature in data.features} if rows else {}
+    losses = row_losses(truth, prediction, task)
+    line = _predict(_regression_layers(task), data.test[data.features].to_numpy(), task)
+    baseline = None if model == "regression" else row_losses(truth, line, task)
     if rows:
         mean = np.full(rows, data.train[target].mean())
         metrics |= score(truth, prediction, task) | {"baseline": score(truth, mean, task)}
-        by_column = list(effects(dict(data.test[data.features]), row_losses(truth, prediction, task)))
+
+    def predict(values: Columns) -> NDArray:
+        return _predict(layers, np.column_stack([values[feature] for feature in data.features]), task)
+
     write_json(root / f"metrics/{name}.json", metrics)
-    columns = ["column", "low", "high", "rows", "loss"]
-    write_csv(root / f"effects/{name}.csv", pd.DataFrame(by_column, columns=columns))
+    write_csv(root / f"effects/{name}.csv", effects(columns, losses, baseline))
+    write_csv(root / f"effects/dependence/{name}.csv", dependence(predict, columns))
 
 
 def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, task: str) -> str:

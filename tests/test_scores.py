@@ -9,7 +9,7 @@ from sklearn import metrics
 
 from straightline.archive import save_model
 from straightline.models import Neural
-from straightline.scores import effects, row_losses, score
+from straightline.scores import row_losses, score
 
 
 def test_continuous_scores_are_scikit_learns() -> None:
@@ -41,18 +41,6 @@ def test_row_losses_are_keras_own() -> None:
 def test_a_constant_truth_has_no_r2_and_no_auc() -> None:
     assert score(np.ones(3), np.ones(3), "continuous")["r2"] is None
     assert score(np.ones(3), np.full(3, 0.9), "binary")["roc_auc"] is None
-
-
-def test_effects_cover_every_row_once() -> None:
-    random = np.random.default_rng(0)
-    columns = {"many": random.normal(size=500), "few": random.integers(0, 3, 500).astype(float), "one": np.ones(500)}
-    losses = random.random(500)
-    rows = effects(columns, losses)
-    for name, bins in (("many", 10), ("few", 3), ("one", 1)):
-        own = [row for row in rows if row["column"] == name]
-        assert len(own) == bins
-        assert sum(row["rows"] for row in own) == 500
-        assert sum(row["rows"] * row["loss"] for row in own) == pytest.approx(losses.sum())
 
 
 def test_archives_of_one_model_are_equal_byte_for_byte(tmp_path: Path) -> None:

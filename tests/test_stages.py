@@ -31,10 +31,20 @@ class TestTrained:
         common = {"model.keras", "history.csv", "folds.csv", "weights.json", "learning.csv"}
         regression = common | {"coefficients.csv", "certificate.json"}
         for target in ("color", "num_balloons"):
-            for model, names in (("regression", regression), ("neural", common)):
+            for model, names in (("regression", regression), ("neural", common | {"fold_history.csv"})):
                 folder = finished / "runs" / target / model
                 assert {path.name for path in folder.iterdir()} == names
                 assert (folder / "folds.csv").read_text().splitlines()[0] == FOLDS
+
+    def test_the_band_of_the_folds_is_that_of_their_number(self, finished: Path) -> None:
+        variant = load_results(finished).variants["color", "neural"]
+        band, folds = variant.fold_history, variant.folds
+        assert band is not None
+        assert band["fits"].tolist() == [int((folds["epochs"] >= epoch).sum()) for epoch in band["epoch"]]
+        assert len(band) == folds["epochs"].max()
+        assert (band["low"] <= band["median"]).all()
+        assert (band["median"] <= band["high"]).all()
+        assert load_results(finished).variants["color", "regression"].fold_history is None
 
     def test_folds_are_the_same_for_every_model(self, finished: Path) -> None:
         columns = ["repeat", "fold", "rows", "train_rows", "mean_loss"]

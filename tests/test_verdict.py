@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from straightline.advice import rows_needed
-from straightline.verdict import Comparison, compare, corrected_t_test, decide
+from straightline.verdict import Comparison, compare, corrected_t_test, decide, loss_interval
 
 NOISE = np.random.default_rng(0).normal(size=100)
 
@@ -39,6 +39,14 @@ def test_probabilities_are_those_of_baycomp(folds: int, repeats: int, margin: fl
     for name, better, worse in (("neural_better", neural, regression), ("regression_better", regression, neural)):
         _, known = CorrelatedTTest.probs(better, (1 - margin) * worse, runs=repeats)
         assert probabilities[name] == pytest.approx(known, rel=1e-12, abs=1e-12)
+
+
+@given(st.integers(2, 50), st.floats(0.01, 1), st.floats(0.6, 0.99), st.integers(0, 999))
+def test_a_losss_interval_ends_where_the_test_says_so(count: int, ratio: float, confidence: float, seed: int) -> None:
+    losses = np.random.default_rng(seed).random(count)
+    low, high = loss_interval(losses, ratio, confidence)
+    assert corrected_t_test(losses - low, ratio).probability_positive() == pytest.approx(confidence)
+    assert corrected_t_test(losses - high, ratio).probability_positive() == pytest.approx(1 - confidence)
 
 
 def test_without_spread_the_sign_decides() -> None:

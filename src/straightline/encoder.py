@@ -1,6 +1,6 @@
 """The encoding of `encoding.py` as Keras layers, so that a saved model takes a table's own columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from keras.src.ops.core import Cast
 from keras.src.ops.numpy import Isnan, Where
+from numpy.typing import NDArray
 
 from straightline import encoding
 from straightline.encoding import Feature
@@ -43,19 +44,27 @@ def _keys(features: Sequence[Feature]) -> list[str]:
     return keys
 
 
-def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feature]) -> Any:
-    """Return what `model`, saved by training, predicts of the rows of `frame`, float64 `(rows,)`.
+def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
+    """Return what `model`, saved by training, predicts of the rows of `frame`, `(rows,)`.
 
     Raises UserError where `frame` does not fit `features`.
     """
+    return predictions_of(model, {feature.name: encoding.raw(frame, feature) for feature in features}, features)
+
+
+def predictions_of(
+    model: keras.Model, columns: Mapping[str, NDArray], features: Sequence[Feature]
+) -> NDArray[np.float64]:
+    """Return the same of `columns`, each `(rows,)` as `encoding.raw` returns it."""
     if encoding.is_plain(features):
-        rows: Any = encoding.matrix(frame, features)
+        rows: Any = np.column_stack([columns[feature.name] for feature in features])
     else:
         rows = {
-            key: keras.ops.convert_to_tensor(encoding.raw(frame, feature)[:, np.newaxis])
+            key: keras.ops.convert_to_tensor(columns[feature.name][:, np.newaxis])
             for key, feature in zip(_keys(features), features, strict=True)
         }
-    return keras.ops.convert_to_numpy(model(rows))[:, 0].astype(np.float64)
+    predicted: NDArray[np.float64] = keras.ops.convert_to_numpy(model(rows))[:, 0].astype(np.float64)
+    return predicted
 
 
 def _encoded(column: Any, feature: Feature, name: str) -> Any:

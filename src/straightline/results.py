@@ -21,7 +21,8 @@ class Variant:
     folder: Path
     metrics: Mapping[str, Any]
     predictions: Path
-    effects: Path
+    bins: Path
+    curves: Path
 
     @property
     def weights(self) -> dict[str, Any]:
@@ -34,15 +35,47 @@ class Variant:
         return pd.read_csv(self.folder / "history.csv")
 
     @property
+    def curve(self) -> pd.DataFrame:
+        """`history` with `shown`: `val_loss` where there is one, else `loss`."""
+        history = self.history
+        return history.assign(shown=history["val_loss"].fillna(history["loss"]))
+
+    @property
+    def fold_history(self) -> pd.DataFrame | None:
+        """fold_history.csv of a network: `epoch,fits,low,median,high` over its fold fits; else None."""
+        path = self.folder / "fold_history.csv"
+        return pd.read_csv(path) if path.exists() else None
+
+    @property
     def folds(self) -> pd.DataFrame:
         """folds.csv: a row a fold, repeat and seed."""
         return pd.read_csv(self.folder / "folds.csv")
 
     @property
+    def fold_losses(self) -> pd.Series:
+        """The loss by (repeat, fold), as the verdict has it: losses, never predictions, are averaged over seeds."""
+        return self.folds.groupby(["repeat", "fold"])["loss"].mean()
+
+    @property
+    def learning(self) -> pd.DataFrame:
+        """learning.csv: `rows,fold,seed,loss` of models on shares of some folds' training rows."""
+        return pd.read_csv(self.folder / "learning.csv")
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """effects/<target>-<model>.csv, as `effects.effects` returns it; no rows where none were held out."""
+        return _read_named(self.bins)
+
+    @property
+    def dependence(self) -> pd.DataFrame:
+        """effects/dependence/<target>-<model>.csv, as `effects.dependence` returns it."""
+        return _read_named(self.curves)
+
+    @property
     def coefficients(self) -> pd.DataFrame | None:
         """coefficients.csv of a regression, else None."""
         path = self.folder / "coefficients.csv"
-        return pd.read_csv(path) if path.exists() else None
+        return _read_named(path) if path.exists() else None
 
     @property
     def certificate(self) -> dict[str, Any] | None:
@@ -83,6 +116,11 @@ def load_results(root: Path) -> Results:
         raise UserError(f"{error.filename}: not there yet; run `dvc repro` (or `make`) first") from None
 
 
+def _read_named(path: Path) -> pd.DataFrame:
+    """Read a table about columns, which may be called 1, or have a level None."""
+    return pd.read_csv(path, dtype={"column": str, "term": str}, keep_default_na=False, na_values=[""])
+
+
 def _variant(root: Path, target: str, model: str) -> Variant:
     name = f"{target}-{model}"
     return Variant(
@@ -91,5 +129,6 @@ def _variant(root: Path, target: str, model: str) -> Variant:
         folder=root / "runs" / target / model,
         metrics=read_json(root / f"metrics/{name}.json"),
         predictions=root / f"predictions/{name}.parquet",
-        effects=root / f"effects/{name}.csv",
+        bins=root / f"effects/{name}.csv",
+        curves=root / f"effects/dependence/{name}.csv",
     )

@@ -1,7 +1,5 @@
 """How good predictions are: the loss that models are compared by, and the figures that people know."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,32 +46,3 @@ def score(truth: NDArray, prediction: NDArray, task: str) -> dict[str, float | N
         "roc_auc": float(metrics.roc_auc_score(truth, prediction)) if varied else None,
         "brier": float(np.mean((truth - prediction) ** 2)),
     }
-
-
-def effects(features: Mapping[str, NDArray], losses: NDArray, bins: int = 10) -> list[dict[str, float | str | int]]:
-    """Return the mean loss by level or quantile bin of each column: `column,low,high,rows,loss`.
-
-    `low` and `high` of a category are its word, and blank where a number is missing.
-    """
-    rows: list[dict[str, float | str | int]] = []
-    for name, values in features.items():
-        words = values.dtype == object
-        missing = np.zeros(len(values), bool) if words else np.isnan(values.astype(np.float64))
-        for inside in [*_bins(values, ~missing, bins), *([missing] if missing.any() else [])]:
-            ends = (values[inside].min(), values[inside].max())
-            low, high = ends if words else map(float, ends)
-            loss = float(losses[inside].mean())
-            rows.append({"column": name, "low": low, "high": high, "rows": int(inside.sum()), "loss": loss})
-    return rows
-
-
-def _bins(values: NDArray, present: NDArray, bins: int) -> list[NDArray]:
-    """Return which rows are in each bin: every level where they are few, or words, else quantiles."""
-    if not present.any():
-        return []
-    levels = np.unique(values[present])
-    if len(levels) <= bins or values.dtype == object:
-        return [present & (values == level) for level in levels]
-    inner = np.unique(np.quantile(values[present], np.linspace(0, 1, bins + 1)[1:-1]))
-    place = np.searchsorted(inner, values, side="right")
-    return [present & (place == number) for number in np.unique(place[present])]

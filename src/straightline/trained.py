@@ -62,8 +62,8 @@ class Table:
 class Trained:
     """A variant: the model to ship (raw float64 columns to predictions) and the tables about it.
 
-    `messages` tell what a user should know of the training; `coefficients` and `certificate` are a regression's, else
-    None.
+    `messages` tell what a user should know of the training; `fold_history` is a network's, `coefficients` and
+    `certificate` are a regression's, else None.
     """
 
     model: keras.Model
@@ -72,6 +72,7 @@ class Trained:
     learning: pd.DataFrame
     weights: dict[str, Any]
     messages: list[str]
+    fold_history: pd.DataFrame | None = None
     coefficients: pd.DataFrame | None = None
     certificate: dict[str, Any] | None = None
 
@@ -121,6 +122,24 @@ def history_table(fitted: fit.Fitted, has_validation: bool) -> pd.DataFrame:
             "val_loss": fitted.monitored if has_validation else np.nan,
         }
     )
+
+
+def fold_history_table(fitted: Sequence[fit.Fitted]) -> pd.DataFrame:
+    """Return fold_history.csv: by epoch how many `fits` still ran, and the 5, 50 and 95 % quantiles of their losses.
+
+    The losses are those of the rows that decide when to stop; a fit that has ended counts with its best one, which is
+    that of the weights it keeps.
+    """
+    losses = np.empty((len(fitted), max(len(one.monitored) for one in fitted)))
+    for own, one in zip(losses, fitted, strict=True):
+        kept = one.monitored[max(one.best_epoch, 1) - 1]
+        own[:] = kept
+        own[: len(one.monitored)] = np.where(np.isfinite(one.monitored), one.monitored, kept)
+    epochs = np.arange(1, losses.shape[1] + 1)
+    ran = np.array([len(one.monitored) for one in fitted])
+    quantiles = np.quantile(losses, (0.05, 0.5, 0.95), axis=0)
+    names = dict(zip(("low", "median", "high"), quantiles, strict=True))
+    return pd.DataFrame({"epoch": epochs, "fits": (ran[:, np.newaxis] >= epochs).sum(axis=0)} | names)
 
 
 def weight_summary(model: keras.Model, table: Table, fitted: fit.Fitted) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from straightline.trained import (
     Table,
     Trained,
     certificate,
+    fold_history_table,
     fold_losses,
     fold_messages,
     fold_place,
@@ -143,6 +144,7 @@ def _train_network(
         learning=learning_table(subsets, [loss["loss"] for loss in losses[len(seeded) :]]),
         weights=weight_summary(shipped, table, final),
         messages=messages,
+        fold_history=fold_history_table(fitted[: len(seeded)]),
     )
 
 

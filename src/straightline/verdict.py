@@ -40,7 +40,7 @@ class Comparison:
 
     def test(self, differences: NDArray) -> "Test":
         """Return the test of `differences` of its losses."""
-        return corrected_t_test(differences, 1 / (self.folds - 1) if self.ratio is None else self.ratio)
+        return corrected_t_test(differences, test_ratio(self.folds, self.ratio))
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,18 @@ def corrected_t_test(differences: NDArray, ratio: float) -> Test:
     if spread <= 1e-14 * float(np.abs(differences).max(initial=0.0)):
         spread = 0.0
     return Test(float(np.mean(differences)), spread * math.sqrt(1 / count + ratio), count - 1)
+
+
+def test_ratio(folds: int, ratio: float | None) -> float:
+    """Return n2/n1, test rows to a training row: `ratio`, or that of equal folds."""
+    return 1 / (folds - 1) if ratio is None else ratio
+
+
+def loss_interval(losses: NDArray, ratio: float, confidence: float) -> tuple[float, float]:
+    """Return bounds of the mean of fold losses `(J,)`, each at `confidence`, by the same variance as the test's."""
+    test = corrected_t_test(losses, ratio)
+    reach = float(stats.t.ppf(confidence, test.degrees_of_freedom)) * test.std_error
+    return test.mean - reach, test.mean + reach
 
 
 def differences(comparison: Comparison, margin: float) -> tuple[NDArray, NDArray]:

@@ -12,9 +12,9 @@ from straightline.config import Config, load
 from straightline.errors import UserError
 from straightline.evidence import ledger, spread
 from straightline.ladder import ladder
-from straightline.models.regression import Regression
+from straightline.models import baseline_of
 from straightline.stages import stage
-from straightline.verdict import Comparison, decide
+from straightline.verdict import Comparison, decide, loss_interval, test_ratio
 
 LOSSES = {"continuous": "mean_squared_error", "binary": "binary_crossentropy"}
 
@@ -30,7 +30,7 @@ def run(root: Path) -> None:
 
 
 def _verdict(root: Path, config: Config, schema: dict[str, Any], target: str) -> dict[str, Any]:
-    baseline = _baseline(config)
+    baseline = baseline_of(config.models)
     folds = {name: pd.read_csv(root / "runs" / target / name / "folds.csv") for name in config.models}
     # Losses, never predictions, are averaged over a network's seeds.
     means = {name: table.groupby(["repeat", "fold"])["loss"].mean().to_numpy() for name, table in folds.items()}
@@ -59,6 +59,10 @@ def _verdict(root: Path, config: Config, schema: dict[str, Any], target: str) ->
         "margin": config.verdict.margin,
         "confidence": config.verdict.confidence,
         "losses": {name: float(np.mean(values)) for name, values in means.items()},
+        "loss_intervals": {
+            name: loss_interval(values, test_ratio(config.folds.k, ratio), config.verdict.confidence)
+            for name, values in means.items()
+        },
         "mean_loss": float(folds[baseline]["mean_loss"].mean()),
         "relative_gain": decision["relative_gain"],
         "relative_gain_interval": decision["relative_gain_interval"],
@@ -78,16 +82,6 @@ def _verdict(root: Path, config: Config, schema: dict[str, Any], target: str) ->
         "advice": decision["advice"],
         "ladder": _ladder(config, means, ratio),
     }
-
-
-def _baseline(config: Config) -> str:
-    lines = [name for name, model in config.models.items() if isinstance(model, Regression) and model.terms == "linear"]
-    if len(lines) == 1 and len(config.models) > 1:
-        return lines[0]
-    raise UserError(
-        f"params.yaml: models: expected one of kind regression with linear terms and at least one other to compare it "
-        f"with, got {', '.join(f'{name} ({model.kind})' for name, model in config.models.items())}"
-    )
 
 
 def _ratio(folds: pd.DataFrame) -> float:

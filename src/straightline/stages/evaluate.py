@@ -1,5 +1,6 @@
 """Stage `evaluate`: every saved model on the held-out rows, in one process."""
 
+from functools import partial
 from pathlib import Path
 
 from straightline.backend import import_tensorflow
@@ -14,32 +15,37 @@ from straightline import encoding
 from straightline.archive import load_model
 from straightline.artifacts import read_json, read_parquet, write_csv, write_json, write_parquet
 from straightline.config import load
-from straightline.encoder import predictions
-from straightline.scores import effects, row_losses, score
+from straightline.effects import dependence, effects
+from straightline.encoder import predictions_of
+from straightline.models import baseline_of
+from straightline.scores import row_losses, score
 from straightline.stages import stage
-
-EFFECT_COLUMNS = ["column", "low", "high", "rows", "loss"]
 
 
 def run(root: Path) -> None:
-    """Write metrics/, predictions/ and effects/ below `root`, a file each for every target and model."""
+    """Write metrics/, predictions/ and effects/ below `root`, for every target and model."""
     config = load(root / "params.yaml")
     schema = read_json(root / "data/schema.json")
+    baseline = baseline_of(config.models)
     train, test = (read_parquet(root / f"data/{part}.parquet") for part in ("train", "test"))
     features = encoding.of_json(schema["encoding"])
-    columns = {feature.name: encoding.raw(test, feature) for feature in features}
+    columns = {feature.name: encoding.raw(test, feature) for feature in features} if len(test) else {}
     for target in config.targets:
         column, task = schema["targets"][target]["column"], schema["targets"][target]["task"]
         truth = test[column].to_numpy(np.float64)
-        for model in config.models:
+        losses: dict[str, NDArray] = {}
+        for model in [baseline, *(name for name in config.models if name != baseline)]:
             name = f"{target}-{model}"
             folder = root / "runs" / target / model
             fitted = load_model(folder / "model.keras", read_json(folder / "weights.json")["digest"])
-            predicted = predictions(fitted, test, features) if len(truth) else np.empty(0)
+            predict = partial(predictions_of, fitted, features=features)
+            predicted = predict(columns) if len(truth) else np.empty(0)
+            losses[model] = row_losses(truth, predicted, task)
             write_json(root / f"metrics/{name}.json", _metrics(truth, predicted, float(train[column].mean()), task))
             write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": predicted}))
-            rows = effects(columns, row_losses(truth, predicted, task)) if len(truth) else []
-            write_csv(root / f"effects/{name}.csv", pd.DataFrame(rows, columns=EFFECT_COLUMNS))
+            by_bin = effects(columns, losses[model], losses[baseline] if model != baseline else None)
+            write_csv(root / f"effects/{name}.csv", by_bin)
+            write_csv(root / f"effects/dependence/{name}.csv", dependence(predict, columns))
     print(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")
 
 

@@ -98,6 +98,8 @@ def _save(trained: Trained, model: keras.Model, folder: Path) -> None:
     write_csv(folder / "folds.csv", trained.folds)
     write_csv(folder / "learning.csv", trained.learning)
     write_json(folder / "weights.json", trained.weights | {"digest": digest})
+    if trained.fold_history is not None:
+        write_csv(folder / "fold_history.csv", trained.fold_history)
     if trained.coefficients is not None:
         write_csv(folder / "coefficients.csv", trained.coefficients)
         write_json(folder / "certificate.json", trained.certificate)
