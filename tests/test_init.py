@@ -53,6 +53,8 @@ def test_the_project_has_its_settings_and_experiments_run(here: Path) -> None:
     assert (root / "data/table.csv").read_bytes() == (here / "table.csv").read_bytes()
     assert str(here) not in "".join(path.read_text() for path in root.rglob("*.yaml"))
     compose.check(root)
+    templates = sorted(path.name for path in (ROOT / ".dvc/plots").iterdir())
+    assert sorted(path.name for path in (root / ".dvc/plots").iterdir()) == templates
 
     columns = (["a ${year} later"], [], ["s1", "s2"], ["sex"])
     asked = run.Options(Path("table.csv"), *columns, None, "chance", None, None, None, "auto", 0.3, [])

@@ -21,7 +21,7 @@ from straightline.stages import compose, data
 
 PROJECT = Path(__file__).parent.parent / "project"  # the repository's own files, or as the package has them
 PLACES = {"gitignore": ".gitignore", "dvcignore": ".dvcignore", "dvc_config": ".dvc/config"}
-PLOTS = ".dvc/plots/losses.json"
+PLOTS = ".dvc/plots"
 BUNDLED = re.compile(r"data/(?!table)|target/(?!table)")  # configs of other tables than the user's
 REQUIREMENTS = "requirements.txt"
 
@@ -119,8 +119,7 @@ def _control(root: Path, values: Mapping[str, Any]) -> bool:
     _done(root, sys.executable, "-m", "dvc", "init", "--quiet")
     for name, place in PLACES.items():
         shutil.copyfile(PROJECT / name, root / place)
-    (root / PLOTS).parent.mkdir(exist_ok=True)
-    shutil.copyfile(PROJECT / "losses.json", root / PLOTS)
+    shutil.copytree(PROJECT / "plots", root / PLOTS, dirs_exist_ok=True)
     path = Path(values["data"]["path"]).name
     _done(root, sys.executable, "-m", "dvc", "add", "--quiet", f"data/{path}")
     _done(root, "git", "add", "--all")
