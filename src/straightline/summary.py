@@ -23,12 +23,26 @@ OPENINGS = {
 def headline(verdict: Mapping[str, Any], column: str) -> str:
     """Return the answer of one target as a sentence with its numbers."""
     gain, (low, high) = verdict["relative_gain"], verdict["relative_gain_interval"]
-    tried = max(len(verdict["challengers"]), 1)
-    level = 100 * (1 - 2 * (1 - verdict["confidence"]) / tried)
+    level = interval_level(verdict)
     change = f"{'lowers' if gain >= 0 else 'raises'} the loss by {percent(abs(gain))}"
     interval = f"{level:.3g} % interval of the gain {percent(low)} to {percent(high)}"
     opening = OPENINGS[verdict["answer"]].format(column)
     return f"{opening}: {verdict['challenger']} {change} ({interval}; margin {100 * verdict['margin']:.3g} %)."
+
+
+def interval_level(verdict: Mapping[str, Any]) -> float:
+    """Return the two-sided level of the gain's interval in percent, wider where several challengers were tried."""
+    tried = max(len(verdict["challengers"]), 1)
+    return float(100 * (1 - 2 * (1 - verdict["confidence"]) / tried))
+
+
+def selected(verdict: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each model that is the best of many configs on these rows."""
+    return [
+        f"{name} is selected from {given['configs']:,} configs on these rows."
+        for name, given in verdict["ledger"].items()
+        if given["configs"] > 1
+    ]
 
 
 def division(schema: Mapping[str, Any]) -> str | None:
@@ -70,11 +84,7 @@ def printed(results: Results) -> RenderableType:
     for target, verdict in results.verdicts.items():
         column = results.schema["targets"][target]["column"]
         parts += [Text(headline(verdict, column), style="bold"), Text(verdict["advice"]), _models(results, target)]
-        parts += [
-            Text(f"{name} is selected from {given['configs']:,} configs on these rows.")
-            for name, given in verdict["ledger"].items()
-            if given["configs"] > 1
-        ]
+        parts += map(Text, selected(verdict))
         if verdict["ladder"]:
             parts.append(Text(verdict["ladder"]["advice"]))
         for variant in results.of_target(target):

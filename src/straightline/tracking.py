@@ -143,8 +143,7 @@ def _metrics(results: Results, variant: Variant) -> Iterator[Metric]:
     for name in ("loss", "val_loss"):
         for epoch, value in history.loc[history[name].notna(), ["epoch", name]].itertuples(index=False):
             yield Metric(name, float(value), 0, int(epoch))
-    losses = variant.folds.groupby(["repeat", "fold"])["loss"].mean()
-    for step, value in enumerate(losses):
+    for step, value in enumerate(variant.fold_losses):
         yield Metric("fold_loss", float(value), 0, step)
     yield Metric("cross_validated_loss", results.verdicts[variant.target]["losses"][variant.model], 0, 0)
     for name, value in variant.metrics.items():

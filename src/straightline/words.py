@@ -1,6 +1,13 @@
 """Numbers as a reader sees them."""
 
 import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+SPACE = "\N{NO-BREAK SPACE}"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def percent(value: float | None) -> str:
@@ -10,3 +17,25 @@ def percent(value: float | None) -> str:
     missing = 1 - abs(value)
     decimals = 1 if not 0 < missing < 1e-3 else min(-2 - math.floor(math.log10(missing)), 12)
     return f"{100 * value:,.{decimals}f} %"
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """Return `value` with `digits` significant digits, more just below 1, and a dash where there is none."""
+    if value is None or pd.isna(value):
+        return "–"
+    if isinstance(value, (int, np.integer)):
+        return f"{value:,}".replace("-", "−")
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    # 0.99999712 is not 1: two digits of what is missing.
+    missing = 1 - abs(value)
+    if 0 < missing < 1e-3:
+        digits = max(digits, min(1 - math.floor(math.log10(missing)), 15))
+    rounded = float(f"{value:.{digits - 1}e}")
+    if rounded == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(rounded)))
+    if -4 <= exponent < 6:
+        return f"{rounded:,.{max(digits - 1 - exponent, 0)}f}".replace("-", "−")
+    mantissa = f"{rounded:.{digits - 1}e}".split("e")[0].replace("-", "−")
+    return f"{mantissa}{SPACE}×{SPACE}10{str(exponent).translate(SUPERSCRIPTS)}"

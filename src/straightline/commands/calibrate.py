@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from straightline import encoding, pictures, truths
+from straightline import encoding, truths
 from straightline.artifacts import replacing, write_csv
 from straightline.config import Config, Target, load
 from straightline.errors import UserError
 from straightline.models.neural import Neural
+from straightline.pictures import studies
 from straightline.reading import read_table
 from straightline.tables import encode_target
 from straightline.truths import Truth, World
@@ -76,7 +77,7 @@ def run(root: Path, options: Options, out: Path) -> None:
             write_csv(out / "calibration.csv", _merged(known, found))
     table = pd.DataFrame(found)
     with replacing(out / "calibration.png") as temporary:
-        temporary.write_bytes(pictures.calibration(_merged(known, found)))
+        temporary.write_bytes(studies.calibration(_merged(known, found)))
     _show(table, out)
 
 

@@ -1,8 +1,10 @@
 """`straightline run`: a user's own table from file to answer, in an output folder, without DVC or git."""
 
 import csv
+import io
 import itertools
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -56,7 +58,7 @@ def run(options: Options, out: Path, track: bool) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".straightline-") as folder:
         work = Path(folder) / "work"
-        _answer(work, text)
+        _answer(work, text, command_line(options))
         if out.exists():
             shutil.rmtree(out)
         work.rename(out)
@@ -66,6 +68,27 @@ def run(options: Options, out: Path, track: bool) -> None:
 
         print(tracking.publish(results))
     summary.show(results)
+
+
+def command_line(options: Options) -> str:
+    """Return the command that `options` came from, as a shell takes it."""
+    given: list[tuple[str, Any]] = [
+        *(("--target", target) for target in options.targets),
+        *((f"--{name}", _listed(getattr(options, name))) for name in ("features", "exclude", "categorical")),
+        *((f"--{name}", getattr(options, name)) for name in ("groups", "time", "delimiter", "decimal")),
+        ("--split", None if options.split == "chance" else options.split),
+        ("--task", None if options.task == "auto" else options.task),
+        ("--held-out", options.held_out),
+    ]
+    words = [word for name, value in given if value not in (None, "") for word in (name, str(value))]
+    return shlex.join(["straightline", "run", str(options.file), *words, *options.overrides])
+
+
+def _listed(columns: Sequence[str]) -> str:
+    """Return what `names` reads."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(columns)
+    return text.getvalue()
 
 
 def names(text: str) -> list[str]:
@@ -113,8 +136,9 @@ def _require_replaceable(out: Path) -> None:
         raise UserError(f"{out}: is there and not an output of `straightline run`; choose another folder with --out")
 
 
-def _answer(root: Path, text: str) -> None:
+def _answer(root: Path, text: str, command: str) -> None:
     write_text(root / "params.yaml", text)
+    write_text(root / "command.txt", f"{command}\n")
     write_text(root / MARK, "")
     with timed(root, "data"):
         data.run(root)

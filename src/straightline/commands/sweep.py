@@ -11,12 +11,13 @@ from typing import Any
 
 import yaml
 
-from straightline import pictures, ranking, search
+from straightline import ranking, search
 from straightline.adoption import adopt
 from straightline.artifacts import md5, read_json, read_parquet, replacing, write_csv, write_json, write_text
 from straightline.commands import run as command
 from straightline.config import Config, chosen_target, load, parse
 from straightline.errors import UserError
+from straightline.pictures import studies
 from straightline.processes import temporary_folder
 from straightline.publisher import Publisher
 from straightline.space import Point, Space, space
@@ -147,7 +148,7 @@ def _tried(
         if trained.empty:
             return {}, len(rows), ranking.Conclusion("KILLED" if interrupted else "FAILED", None)
         with replacing(root / f"sweeps/{options.name}.png") as temporary:
-            temporary.write_bytes(pictures.sweep(trained, importances))
+            temporary.write_bytes(studies.sweep(trained, importances))
         best = next(row for row in rows if row["trial"] == ranked["trial"].iloc[0])
         point = ranking.point(of, best)
         if interrupted:

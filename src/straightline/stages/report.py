@@ -1,29 +1,45 @@
-"""Stage `report`: the results as a page, pictures, and one table of all loss curves."""
+"""Stage `report`: the results as a page, Markdown, pictures, and the tables that DVC draws."""
 
 from pathlib import Path
 
 from straightline.artifacts import replacing, write_csv, write_text
-from straightline.page import draw, loss_table, render
-from straightline.results import load_results
+from straightline.pictures import canvas
+from straightline.plots import tables
+from straightline.report import figures, render
+from straightline.report.content import content
+from straightline.results import Results, load_results
 from straightline.stages import stage
+
+PICTURES = ("*.png", "*.svg")
 
 
 def run(root: Path) -> None:
-    """Write reports/index.html, reports/*.png and reports/losses.csv below `root`."""
+    """Write reports/ below `root`: index.html, report.md with its pictures, and the tables of dvc.yaml's plots."""
     results = load_results(root)
-    table = loss_table(results)
-    drawn = draw(results, table)
-    page = render(results, drawn, (root / "params.yaml").read_text(encoding="utf-8"))
-    for name, content in drawn.items():
+    found = content(results, (root / "params.yaml").read_text(encoding="utf-8"))
+    drawn = {name: text.encode() for name, text in render.pictures(found).items()} | _composites(results)
+    for name, picture in drawn.items():
         with replacing(root / "reports" / name) as temporary:
-            temporary.write_bytes(content)
-    write_csv(root / "reports/losses.csv", table)
-    write_text(root / "reports/index.html", page)
+            temporary.write_bytes(picture)
+    for name, table in tables(results).items():
+        write_csv(root / "reports" / name, table)
+    write_text(root / "reports/index.html", render.html(found))
+    write_text(root / "reports/report.md", render.markdown(found))
     # Without DVC, which empties the folder, a picture of rows that are no longer held out would stay.
-    for path in (root / "reports").glob("predictions-*.png"):
+    for path in (path for pattern in PICTURES for path in (root / "reports").glob(pattern)):
         if path.name not in drawn:
             path.unlink()
     print("report: reports/index.html")
+
+
+def _composites(results: Results) -> dict[str, bytes]:
+    """Return as PNG what DVC and MLflow show: losses.png, and predictions-<target>.png where rows were held out."""
+    names = list(results.config.targets)
+    drawn = {"losses.png": canvas.png([figures.losses_panel(results, target, target) for target in names])}
+    for target in names:
+        if results.of_target(target)[0].metrics["rows"]:
+            drawn[f"predictions-{target}.png"] = canvas.png(figures.predictions_panels(results, target))
+    return drawn
 
 
 if __name__ == "__main__":

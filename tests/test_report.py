@@ -1,6 +1,5 @@
 """The report against the files it is made of: equal numbers, equal bytes, nothing from a file taken for HTML."""
 
-import json
 import math
 import shutil
 import subprocess
@@ -16,8 +15,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline import page, summary
+from straightline import summary, words
 from straightline.artifacts import read_json, write_csv, write_json
+from straightline.report.content import FINDINGS, content
+from straightline.report.render import pictures
+from straightline.report.tables import METRIC_NAMES
 from straightline.results import load_results
 from straightline.stages import compare, report
 from straightline.verdict import ANSWERS
@@ -102,11 +104,11 @@ def change(path: Path, edit: Callable[[Any], None]) -> None:
 
 
 def written(numbers: Iterable[float | None]) -> list[str]:
-    return [page.number(own) for own in numbers]
+    return [words.number(own) for own in numbers]
 
 
 def value(text: str) -> float:
-    """Return the number that `page.number` shows."""
+    """Return the number that `words.number` shows."""
     mantissa, _, exponent = text.translate(UPRIGHT).partition("×10")
     return float(mantissa) * 10.0 ** int(exponent or 0)
 
@@ -122,11 +124,15 @@ def test_models_side_by_side_are_the_files(untouched: Path, shown: Page, target:
     held_out = [metrics[0]["loss"], metrics[1]["loss"], metrics[0]["baseline"]["loss"]]
     fits = [verdict["fits"]["regression"], verdict["fits"]["neural"], None]
     assert shown.column(table, "cross-validated loss") == written(losses)
+    assert shown.column(table, "interval") == [
+        *(f"{words.number(low)} to {words.number(high)}" for low, high in verdict["loss_intervals"].values()),
+        "–",
+    ]
     assert shown.column(table, "held-out loss") == written(held_out)
     assert shown.column(table, "parameters") == written([*(own["parameters"] for own in weights), None])
     assert shown.column(table, "epochs") == written([*(own["epochs"] for own in weights), None])
     assert shown.column(table, "fold fits") == written(fits)
-    for key, name in page.METRIC_NAMES.items():
+    for key, name in METRIC_NAMES.items():
         if key in metrics[0]:
             scores = [metrics[0][key], metrics[1][key], metrics[0]["baseline"][key]]
             assert shown.column(f"{target}-scores", name) == written(scores)
@@ -169,14 +175,14 @@ def test_answer_comes_first_with_its_numbers(untouched: Path) -> None:
         for share in (verdict["relative_gain"], *verdict["relative_gain_interval"]):
             assert percent(share) in first
         for loss in verdict["losses"].values():
-            assert page.number(loss) in first
+            assert words.number(loss) in first
         assert verdict["advice"] in first
         assert f"badge {verdict['answer']}" in first
-        assert page.FINDINGS[verdict["finding"]].format(**verdict) in first
+        assert FINDINGS[verdict["finding"]].format(**verdict) in first
 
 
 def test_every_finding_has_words() -> None:
-    assert set(page.FINDINGS) == set(ANSWERS)
+    assert set(FINDINGS) == set(ANSWERS)
 
 
 def test_two_challengers_are_listed_with_a_wider_interval(project: Path) -> None:
@@ -185,7 +191,12 @@ def test_two_challengers_are_listed_with_a_wider_interval(project: Path) -> None
     (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     for target in values["targets"]:
         copy(project / f"runs/{target}/neural", project / f"runs/{target}/wide")
-        for kind, suffix in (("metrics", "json"), ("predictions", "parquet"), ("effects", "csv")):
+        for kind, suffix in (
+            ("metrics", "json"),
+            ("predictions", "parquet"),
+            ("effects", "csv"),
+            ("effects/dependence", "csv"),
+        ):
             copy(project / f"{kind}/{target}-neural.{suffix}", project / f"{kind}/{target}-wide.{suffix}")
     compare.run(project)
     table = reported(project).tables["color-challengers"]
@@ -206,37 +217,42 @@ def test_two_renderings_are_the_same_bytes(project: Path) -> None:
         return {path.name: path.read_bytes() for path in sorted((project / "reports").iterdir())}
 
     first = contents()
-    assert list(first) == [
-        "index.html",
-        "losses.csv",
-        "losses.png",
-        "predictions-color.png",
-        "predictions-num_balloons.png",
-    ]
+    kinds = {
+        "color": ["differences", "losses", "learning", "coefficients", "predictions", "gains", "dependence"],
+        "num_balloons": ["differences", "losses", "learning", "coefficients", "predictions", "gains", "dependence"],
+    }
+    drawn = {name.rpartition(".")[0] for name in first if name.endswith(".svg")}
+    for target, own in kinds.items():
+        assert {name.partition("-")[0] for name in drawn if f"-{target}" in name} == {*own}
+    assert {"index.html", "report.md", "losses.csv", "losses.png"} <= set(first)
+    assert {"predictions-color.png", "predictions-num_balloons.png"} <= set(first)
     assert contents() == first
-    assert not [name for name, content in first.items() if b"Software" in content or b"tEXt" in content]
+    assert not [
+        name for name, found in first.items() if b"Software" in found or b"tEXt" in found or b"dc:date" in found
+    ]
+    assert len(first["index.html"]) < 2e6
 
 
 def test_pictures_do_not_follow_the_users_matplotlibrc(project: Path) -> None:
     import matplotlib as mpl
 
     results = load_results(project)
-    table = page.loss_table(results)
-    first = page.draw(results, table)
+    first = pictures(content(results, ""))
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
-        assert page.draw(results, table) == first
+        assert pictures(content(results, "")) == first
         assert mpl.rcParams["font.size"] == 30
 
 
 def test_the_page_stands_alone(untouched: Path, shown: Page) -> None:
     assert not [tag for tag, _ in shown.tags if tag in ("script", "link", "iframe")]
-    addresses = [str(own[key]) for _, own in shown.tags for key in ("src", "href") if key in own]
-    assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
-    images = [own for tag, own in shown.tags if tag == "img"]
-    assert len(images) == 3
-    assert all(own["alt"] for own in images)
-    ids = [own["id"] for _, own in shown.tags if "id" in own]
+    addresses = [str(own[key]) for _, own in shown.tags for key in ("src", "href", "xlink:href") if key in own]
+    assert all(address.startswith("#") for address in addresses)
+    images = [own for _, own in shown.tags if own.get("role") == "img"]
+    assert len(images) == len([tag for tag, _ in shown.tags if tag == "svg"]) == 26
+    assert all(own["aria-label"] for own in images)
+    ids = [str(own["id"]) for _, own in shown.tags if "id" in own]
     assert len(ids) == len(set(ids))
+    assert {address[1:] for address in addresses} <= set(ids)
     labels = {own[key] for _, own in shown.tags for key in ("aria-labelledby", "aria-describedby") if key in own}
     assert labels <= set(ids)
     assert "make ui" in (untouched / "reports/index.html").read_text()
@@ -256,6 +272,10 @@ def test_names_are_escaped_everywhere(project: Path) -> None:
         write_csv(path, table.assign(term=[HOSTILE, *table["term"][1:]]))
         change(project / f"verdicts/{target}.json", lambda verdict: verdict.update(advice=HOSTILE))
         change(project / f"runs/{target}/regression/certificate.json", lambda own: own.update(messages=[HOSTILE]))
+        for name in (f"{target}-neural", f"{target}-regression"):
+            for path in (project / f"effects/{name}.csv", project / f"effects/dependence/{name}.csv"):
+                table = pd.read_csv(path)
+                write_csv(path, table.assign(column=table["column"].replace("children", HOSTILE)))
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("src/straightline/balloons.py", f"'{HOSTILE.replace(chr(39), '')}'"))
     text = source(project)
@@ -263,19 +283,21 @@ def test_names_are_escaped_everywhere(project: Path) -> None:
     assert "&lt;script&gt;" in text
     shown = Page(text)
     assert shown.tables["color-regression"][1][0] == HOSTILE
-    assert HOSTILE in next(str(own["alt"]) for tag, own in shown.tags if tag == "img")
+    assert any(HOSTILE in str(own.get("aria-label")) for _, own in shown.tags)
     assert not [tag for tag, own in shown.tags if any(key.startswith("on") or "alert" in key for key in own)]
 
 
 def test_without_held_out_rows_it_says_why_there_are_no_scores(tmp_path: Path) -> None:
     write_project(tmp_path, held_out=0.0)
     (tmp_path / "reports").mkdir()
-    (tmp_path / "reports/predictions-color.png").write_bytes(b"of an earlier run")
+    for name in ("predictions-color.png", "predictions-color-1.svg"):
+        (tmp_path / "reports" / name).write_bytes(b"of an earlier run")
     text = source(tmp_path)
     assert text.count("No rows were held out (<code>data.held_out</code> is 0)") == 2
     assert "color-scores" not in Page(text).tables
     assert Page(text).column("color-models", "held-out loss") == ["–", "–", "–"]
     assert [path.name for path in (tmp_path / "reports").glob("*.png")] == ["losses.png"]
+    assert not [*(tmp_path / "reports").glob("predictions-*"), *(tmp_path / "reports").glob("gains-*")]
 
 
 def test_firth_and_unidentified_weights(project: Path) -> None:
@@ -314,42 +336,11 @@ def test_no_population_column_for_a_users_table(project: Path) -> None:
     assert "population" not in reported(project).tables["color-regression"][0]
 
 
-def test_losses_csv_is_every_history_in_one(untouched: Path) -> None:
-    project = untouched
-    table = pd.read_csv(project / "reports/losses.csv")
-    assert list(table) == ["target", "model", "variant", "epoch", "loss", "val_loss", "shown"]
-    for (target, model), part in table.groupby(["target", "model"]):
-        history = pd.read_csv(project / f"runs/{target}/{model}/history.csv")
-        own = part[list(history)].reset_index(drop=True)
-        pd.testing.assert_frame_equal(own, history)
-        shown = history["loss"] if model == "regression" else history["val_loss"]
-        assert part["shown"].tolist() == shown.tolist()
-        assert set(part["variant"]) == {f"{target} / {model}"}
-
-
 def test_losses_of_zero_and_a_single_epoch_are_drawn(project: Path) -> None:
     for model in ("regression", "neural"):
         history = pd.DataFrame({"epoch": [1], "loss": [0.0], "val_loss": [0.0 if model == "neural" else math.nan]})
         write_csv(project / f"runs/color/{model}/history.csv", history)
     report.run(project)
-
-
-def test_dvc_template_draws_every_variant_in_one_plot() -> None:
-    from dvc_render import VegaRenderer
-
-    points = [
-        {"variant": variant, "epoch": epoch, "shown": 1.0 / epoch, "rev": rev}
-        for variant in ("a", "b")
-        for epoch in (1, 2)
-        for rev in ("workspace", "main")
-    ]
-    template = ROOT / ".dvc/plots/losses.json"
-    renderer = VegaRenderer(points, "losses", template=str(template), x="epoch", y="shown", title="Loss", anchor="x")
-    plot = renderer.get_filled_template()
-    assert "DVC_METRIC" not in json.dumps(plot)
-    assert plot["data"]["values"] == points
-    encoding = {name: own["field"] for name, own in plot["encoding"].items()}
-    assert encoding | {"x": "epoch", "y": "shown", "color": "variant", "strokeDash": "rev"} == encoding
 
 
 def test_report_imports_neither_tensorflow_nor_mlflow(project: Path) -> None:
@@ -383,7 +374,7 @@ def test_report_imports_neither_tensorflow_nor_mlflow(project: Path) -> None:
     ],
 )
 def test_number_known_answers(given_value: float | None, shown: str) -> None:
-    assert page.number(given_value).replace("\N{NO-BREAK SPACE}", " ") == shown
+    assert words.number(given_value).replace("\N{NO-BREAK SPACE}", " ") == shown
 
 
 @pytest.mark.parametrize(
@@ -397,4 +388,4 @@ def test_percent_known_answers(share: float, shown: str) -> None:
 
 @given(NUMBERS)
 def test_number_is_right_to_four_digits(given_value: float) -> None:
-    assert value(page.number(given_value)) == pytest.approx(given_value, rel=5.001e-4, abs=1e-307)
+    assert value(words.number(given_value)) == pytest.approx(given_value, rel=5.001e-4, abs=1e-307)

@@ -1,0 +1,150 @@
+"""What the report says, apart from how it is written: the values that its templates show."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from straightline import balloons, encoding, summary
+from straightline.artifacts import md5
+from straightline.config import Balloons
+from straightline.report import figures
+from straightline.report.equation import equation
+from straightline.report.figures import Figure
+from straightline.report.tables import LOSS_NAMES, METRIC_NAMES, clear_bins, more_rows
+from straightline.results import Results, Variant
+
+FINDINGS = {
+    "neural_better": "{challenger} is better by more than the margin",
+    "regression_better": "{baseline} is better by more than the margin",
+    "practically_equivalent": "the difference is smaller than the margin either way",
+    "regression_enough": "{challenger} is not better by the margin",
+    "undecided": "the folds do not tell",
+}
+PACKAGES = ("straightline", "tensorflow", "keras", "numpy", "scipy", "pandas", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the templates show: `values` by name, and every picture among them."""
+
+    values: Mapping[str, Any]
+    figures: tuple[Figure, ...]
+
+
+def content(results: Results, settings: str) -> Content:
+    """Return what there is to say; `settings` is the text of params.yaml."""
+    targets = [_target(results, target) for target in results.config.targets]
+    schema, root = results.schema, results.root
+    values = {
+        "targets": targets,
+        "rows": schema["rows"],
+        "features": schema["features"],
+        "division": summary.division(schema),
+        "warnings": schema["warnings"],
+        "references": encoding.references(encoding.of_json(schema["encoding"])),
+        "path": results.config.data.path,
+        "settings": settings,
+        "digests": {f"data/{part}.parquet": md5(root / f"data/{part}.parquet") for part in ("train", "test")},
+        "versions": {"Python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
+        "command": _command(root),
+    }
+    return Content(values, tuple(figure for target in targets for figure in _figures(target)))
+
+
+def _command(root: Path) -> str | None:
+    """Return what made the results, where that was `straightline run`."""
+    path = root / "command.txt"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def _figures(target: Mapping[str, Any]) -> list[Figure]:
+    of_regressions = [one["figure"] for one in target["regressions"]]
+    of_columns = [figure for _, own in target["columns"] for figure in own]
+    found = [target["answer"], target["losses"], target["learning"], *of_regressions, *target["held_out"], *of_columns]
+    return [figure for figure in found if figure is not None]
+
+
+def _target(results: Results, target: str) -> dict[str, Any]:
+    verdict, variants = results.verdicts[target], results.of_target(target)
+    schema = results.schema["targets"][target]
+    metrics = [name for name in METRIC_NAMES if name in variants[0].metrics]
+    return {
+        "key": target,
+        "column": schema["column"],
+        "classes": schema["classes"],
+        "verdict": verdict,
+        "loss_name": LOSS_NAMES[verdict["loss"]],
+        "headline": summary.headline(verdict, schema["column"]),
+        "finding": FINDINGS[verdict["finding"]].format(**verdict),
+        "level": summary.interval_level(verdict),
+        "selected": summary.selected(verdict),
+        "challengers": [
+            {"name": name, "words": FINDINGS[found["finding"]].format(challenger=name, baseline=verdict["baseline"])}
+            | found
+            for name, found in verdict["challengers"].items()
+        ],
+        "metric_names": [METRIC_NAMES[name] for name in metrics],
+        "models": [_model(variant, verdict, metrics) for variant in variants],
+        "baseline": [variants[0].metrics["baseline"][name] for name in metrics],
+        "held_out_rows": variants[0].metrics["rows"],
+        "regressions": [_regression(results, variant) for variant in variants if variant.coefficients is not None],
+        "answer": figures.answer(results, target),
+        "losses": figures.losses(results, target),
+        "learning": figures.learning(results, target),
+        "more_rows": more_rows(results, target),
+        "held_out": figures.held_out(results, target),
+        "columns": list(figures.by_column(results, target)),
+        "bins": [_bins(results.variants[target, name]) for name in verdict["challengers"]],
+    }
+
+
+def _model(variant: Variant, verdict: Mapping[str, Any], metrics: list[str]) -> dict[str, Any]:
+    weights = variant.weights
+    return {
+        "name": variant.model,
+        "loss": verdict["losses"][variant.model],
+        "interval": verdict["loss_intervals"][variant.model],
+        "held_out_loss": variant.metrics.get("loss"),
+        "fits": verdict["fits"][variant.model],
+        "epochs": weights["epochs"],
+        "parameters": weights["parameters"],
+        "scores": [variant.metrics[name] for name in metrics],
+    }
+
+
+def _bins(variant: Variant) -> dict[str, Any]:
+    effects = variant.effects
+    better, worse, count = clear_bins(effects)
+    return {"model": variant.model, "better": better, "worse": worse, "count": count, "table": effects}
+
+
+def _regression(results: Results, variant: Variant) -> dict[str, Any]:
+    table = variant.coefficients
+    assert table is not None
+    settings = results.config.models[variant.model]
+    straight = getattr(settings, "terms", "linear") == "linear" and getattr(settings, "intercept", True)
+    weights, loss = _population(results, variant.target) if straight else ({}, None)
+    schema = results.schema["targets"][variant.target]
+    return {
+        "model": variant.model,
+        "finish": getattr(settings, "finish", "exact"),
+        "equation": equation(table, schema["column"], schema["classes"]),
+        "terms": [row | {"exact": weights.get(str(row["term"]))} for row in table.to_dict("records")],
+        "exact": bool(weights),
+        "exact_loss": loss,
+        "certificate": variant.certificate,
+        "figure": figures.coefficients(results, variant),
+    }
+
+
+def _population(results: Results, target: str) -> tuple[dict[str, float], float | None]:
+    """Return the best model's weights and loss over all balloons that the generator can make; nothing elsewhere."""
+    data, column = results.config.data, results.schema["targets"][target]["column"]
+    if isinstance(data, Balloons) and column == "num_balloons":
+        return balloons.exact_linear(data.partnered_children), balloons.exact_linear_loss(data.partnered_children)
+    if isinstance(data, Balloons) and column == "color":
+        return balloons.exact_logistic(), balloons.exact_logistic_loss()
+    return {}, None
