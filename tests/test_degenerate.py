@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from straightline import summary
+from straightline import terminal
 from straightline.artifacts import read_json, write_json
 from straightline.config import Fit, Folds, parse
 from straightline.results import load_results
@@ -73,7 +73,7 @@ def test_show_and_the_report_print_them(tmp_path: Path, key: str) -> None:
     write_json(path, read_json(path) | {key: ["age is constant and carries no information"]})
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(summary.printed(load_results(tmp_path)))
+        console.print(terminal.printed(load_results(tmp_path)))
     assert "Note: age is constant and carries no information." in capture.get()
     report.run(tmp_path)
     assert "Note: age is constant and carries no information." in (tmp_path / "reports/index.html").read_text()

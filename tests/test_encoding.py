@@ -10,7 +10,7 @@ import statsmodels.formula.api as smf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from straightline import encoding, exact, summary
+from straightline import encoding, exact, terminal
 from straightline.archive import load_model, save_model
 from straightline.artifacts import read_json
 from straightline.commands import predict
@@ -225,7 +225,7 @@ def test_what_the_network_was_scored_on_is_what_it_was_trained_on(answered: Path
 
 
 def test_the_answer_names_the_reference_levels(answered: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    summary.show(load_results(answered))
+    terminal.show(load_results(answered))
     printed = capsys.readouterr().out
     page = (answered / "reports/index.html").read_text()
     for text in (printed, page):

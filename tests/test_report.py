@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline import summary, words
+from straightline import terminal, words
 from straightline.artifacts import read_json, write_csv, write_json
 from straightline.report.content import FINDINGS, content
 from straightline.report.render import pictures
@@ -319,7 +319,7 @@ def test_robust_standard_errors_are_named(project: Path, capsys: pytest.CaptureF
     path = project / "runs/color/regression/certificate.json"
     change(path, lambda own: own.update(standard_errors="sandwich"))
     assert source(project).count("Standard errors are robust (sandwich).") == 1
-    summary.show(load_results(project))
+    terminal.show(load_results(project))
     assert capsys.readouterr().out.count("std error (sandwich)") == 1
 
 

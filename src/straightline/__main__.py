@@ -27,14 +27,14 @@ def straightline() -> None:
 @app.command()
 def show(as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False) -> None:
     """Print the answers that the files now hold."""
-    from straightline import summary
+    from straightline import summary, terminal
     from straightline.results import load_results
 
     results = load_results(ROOT)
     if as_json:
         print(json.dumps(summary.as_dict(results), indent=1, allow_nan=False))
     else:
-        summary.show(results)
+        terminal.show(results)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from straightline import summary
+from straightline import terminal
 from straightline.artifacts import write_text
 from straightline.config import parse
 from straightline.errors import UserError
@@ -67,7 +67,7 @@ def run(options: Options, out: Path, track: bool) -> None:
         from straightline import tracking
 
         print(tracking.publish(results))
-    summary.show(results)
+    terminal.show(results)
 
 
 def command_line(options: Options) -> str:

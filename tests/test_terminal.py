@@ -1,0 +1,100 @@
+"""The printed answer: known gauges, no number cut off at any width, and colours on a terminal only."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from typer.testing import CliRunner
+
+from straightline import summary, terminal
+from straightline.__main__ import app
+from straightline.artifacts import read_json, write_json
+from straightline.results import load_results
+from straightline.terminal import Gauge
+from tests.fake_project import write_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    write_project(root)
+    path = root / "data/schema.json"
+    write_json(path, read_json(path) | {"warnings": ["rows 3 and 4 are the same"]})
+    return root
+
+
+def printed(value: Any, width: int, is_terminal: bool = False) -> str:
+    file = io.StringIO()
+    Console(file=file, width=width, force_terminal=is_terminal, highlight=False).print(value)
+    return file.getvalue()
+
+
+def challenger(gain: float, low: float | None, high: float | None) -> dict[str, Any]:
+    return {"relative_gain": gain, "relative_gain_interval": [low, high]}
+
+
+def test_a_gauge_by_hand() -> None:
+    verdict = {"margin": 0.05, "challengers": {"net": challenger(0.1, 0.05, 0.2), "wide": challenger(0.0, None, None)}}
+    net, wide, *told = printed(Gauge(verdict), 44).splitlines()
+    # 31 cells from -0.1 to 0.2: one a percent.
+    assert net.rstrip() == "       net  " + "·····░░░░░│░░░░━━━━━◆━━━━━━━━━━"
+    assert wide.rstrip() == "      wide  " + "━━━━━━━━━━◆━━━━━━━━━━━━━━━━━━━━"
+    assert told[0].startswith("loss saved  │ 0  ░ less than")
+
+
+@given(
+    st.lists(st.tuples(st.floats(-1e3, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=4),
+    st.floats(0.001, 0.5),
+    st.integers(1, 200),
+)
+@settings(deadline=None)
+def test_gauges_have_one_width_and_each_a_mean(found: list[tuple[float, ...]], margin: float, width: int) -> None:
+    challengers = {str(n): challenger(gain, gain - low, gain + high) for n, (gain, low, high) in enumerate(found)}
+    *lines, _ = [*printed(Gauge({"margin": margin, "challengers": challengers}), width).splitlines(), ""]
+    gauges = [line for line in lines if "◆" in line and "mean" not in line]
+    assert len(gauges) == (len(found) if width >= 33 else 0)
+    assert all(line.count("◆") == 1 and len(line) <= width for line in gauges)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+def test_no_number_is_cut_at_any_width(project: Path, width: int) -> None:
+    results = load_results(project)
+    text = printed(terminal.printed(results), width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    for verdict in results.verdicts.values():
+        for loss in verdict["losses"].values():
+            assert f" {loss:.5g} " in text
+    for variant in results.variants.values():
+        if variant.coefficients is not None:
+            for estimate in variant.coefficients["estimate"]:
+                assert f" {estimate:.5g} " in text
+    assert ("not shown, for want of width" in " ".join(text.split())) == (width < 120)
+
+
+def test_the_first_lines_are_the_warnings_and_the_answer(project: Path) -> None:
+    results = load_results(project)
+    lines = printed(terminal.printed(results), 200).splitlines()
+    assert lines[0].strip() == "Warning: rows 3 and 4 are the same"
+    assert lines[1].strip() == summary.headline(results.verdicts["num_balloons"], "num_balloons")
+    assert lines[2].strip() == results.verdicts["num_balloons"]["advice"]
+    assert lines[4].strip().startswith("neural  ")
+
+
+def test_colours_are_for_terminals(project: Path) -> None:
+    results = load_results(project)
+    assert "\x1b[1;31mNo, a straight line" in printed(terminal.printed(results), 120, is_terminal=True)
+    assert "\x1b" not in printed(terminal.printed(results), 120)
+
+
+def test_json_is_for_scripts(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    found = CliRunner().invoke(app, ["show", "--json"])
+    values = json.loads(found.output)
+    assert values["warnings"] == ["rows 3 and 4 are the same"]
+    assert values["targets"]["color"]["verdict"] == read_json(project / "verdicts/color.json")
