@@ -12,11 +12,11 @@ import pytest
 import yaml
 from rich.console import Console
 
-from straightline import changes_summary
-from straightline.changes import Change, Snapshot, changes, compare, stale
 from straightline.commands import diff
 from straightline.errors import UserError
-from straightline.lockfile import ABSENT, code, current, data, flat
+from straightline.revisions import terminal
+from straightline.revisions.changes import Change, Snapshot, changes, compare, stale
+from straightline.revisions.lockfile import ABSENT, code, current, data, flat
 from straightline.stages import compare as compare_stage
 from tests.conftest import ROOT
 from tests.fake_project import write_project
@@ -94,7 +94,7 @@ def restaged(stage: str, path: str, digest: str, kind: str = "deps") -> Any:
 def text(difference: Any) -> str:
     console = Console(width=120, highlight=False)
     with console.capture() as captured:
-        console.print(changes_summary.printed(difference))
+        console.print(terminal.printed(difference))
     return captured.get()
 
 

@@ -15,10 +15,10 @@ from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.scm import NoSCMError, RevError
 from voluptuous import Invalid
 
-from straightline import changes_summary
-from straightline.changes import Answer, Change, Difference, Snapshot, compare
 from straightline.errors import UserError
-from straightline.lockfile import ABSENT
+from straightline.revisions import terminal
+from straightline.revisions.changes import Answer, Change, Difference, Snapshot, compare
+from straightline.revisions.lockfile import ABSENT
 
 WORKSPACE = "workspace"  # DVC's word for the files as they are now
 PACKAGES = ("requirements.lock", "requirements.txt")
@@ -36,7 +36,7 @@ def run(root: Path, before: str, after: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(as_dict(difference), indent=1, allow_nan=False, default=str))
     else:
-        changes_summary.show(difference)
+        terminal.show(difference)
 
 
 def as_dict(difference: Difference) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from straightline import changes_words
-from straightline.changes import Answer, Change, Difference
-from straightline.lockfile import ABSENT
+from straightline.revisions import sentences
+from straightline.revisions.changes import Answer, Change, Difference
+from straightline.revisions.lockfile import ABSENT
 from straightline.words import percent
 
 
@@ -41,13 +41,13 @@ def show(difference: Difference) -> None:
 
 def printed(difference: Difference) -> RenderableType:
     """Return what differs for a terminal: the answers, the metrics, and why."""
-    parts: list[RenderableType] = [Text(changes_words.headline(difference), style="bold")]
-    parts += [Text(changes_words.told(answer)) for answer in difference.answers]
-    parts += [Text(line) for line in changes_words.stale(difference)]
+    parts: list[RenderableType] = [Text(sentences.headline(difference), style="bold")]
+    parts += [Text(sentences.told(answer)) for answer in difference.answers]
+    parts += [Text(line) for line in sentences.stale(difference)]
     parts += [_verdicts(difference, answer) for answer in difference.answers if answer.status in ("changed", "numbers")]
     if difference.metrics:
         parts.append(_metrics(difference))
-    parts += [Text(line) for line in changes_words.why(difference)]
+    parts += [Text(line) for line in sentences.why(difference)]
     parts += _reasons(difference)
     return Group(*parts)
 
@@ -98,9 +98,9 @@ def _add(table: Table, change: Change, *first: str) -> None:
 
 def _reasons(difference: Difference) -> list[Table]:
     named = (
-        ("Params", difference.params, changes_words.value),
+        ("Params", difference.params, sentences.value),
         ("Data", difference.data, _digest),
-        ("Packages", difference.packages, changes_words.value),
+        ("Packages", difference.packages, sentences.value),
     )
     tables = [_listed(difference, title, found, told) for title, found, told in named if found]
     return [*tables, _code(difference)] if difference.code else tables
@@ -128,7 +128,7 @@ def _digest(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else changes_words.value(value)
+    return f"{value:.5g}" if isinstance(value, float) else sentences.value(value)
 
 
 def _difference(change: Change) -> str:

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from straightline.changes import Answer, Change, Difference, Snapshot
-from straightline.lockfile import ABSENT
+from straightline.revisions.changes import Answer, Change, Difference, Snapshot
+from straightline.revisions.lockfile import ABSENT
 
 OTHER_BITS = (
     "Nothing recorded explains the other numbers: params, data, code and packages are the same. "

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from straightline import lockfile
-from straightline.lockfile import ABSENT, Stages, flat
+from straightline.revisions import lockfile
+from straightline.revisions.lockfile import ABSENT, Stages, flat
 
 TOLD = (
     "answer",

@@ -1,0 +1,1 @@
+"""Two revisions compared: `lockfile` is what a dvc.lock recorded, `changes` what differs, the others say it."""
