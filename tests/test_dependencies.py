@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from straightline.stages import report
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "src/straightline"
@@ -50,6 +51,10 @@ def test_deps_are_the_import_closure(stage: str) -> None:
     needed = {folder if path.startswith(folder + "/") else path for path in needed}
     named = {dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")}
     assert needed == named - {"src/straightline/templates"}
+
+
+def test_the_report_shows_the_params_that_it_depends_on() -> None:
+    assert list(report.SETTINGS) == STAGES["report"]["params"]
 
 
 @pytest.mark.parametrize("stage", ["compose", "data", "compare", "report"])

@@ -233,6 +233,14 @@ def test_two_renderings_are_the_same_bytes(project: Path) -> None:
     assert len(first["index.html"]) < 2e6
 
 
+def test_the_order_of_params_and_what_is_no_part_of_results_change_nothing(project: Path) -> None:
+    first = source(project)
+    path = project / "params.yaml"
+    values = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({"tracking": {"live": True}} | dict(reversed(values.items())), sort_keys=False))
+    assert source(project) == first
+
+
 def test_pictures_do_not_follow_the_users_matplotlibrc(project: Path) -> None:
     import matplotlib as mpl
 

@@ -35,7 +35,7 @@ class Content:
 
 
 def content(results: Results, settings: str) -> Content:
-    """Return what there is to say; `settings` is the text of params.yaml."""
+    """Return what there is to say; `settings` are those of params.yaml as text."""
     targets = [_target(results, target) for target in results.config.targets]
     schema, root = results.schema, results.root
     values = {

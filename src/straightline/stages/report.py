@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 from straightline.artifacts import replacing, write_csv, write_text
 from straightline.pictures import canvas
 from straightline.plots import tables
@@ -11,12 +13,13 @@ from straightline.results import Results, load_results
 from straightline.stages import stage
 
 PICTURES = ("*.png", "*.svg")
+SETTINGS = ("data", "targets", "models", "fit", "folds", "verdict")  # the stage's params in dvc.yaml
 
 
 def run(root: Path) -> None:
     """Write reports/ below `root`: index.html, report.md with its pictures, and the tables of dvc.yaml's plots."""
     results = load_results(root)
-    found = content(results, (root / "params.yaml").read_text(encoding="utf-8"))
+    found = content(results, _settings(root))
     drawn = {name: text.encode() for name, text in render.pictures(found).items()} | _composites(results)
     for name, picture in drawn.items():
         with replacing(root / "reports" / name) as temporary:
@@ -30,6 +33,12 @@ def run(root: Path) -> None:
         if path.name not in drawn:
             path.unlink()
     print("report: reports/index.html")
+
+
+def _settings(root: Path) -> str:
+    """Return what the results depend on of params.yaml, in one order whichever it has there."""
+    values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    return str(yaml.safe_dump({key: values[key] for key in SETTINGS}, allow_unicode=True))
 
 
 def _composites(results: Results) -> dict[str, bytes]:
