@@ -1,18 +1,22 @@
 """Fixtures: a small finished project, made by the real stages without DVC."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
+LONGEST = ("test_pipeline.py", "test_sweep.py", "test_live.py", "test_faults.py", "test_repro.py", "test_team.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest file first, so that one of two workers has it to itself."""
-    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+    """Start the longest files first, so that none of two workers is left alone with one in the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +62,25 @@ def small(params: dict, **changes: object) -> dict:
     return values
 
 
+def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder `name`, which `make` fills once for all workers; a test that changes it copies it."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder.with_suffix(".made")
+    with FileLock(folder.with_suffix(".lock")):
+        if not made.exists():
+            shutil.rmtree(folder)
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
     """A finished project; tests copy it before they change it."""
-    root = tmp_path_factory.mktemp("finished")
-    run_stages(root, small(params))
-    return root
+    return shared(tmp_path_factory, "finished", lambda root: run_stages(root, small(params)))
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.conftest import ROOT
+import pytest
+
+from tests.conftest import ROOT, shared
 
 SMALL = {
     "conf/data/balloons.yaml": {
@@ -69,8 +71,14 @@ def ran(output: str) -> list[str]:
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
 
 
-def small_repository(root: Path) -> Repository:
-    """Return a small copy of this repository below `root` after its first `dvc repro`, committed."""
+def small_repository(factory: pytest.TempPathFactory) -> Repository:
+    """Return a small copy of this repository after its first `dvc repro`, committed."""
+    root = factory.mktemp("repository")
+    shutil.copytree(shared(factory, "repository", _reproduce), root, symlinks=True, dirs_exist_ok=True)
+    return Repository(root)
+
+
+def _reproduce(root: Path) -> None:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines():
         if (ROOT / name).exists():
@@ -88,4 +96,3 @@ def small_repository(root: Path) -> Repository:
     output = own.dvc("repro")
     assert ran(output) == ALL
     own.commit()
-    return own

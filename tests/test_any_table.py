@@ -94,7 +94,7 @@ def written(table: list[list[str]], delimiter: str, ending: str) -> bytes:
     ),
 )
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_there_is_an_answer_or_one_clear_line(
     tmp_path: Path,

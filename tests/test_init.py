@@ -1,6 +1,7 @@
 """`straightline init`: a user's table as a DVC and git project of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,22 +16,30 @@ from straightline.__main__ import app
 from straightline.commands import run
 from straightline.errors import UserError
 from straightline.stages import compose
-from tests.conftest import ROOT
+from tests.conftest import ROOT, shared
 
 QUICK = ("fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1", "models.neural.hidden=[4]")
 AUTHOR = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
 
 
+OPTIONS = ("--target", "a ${year} later", "--categorical", "sex", "--exclude", "s1,s2", "--held-out", "0.3")
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    examples.load("diabetes").rename(columns={"target": "a ${year} later"}).to_csv(tmp_path / "table.csv", index=False)
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith(("DVC_", "GIT_", "MLFLOW_"))]:
-        monkeypatch.delenv(name)
-    for name, value in AUTHOR.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    enter(tmp_path, monkeypatch)
     return tmp_path
+
+
+def enter(folder: Path, patched: pytest.MonkeyPatch) -> None:
+    """Work in `folder`, where a table is, as an author that git knows."""
+    examples.load("diabetes").rename(columns={"target": "a ${year} later"}).to_csv(folder / "table.csv", index=False)
+    patched.chdir(folder)
+    for name in [name for name in os.environ if name.startswith(("DVC_", "GIT_", "MLFLOW_"))]:
+        patched.delenv(name)
+    for name, value in AUTHOR.items():
+        patched.setenv(name, value)
+    patched.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 
 def invoke(*arguments: str) -> Result:
@@ -43,9 +52,25 @@ def done(folder: Path, *words: str) -> str:
     return found.stdout + found.stderr
 
 
-def test_the_project_has_its_settings_and_experiments_run(here: Path) -> None:
-    options = ("--target", "a ${year} later", "--categorical", "sex", "--exclude", "s1,s2", "--held-out", "0.3")
-    found = invoke("table.csv", "project", *options)
+def experiment(factory: pytest.TempPathFactory, root: Path) -> str:
+    """Copy to `root` a project in which an experiment has run, and return what that printed."""
+    made = shared(factory, "experiment", _run_experiment)
+    shutil.copytree(made / "project", root, symlinks=True)
+    return (made / "output.txt").read_text()
+
+
+def _run_experiment(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        enter(folder, patched)
+        found = invoke("table.csv", "project", *OPTIONS)
+        assert found.exit_code == 0, found.output
+        words = [word for one in QUICK for word in ("-S", one)]
+        output = done(folder / "project", sys.executable, "-m", "dvc", "exp", "run", *words)
+    (folder / "output.txt").write_text(output)
+
+
+def test_the_project_has_its_settings(here: Path) -> None:
+    found = invoke("table.csv", "project", *OPTIONS)
     assert found.exit_code == 0, found.output
     assert "cd project && dvc repro && straightline show" in found.output
     root = here / "project"
@@ -65,8 +90,11 @@ def test_the_project_has_its_settings_and_experiments_run(here: Path) -> None:
     assert params == known
 
     assert done(root, "git", "status", "--short") == ""
-    dvc = (sys.executable, "-m", "dvc")
-    output = done(root, *dvc, "exp", "run", *(word for one in QUICK for word in ("-S", one)))
+
+
+def test_experiments_run_in_it(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = here / "project"
+    output = experiment(tmp_path_factory, root)
     ran = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
     assert {"data", "train@a_year_later-regression", "train@a_year_later-neural", "report", "track"} <= set(ran)
     terms = pd.read_csv(root / "runs/a_year_later/regression/coefficients.csv")["term"]

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from straightline import identity, tracking
+from straightline import identity, store, tracking
 from straightline.results import load_results
 from straightline.stages import train
 
@@ -40,73 +41,91 @@ def logged(history: pd.DataFrame) -> list[tuple]:
     ]
 
 
-@pytest.fixture
-def untracked(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in [name for name in os.environ if name.startswith(("DVC_", "MLFLOW_"))]:
-        monkeypatch.delenv(name)
-    return project
+@pytest.fixture(scope="module", autouse=True)
+def own_store() -> Iterator[None]:
+    """No setting of the tests' environment leads to another store."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in [name for name in os.environ if name.startswith(("DVC_", "MLFLOW_"))]:
+            patched.delenv(name)
+        yield
 
 
-def test_the_streamed_runs_are_completed_and_none_is_added(untracked: Path) -> None:
-    before = identity.pipeline_hash(untracked)
-    set_live(untracked)
-    assert identity.pipeline_hash(untracked) == before
+@pytest.fixture(scope="module")
+def streaming(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose variants of one target were trained with `tracking.live`."""
+    root = Path(shutil.copytree(finished, tmp_path_factory.mktemp("streaming") / "project"))
+    before = identity.pipeline_hash(root)
+    set_live(root)
+    assert identity.pipeline_hash(root) == before
     for model in ("regression", "neural"):
-        train.run(untracked, "color", model)
-    streamed = dict(rows(untracked, "SELECT name, run_uuid FROM runs"))
-    assert sorted(streamed) == ["color / neural", "color / regression"]
-    results = load_results(untracked)
-    for name, run in streamed.items():
+        train.run(root, "color", model)
+    return root
+
+
+@pytest.fixture
+def streamed(streaming: Path, tmp_path: Path) -> Path:
+    """A copy of `streaming` that knows its own store as the one that was streamed to."""
+    root = Path(shutil.copytree(streaming, tmp_path / "project"))
+    for note in (root / ".straightline/live").iterdir():
+        note.write_text(note.read_text().replace(str(streaming), str(root)))
+    return root
+
+
+def test_the_streamed_runs_are_completed_and_none_is_added(streamed: Path) -> None:
+    known = dict(rows(streamed, "SELECT name, run_uuid FROM runs"))
+    assert sorted(known) == ["color / neural", "color / regression"]
+    results = load_results(streamed)
+    for name, run in known.items():
         history = results.variants["color", name.removeprefix("color / ")].history
-        assert rows(untracked, METRICS, run) == logged(history)
+        assert rows(streamed, METRICS, run) == logged(history)
     tracking.publish(results)
-    found = dict(rows(untracked, "SELECT name, run_uuid FROM runs"))
-    assert len(rows(untracked, "SELECT 1 FROM runs")) == len(found) == 5
-    assert {name: found[name] for name in streamed} == streamed
-    assert set(rows(untracked, "SELECT DISTINCT status FROM runs")) == {("FINISHED",)}
-    parents = rows(untracked, "SELECT DISTINCT value FROM tags WHERE key = 'mlflow.parentRunId'")
+    found = dict(rows(streamed, "SELECT name, run_uuid FROM runs"))
+    assert len(rows(streamed, "SELECT 1 FROM runs")) == len(found) == 5
+    assert {name: found[name] for name in known} == known
+    assert set(rows(streamed, "SELECT DISTINCT status FROM runs")) == {("FINISHED",)}
+    parents = rows(streamed, "SELECT DISTINCT value FROM tags WHERE key = 'mlflow.parentRunId'")
     assert len(parents) == 1
 
     # Published from the files alone, the same runs have the same values.
-    alone = Path(shutil.copytree(untracked, untracked.parent / "alone", symlinks=True))
+    alone = Path(shutil.copytree(streamed, streamed.parent / "alone", symlinks=True))
     (alone / "mlflow.db").unlink()
     shutil.rmtree(alone / ".straightline")
     tracking.publish(load_results(alone))
     query = """SELECT runs.name, metrics.key, step, value FROM metrics JOIN runs ON runs.run_uuid = metrics.run_uuid
         WHERE metrics.key != 'train_seconds' ORDER BY 1, 2, 3, 4"""
-    assert rows(alone, query) == rows(untracked, query)
+    assert rows(alone, query) == rows(streamed, query)
     latest = query.replace("FROM metrics", "FROM latest_metrics metrics")
-    assert rows(alone, latest) == rows(untracked, latest)
+    assert rows(alone, latest) == rows(streamed, latest)
 
 
-def test_a_stream_of_other_results_is_not_taken(untracked: Path) -> None:
-    set_live(untracked)
-    train.run(untracked, "color", "neural")
-    history = untracked / "runs/color/neural/history.csv"
+def test_a_stream_of_other_results_is_not_taken(streamed: Path) -> None:
+    history = streamed / "runs/color/neural/history.csv"
     history.write_text(history.read_text().replace("0.", "0.0", 1))
-    tracking.publish(load_results(untracked))
-    names = [name for (name,) in rows(untracked, "SELECT name FROM runs")]
-    assert names.count("color / neural") == 2
+    tracking.publish(load_results(streamed))
+    names = [name for (name,) in rows(streamed, "SELECT name FROM runs")]
+    assert (names.count("color / neural"), names.count("color / regression")) == (2, 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_losses_are_there_while_it_trains_and_its_end_is_told(untracked: Path, number: int) -> None:
-    set_live(untracked, epochs=100_000, patience=100_000)
+def test_losses_are_there_while_it_trains_and_its_end_is_told(project: Path, number: int) -> None:
+    set_live(project, epochs=100_000, patience=100_000)
+    with store.opened(project):  # makes it here, where no training runs beside it
+        pass
     words = [sys.executable, "-m", "straightline.stages.train", "color", "neural"]
     query = "SELECT COUNT(DISTINCT step) FROM metrics WHERE key = 'val_loss'"
-    with subprocess.Popen(words, cwd=untracked, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(words, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         end = time.monotonic() + 120
         seen: list[int] = []
-        while len(seen) < 3 and time.monotonic() < end and process.poll() is None:
+        while len(seen) < 2 and time.monotonic() < end and process.poll() is None:
             time.sleep(0.3)
-            found = rows(untracked, query)[0][0] if is_made(untracked) else 0
+            found = rows(project, query)[0][0] if is_made(project) else 0
             if found > (seen or [0])[-1]:
                 seen.append(found)
         process.send_signal(number)
-    assert len(seen) == 3
-    while time.monotonic() < end and rows(untracked, "SELECT status FROM runs") == [("RUNNING",)]:
+    assert len(seen) == 2
+    while time.monotonic() < end and rows(project, "SELECT status FROM runs") == [("RUNNING",)]:
         time.sleep(0.3)
-    assert rows(untracked, "SELECT status FROM runs") == [("KILLED",)]
+    assert rows(project, "SELECT status FROM runs") == [("KILLED",)]
 
 
 def is_made(root: Path) -> bool:
@@ -117,11 +136,11 @@ def is_made(root: Path) -> bool:
 
 
 def test_a_store_that_cannot_be_used_costs_the_view_only(
-    untracked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////proc/mlflow.db")
-    set_live(untracked)
-    known = (untracked / "runs/color/neural/weights.json").read_bytes()
-    train.run(untracked, "color", "neural")
+    set_live(project)
+    known = (project / "runs/color/neural/weights.json").read_bytes()
+    train.run(project, "color", "neural")
     assert "train: not streamed: MLflow's store sqlite:////proc/mlflow.db cannot be used" in capsys.readouterr().out
-    assert (untracked / "runs/color/neural/weights.json").read_bytes() == known
+    assert (project / "runs/color/neural/weights.json").read_bytes() == known

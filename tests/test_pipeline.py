@@ -4,7 +4,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
 
@@ -13,7 +12,7 @@ from tests.repository import ALL, Repository, ran, small_repository
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    return small_repository(tmp_path_factory.mktemp("repository"))
+    return small_repository(tmp_path_factory)
 
 
 def test_every_file_is_there_and_nothing_runs_twice(repository: Repository) -> None:
@@ -33,14 +32,6 @@ def test_every_file_is_there_and_nothing_runs_twice(repository: Repository) -> N
 
 def answer(repository: Repository) -> str:
     return yaml.safe_load((repository.root / "verdicts/color.json").read_text())["answer"]
-
-
-def test_forced_again_gives_the_same_lock(repository: Repository) -> None:
-    before = (repository.root / "dvc.lock").read_bytes()
-    runs = repository.live_runs()
-    assert ran(repository.dvc("repro", "--force")) == ALL
-    assert (repository.root / "dvc.lock").read_bytes() == before
-    assert repository.live_runs() == runs
 
 
 def test_the_users_commands_of_dvc(repository: Repository) -> None:
@@ -96,22 +87,17 @@ def test_a_users_table_and_its_faults(repository: Repository) -> None:
     from sklearn.datasets import load_diabetes
 
     load_diabetes(as_frame=True, scaled=False).frame.to_csv(repository.root / "own.csv", index=False)
-    pd.DataFrame({"a": range(100), "target": ["x"] * 99 + [None]}).to_csv(repository.root / "bad.csv", index=False)
     repository.commit()
     own = ["exp", "run", "-S", "data=table", "-S", "data.path=own.csv"]
     output = repository.dvc(*own, "-S", "data.target=target")
     assert ran(output) == [name.replace("color", "target") for name in ALL]
     assert [path.name for path in (repository.root / "runs").iterdir()] == ["target"]
     kept = (repository.root / "data/train.parquet").read_bytes()
-    for changes, words in (
-        ((*own, "-S", "data.target=targt"), "data: own.csv: has no column 'targt'; nearest: target"),
-        ((*own[:-1], "data.path=bad.csv", "-S", "data.target=target"), "missing in 1 of 100 rows"),
-    ):
-        failed = repository.dvc(*changes, fails=True)
-        assert words in failed
-        assert "Traceback" not in failed
-        assert (repository.root / "data/train.parquet").read_bytes() == kept
-        assert (repository.root / "verdicts/target.json").exists()
+    failed = repository.dvc(*own, "-S", "data.target=targt", fails=True)
+    assert "data: own.csv: has no column 'targt'; nearest: target" in failed
+    assert "Traceback" not in failed
+    assert (repository.root / "data/train.parquet").read_bytes() == kept
+    assert (repository.root / "verdicts/target.json").exists()
 
 
 def test_a_diverging_network_keeps_the_last_one(repository: Repository) -> None:
@@ -120,9 +106,9 @@ def test_a_diverging_network_keeps_the_last_one(repository: Repository) -> None:
     repository.dvc("checkout", "-q")
     kept = {path: path.read_bytes() for path in (repository.root / "runs").rglob("*.*")}
     assert kept
-    repository.edit("conf/model/neural.yaml", {"activation: relu": "activation: selu", "rate: 0.001": "rate: 10"})
-    repository.edit("conf/fit/adam.yaml", {"optimizer: adam": "optimizer: sgd"})
+    repository.edit("conf/model/neural.yaml", {"rate: 0.001": "rate: 1.0e+30"})
     output = repository.dvc("repro", fails=True)
+    assert ran(output) == ["compose", "train@color-neural"]
     assert "train: training diverged" in output
     assert "smaller learning_rate" in output
     assert "Traceback" not in output

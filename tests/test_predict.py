@@ -24,23 +24,30 @@ def new_rows(project: Path) -> Path:
     return project / "new.csv"
 
 
-@pytest.mark.parametrize("name", ["regression", "neural"])
-def test_a_fresh_process_predicts_what_was_scored(project: Path, name: str) -> None:
-    rows = new_rows(project)
-    for target, extra in (("num_balloons", []), ("color", ["probability of 1"])):
-        out = project / f"{target}.csv"
-        command = ["straightline", "predict", f"runs/{target}/{name}", rows.name, "--out", out.name]
-        code = "import sys; from straightline.__main__ import main; sys.argv = sys.argv[1:]; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code, *command], cwd=project, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        found = pd.read_csv(out)
-        scored = pd.read_parquet(project / f"predictions/{target}-{name}.parquet")["prediction"]
-        assert list(found.columns) == [target, *extra]
-        np.testing.assert_allclose(found[(extra or [target])[0]], scored, rtol=1e-6, atol=1e-9)
-        if extra:
-            assert (found[target] == (scored > 0.5)).all()
+@pytest.mark.parametrize(("target", "name"), [("num_balloons", "regression"), ("color", "neural")])
+def test_a_fresh_process_predicts_what_was_scored(project: Path, target: str, name: str) -> None:
+    words = [f"runs/{target}/{name}", new_rows(project).name, "--out", "out.csv"]
+    code = "import sys; from straightline.__main__ import main; sys.argv = sys.argv[1:]; main()"
+    command = [sys.executable, "-c", code, "straightline", "predict", *words]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert_scored(project, target, name)
+
+
+@pytest.mark.parametrize(("target", "name"), [("num_balloons", "neural"), ("color", "regression")])
+def test_predictions_are_what_was_scored(project: Path, target: str, name: str) -> None:
+    predict.run(project / "runs" / target / name, new_rows(project), project / "out.csv")
+    assert_scored(project, target, name)
+
+
+def assert_scored(project: Path, target: str, name: str) -> None:
+    found = pd.read_csv(project / "out.csv")
+    scored = pd.read_parquet(project / f"predictions/{target}-{name}.parquet")["prediction"]
+    extra = ["probability of 1"] if target == "color" else []
+    assert list(found.columns) == [target, *extra]
+    np.testing.assert_allclose(found[(extra or [target])[0]], scored, rtol=1e-6, atol=1e-9)
+    if extra:
+        assert (found[target] == (scored > 0.5)).all()
 
 
 def test_predictions_are_printed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

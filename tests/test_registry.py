@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -115,13 +116,19 @@ def test_an_interrupted_publication_leaves_one_version(tmp_path: Path, monkeypat
 
 
 class TestMLmodel:
-    @pytest.fixture
-    def kept(self, tmp_path: Path) -> Path:
+    @pytest.fixture(scope="class")
+    def downloaded(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """Return a model's folder as MLflow keeps it."""
-        write_project(tmp_path, models=True)
-        tracking.publish(load_results(tmp_path))
-        with client_of(tmp_path):
+        root = tmp_path_factory.mktemp("published")
+        write_project(root, models=True)
+        tracking.publish(load_results(root))
+        with client_of(root):
             return Path(mlflow.artifacts.download_artifacts("models:/balloons-color@champion"))
+
+    @pytest.fixture
+    def kept(self, downloaded: Path, tmp_path: Path) -> Path:
+        """Return a copy of it that a test may change."""
+        return Path(shutil.copytree(downloaded, tmp_path / "model"))
 
     def test_it_has_no_pickle_and_no_code(self, kept: Path) -> None:
         mlmodel.require_ours(kept)

@@ -12,8 +12,10 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from straightline import exact, identity, summary
+from straightline.__main__ import app
 from straightline.artifacts import md5, read_json
 from straightline.coefficients import agreeing_digits
 from straightline.config import load
@@ -160,19 +162,27 @@ class TestCommandLine:
             [sys.executable, "-m", "straightline", *command], cwd=root, check=False, capture_output=True, text=True
         )
 
-    def test_show(self, finished: Path) -> None:
-        shown = json.loads(self.run(finished, "show", "--json").stdout)
+    def shown(self, *options: str) -> str:
+        """Return what `straightline show` prints of the project in the working directory."""
+        found = CliRunner().invoke(app, ["show", *options])
+        assert found.exit_code == 0, found.output
+        return found.stdout
+
+    def test_show(self, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(finished)
+        shown = json.loads(self.shown("--json"))
         assert shown["targets"]["color"]["verdict"] == read_json(finished / "verdicts/color.json")
         text = self.run(finished, "show").stdout
         for word in ("a straight line", "children", "reports/index.html", "held-out", "parameters"):
             assert word in text
 
-    def test_show_says_how_to_open_the_ui_that_is_there(self, project: Path) -> None:
-        assert "MLflow UI" not in self.run(project, "show").stdout
+    def test_show_says_how_to_open_the_ui_that_is_there(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(project)
+        assert "MLflow UI" not in self.shown()
         (project / "mlflow.db").touch()
-        assert "MLflow UI: straightline ui" in self.run(project, "show").stdout
+        assert "MLflow UI: straightline ui" in self.shown()
         (project / "Makefile").touch()
-        assert "MLflow UI: make ui" in self.run(project, "show").stdout
+        assert "MLflow UI: make ui" in self.shown()
 
     def test_an_error_is_one_line(self, tmp_path: Path) -> None:
         for command in ("show", "compose", "track"):
@@ -239,10 +249,6 @@ class TestMLflow:
                 for run, name in live
             }
 
-    def publish(self, root: Path) -> str:
-        command = [sys.executable, "-m", "straightline", "track"]
-        return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
-
     def test_a_parent_and_a_child_for_each_variant(self, tracked: Path) -> None:
         runs = self.runs(tracked)
         assert len(runs) == 5
@@ -256,15 +262,20 @@ class TestMLflow:
         assert run["inputs"] == [(part, md5(tracked / f"data/{part}.parquet")) for part in ("test", "train")]
         assert (tracked / "published.txt").read_text().strip() == identity.pipeline_hash(tracked)
 
-    def test_again_adds_none_and_a_lost_store_is_restored(self, tracked: Path) -> None:
+    def test_again_adds_none_and_a_lost_store_is_restored(
+        self, tracked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         before = self.runs(tracked)
         assert identity.is_published(tracked)
-        assert "already" in self.publish(tracked)
+        track.run(tracked)
+        assert "already" in capsys.readouterr().out
         assert self.runs(tracked) == before
-        (tracked / "mlflow.db").unlink()
-        assert not identity.is_published(tracked)
-        assert "4 runs published" in self.publish(tracked)
-        assert self.runs(tracked) == before
+        lost = Path(shutil.copytree(tracked, tmp_path / "project"))
+        (lost / "mlflow.db").unlink()
+        assert not identity.is_published(lost)
+        track.run(lost)
+        assert "4 runs published" in capsys.readouterr().out
+        assert self.runs(lost) == before
 
     def test_an_interrupted_publication_is_made_whole(self, tracked: Path) -> None:
         before = self.runs(tracked)
@@ -272,7 +283,7 @@ class TestMLflow:
             database.execute("update runs set status = 'RUNNING' where name not like '% / %'")
             database.execute("update runs set lifecycle_stage = 'deleted' where name = 'color / neural'")
         assert not identity.is_published(tracked)
-        self.publish(tracked)
+        track.run(tracked)
         assert self.runs(tracked) == before
 
     def test_models_load_by_mlflow_and_by_keras(self, tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,12 @@ import importlib
 import multiprocessing
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any
 
 from straightline.errors import UserError
@@ -24,7 +26,8 @@ class Publisher:
         context = multiprocessing.get_context("spawn")  # a fork of TensorFlow's threads would hang
         self._connection, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other, module, arguments))
-        self._process.start()
+        with _without_main():
+            self._process.start()
         other.close()
 
     def __enter__(self) -> "Publisher":
@@ -53,6 +56,17 @@ class Publisher:
 
 class _End:
     pass
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the main module, which a new process would import: stage `train` with TensorFlow, for seconds."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _serve(connection: Connection, module: str, arguments: tuple[Any, ...]) -> None:

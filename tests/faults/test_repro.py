@@ -15,7 +15,7 @@ from straightline.artifacts import md5
 from straightline.commands import repair
 from straightline.errors import UserError
 from straightline.stages import FOLDERS
-from tests.repository import Repository, ran, small_repository
+from tests.repository import ALL, Repository, ran, small_repository
 
 KILLS = int(os.environ.get("STRAIGHTLINE_KILLS", "2"))
 SECONDS = 20  # in which it is killed: about what it takes
@@ -24,7 +24,7 @@ SEED = int(os.environ.get("STRAIGHTLINE_SEED", "0"))
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    return small_repository(tmp_path_factory.mktemp("kills"))
+    return small_repository(tmp_path_factory)
 
 
 def files(root: Path) -> dict[str, str]:
@@ -93,21 +93,25 @@ def test_killed_at_random_it_ends_as_if_undisturbed(repository: Repository) -> N
     assert living(root) == []
 
 
-def test_two_at_once_end_in_a_clear_line_and_one_result(repository: Repository) -> None:
+def test_two_at_once_end_in_a_clear_line_and_the_same_result(repository: Repository) -> None:
+    lock, runs = (repository.root / "dvc.lock").read_bytes(), repository.live_runs()
     command = [sys.executable, "-m", "dvc", "repro", "--force"]
     with subprocess.Popen(
         command, cwd=repository.root, env=repository.environment, stdout=subprocess.PIPE, text=True
     ) as first:
         assert first.stdout is not None
-        assert any("Running stage" in line for line in first.stdout)
+        output = next(line for line in first.stdout if "Running stage" in line)
         second = subprocess.run(
             command, cwd=repository.root, env=repository.environment, capture_output=True, text=True, check=False
         )
-        first.stdout.read()
+        output += first.stdout.read()
     assert first.returncode == 0
     assert second.returncode != 0
     assert "lock" in second.stderr
     assert "Traceback" not in second.stderr
+    assert ran(output) == ALL
+    assert (repository.root / "dvc.lock").read_bytes() == lock
+    assert repository.live_runs() == runs
     assert "Data and pipelines are up to date" in repository.dvc("repro")
 
 
