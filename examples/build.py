@@ -1,0 +1,81 @@
+"""Make this folder's tables, and the answers and pictures in README.md, from what the commands in it print.
+
+Run as `python examples/build.py`; Chromium is Debian's package `chromium`. The same machine gives the same files again.
+"""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from playwright.sync_api import Page, sync_playwright
+from sklearn import datasets
+
+FOLDER = Path(__file__).parent
+SIZE = {"width": 900, "height": 900}  # of a picture: down to the findings' figures
+CASE = re.compile(r"```sh\n(straightline run examples/(\w+)\.csv [^\n]+)\n```\n\n```text\n(.*?)```", re.DOTALL)
+ANSWER = re.compile(r"^(Yes|No|Undecided)\b.*", re.DOTALL | re.MULTILINE)
+
+
+def main() -> None:
+    """Write *.csv, *.png and the answers in README.md."""
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
+        root = Path(folder).resolve()
+        (root / "examples").mkdir()
+        for name, table in tables().items():
+            (FOLDER / f"{name}.csv").write_text(table, encoding="utf-8")
+            shutil.copy(FOLDER / f"{name}.csv", root / "examples")
+        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for case in list(CASE.finditer(page))[::-1]:  # from the last one, so that places before it stay
+            command, name, _ = case.groups()
+            page = page[: case.start(3)] + answer(root, command) + page[case.end(3) :]
+            photograph(browser.new_page(viewport=SIZE), root, name)  # type: ignore[arg-type]
+        browser.close()
+    (FOLDER / "README.md").write_text(page, encoding="utf-8")
+
+
+def tables() -> dict[str, str]:
+    """Return the tables as CSV, by name: scikit-learn's, in their own units and order, with a target that is named."""
+    diabetes, iris, wine = _loaded("diabetes", scaled=False), _loaded("iris"), _loaded("wine")
+    versicolor = ["yes" if name == "versicolor" else "no" for name in _names("iris", iris.pop("target"))]
+    made = {
+        "diabetes": diabetes.rename(columns={"target": "progression"}),
+        "iris": iris.assign(versicolor=versicolor),
+        "wine": wine.assign(cultivar=_names("wine", wine.pop("target"))),
+    }
+    return {name: table.to_csv(index=False, lineterminator="\n") for name, table in made.items()}
+
+
+def _loaded(name: str, **options: Any) -> pd.DataFrame:
+    return pd.DataFrame(getattr(datasets, f"load_{name}")(as_frame=True, **options).frame)
+
+
+def _names(name: str, target: pd.Series) -> list[str]:
+    names = getattr(datasets, f"load_{name}")().target_names
+    return [str(names[number]) for number in target]
+
+
+def answer(root: Path, command: str) -> str:
+    """Run `command` in `root`, and return what it prints from the answer on, without blanks at the ends of lines."""
+    words = [sys.executable, "-m", *shlex.split(command)]
+    printed = subprocess.run(words, cwd=root, check=True, capture_output=True, text=True).stdout
+    found = ANSWER.search(printed)
+    assert found is not None, printed
+    return "\n".join(line.rstrip() for line in found[0].strip().splitlines()) + "\n"
+
+
+def photograph(page: Page, root: Path, name: str) -> None:
+    """Write a picture of the report's first screen, in which the table's path is as the command gives it."""
+    page.goto((root / f"straightline-{name}/reports/index.html").as_uri())
+    page.evaluate("folder => { document.body.innerHTML = document.body.innerHTML.replaceAll(folder, '') }", f"{root}/")
+    page.screenshot(path=FOLDER / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
