@@ -567,4 +567,5 @@ def test_a_sweep_killed_without_warning_goes_on_and_trains_nothing_twice(
     columns = ["models.neural.learning_rate", "fit.seed", "loss", "between_folds", "epochs", "steps"]
     resumed = pd.read_csv(here / "sweeps/sweep.csv")[columns]
     assert invoke(*words, "--name", "whole").exit_code == 0
-    pd.testing.assert_frame_equal(resumed, pd.read_csv(here / "sweeps/whole.csv")[columns], check_exact=True)
+    # Stacks of other sizes differ in the last digits, and how many are left is for the kill to say.
+    pd.testing.assert_frame_equal(resumed, pd.read_csv(here / "sweeps/whole.csv")[columns], rtol=1e-6)
