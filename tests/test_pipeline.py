@@ -106,9 +106,9 @@ def test_a_diverging_network_keeps_the_last_one(repository: Repository) -> None:
     repository.dvc("checkout", "-q")
     kept = {path: path.read_bytes() for path in (repository.root / "runs").rglob("*.*")}
     assert kept
-    repository.edit("conf/model/neural.yaml", {"rate: 0.001": "rate: 1.0e+30"})
+    repository.edit("conf/model/neural.yaml", {"activation: relu": "activation: selu", "rate: 0.001": "rate: 10"})
+    repository.edit("conf/fit/adam.yaml", {"optimizer: adam": "optimizer: sgd"})
     output = repository.dvc("repro", fails=True)
-    assert ran(output) == ["compose", "train@color-neural"]
     assert "train: training diverged" in output
     assert "smaller learning_rate" in output
     assert "Traceback" not in output

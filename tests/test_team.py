@@ -20,15 +20,18 @@ BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a new PostgreSQL database, whose server ends with the test."""
     if not BINARIES:
         pytest.skip("no PostgreSQL in /usr/lib/postgresql; .ci/run installs Debian's package")
-    folder = tmp_path_factory.mktemp("postgres")
+    # Not below pytest's own folder, which each session of pytest closes to other users again.
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        yield from _postgres(Path(folder))
+
+
+def _postgres(folder: Path) -> Iterator[str]:
     own = [] if os.getuid() else ["runuser", "-u", "postgres", "--"]  # PostgreSQL does not run as root
     if own:
-        for parent in {folder, *folder.parents[:3]} - {Path(tempfile.gettempdir())}:
-            parent.chmod(0o755)
         shutil.chown(folder, "postgres")
     password, port = secrets.token_hex(16), free_port()
     (folder / "password").write_text(password)
