@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from straightline import feed, fit, packing, stack
 from straightline.batches import Replica, epoch_batches, epoch_rows
 from straightline.models import Neural, Regression
+from straightline.predictors import network_predictors, stacked_predictions
 from straightline.source import held
 
 ROWS = 90
@@ -339,6 +340,22 @@ def test_a_stack_with_dropout_equals_stacks_of_one() -> None:
         (alone,) = fit.fit(model, held(features, labels), [replica], settings())
         np.testing.assert_allclose(alone.monitored, one.monitored, rtol=1e-9)
     assert together[0].losses[0] > together[0].monitored[0] or together[0].losses[-1] > together[0].monitored[-1]
+
+
+def test_a_network_with_dropout_predicts_without_it() -> None:
+    features, labels = table()
+    model = replace(NEURAL, dropout=0.4).build(3, "linear", "float64")
+    fitted = fit.fit(model, held(features, labels), replicas(2), settings())
+    for one, predict, stacked in zip(
+        fitted, network_predictors(model, fitted), stacked_predictions(model, fitted, [features] * 2), strict=True
+    ):
+        values = (features - one.scaling.center) / one.scaling.scale
+        *hidden, (kernel, bias) = zip(one.weights[::2], one.weights[1::2], strict=True)
+        for inner_kernel, inner_bias in hidden:
+            values = np.tanh(values @ inner_kernel + inner_bias)
+        known = one.scaling.target_center + one.scaling.target_scale * (values @ kernel + bias)[:, 0]
+        np.testing.assert_allclose(predict(features), known, rtol=1e-9)
+        np.testing.assert_allclose(stacked, known, rtol=1e-9)
 
 
 @given(

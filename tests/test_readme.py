@@ -94,10 +94,14 @@ def test_a_project_of_ones_own(houses: pd.DataFrame, tmp_path: Path) -> None:
 def test_what_takes_no_time(repository: Repository) -> None:
     (repository.root / ".venv").mkdir()
     (repository.root / ".venv/installed").touch()
+    lock = repository.root / "dvc.lock"
+    whole = lock.read_bytes()
     for command in SHORT:
+        lock.write_bytes(whole[: len(whole) // 2] if command == "straightline repair" else whole)
         output = repository.run("bash", "-c", command.replace("make", "make run") if command == "make" else command)
         assert "Traceback" not in output
         assert ran(output) == []
+    lock.write_bytes(whole)
     assert repository.run("git", "status", "--porcelain", "--untracked-files=no") == ""
 
 
@@ -126,10 +130,10 @@ def test_experiments(repository: Repository, houses: pd.DataFrame) -> None:
     params = OmegaConf.load(repository.root / "params.yaml")
     models = list(params.models)
     assert {"regression", "neural", "wide", "quadratic", "large", "upgraded"} == set(models)
-    assert {f"train@price-{model}" for model in models} <= set(ran(output))
+    assert {f"train@target-{model}" for model in models} <= set(ran(output))
     for key, value in (own.split("=", 1) for own in overrides if not own.startswith("+") and "." in own):
         assert OmegaConf.select(params, key) == yaml.safe_load(value)
-    assert read_json(repository.root / "verdicts/price.json")["ladder"]["advice"]
+    assert read_json(repository.root / "verdicts/target.json")["ladder"]["advice"]
     repository.run("git", "checkout", "-q", ".")
     output = repository.run("bash", "-c", example)
     assert {"train@target-regression", "train@target-neural", "report"} <= set(ran(output))

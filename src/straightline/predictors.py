@@ -100,9 +100,12 @@ def _stacked_forward(model: keras.Sequential, lanes: int) -> Callable[[stack.Wei
 def _forward(model: keras.Model) -> Callable[[stack.Weights, stack.Weights, NDArray], Any]:
     """Return `model`, stacked or not, as a function of its weights too, traced once for any number of rows."""
 
+    # States of random generators, which prediction leaves alone; a traced function could not read them.
+    states = [None if stack.is_frozen(one) else one.numpy() for one in model.non_trainable_variables]
+
     def forward(weights: list[Any], frozen: list[Any], rows: Any) -> Any:
         still = iter(frozen)
-        rest = [next(still) if stack.is_frozen(one) else one.numpy() for one in model.non_trainable_variables]
+        rest = [next(still) if state is None else state for state in states]
         return model.stateless_call(weights, rest, rows)[0]
 
     frozen = filter(stack.is_frozen, model.non_trainable_variables)
