@@ -149,6 +149,19 @@ def test_names_are_shown_and_never_run(browser: Browser, hostile: Path) -> None:
     page.context.close()
 
 
+def test_a_script_would_not_run(browser: Browser, project: Path, tmp_path: Path) -> None:
+    text = (project / "reports/index.html").read_text(encoding="utf-8")
+    (tmp_path / "reports").mkdir()
+    taken = text.replace("</header>", f"{HOSTILE}</header>")
+    assert taken != text
+    (tmp_path / "reports/index.html").write_text(taken, encoding="utf-8")
+    page, seen = opened(browser, tmp_path, WIDE)
+    assert page.title() == "Is a straight line enough?"
+    assert seen[0] == (tmp_path / "reports/index.html").as_uri()
+    assert all("Content Security Policy" in word for word in seen[1:])
+    page.context.close()
+
+
 def test_it_prints_dark_on_white_whatever_the_screen_is(browser: Browser, project: Path) -> None:
     page, _ = opened(browser, project, WIDE, "dark")
     page.emulate_media(media="print")

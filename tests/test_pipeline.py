@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.repository import ALL, Repository, ran, small_repository
+from tests.repository import Repository, ran, small_repository
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +65,6 @@ def test_a_network_changed_by_an_experiment_trains_no_regression(repository: Rep
     repository.dvc("checkout", "-q")
 
 
-def test_queued_experiments_end_in_this_store(repository: Repository) -> None:
-    before = len(repository.live_runs())
-    repository.dvc("exp", "run", "--queue", "-S", "verdict.margin=0.3,0.4")
-    repository.dvc("exp", "run", "--run-all", "-j", "2")
-    assert len(repository.live_runs()) == before + 6
-    assert repository.dvc("exp", "show", "--csv").count("Success") == 2
-
-
 def test_a_clone_with_the_cache_gets_the_same_runs(repository: Repository, tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", str(repository.root), str(tmp_path / "clone")], check=True)
     clone = Repository(tmp_path / "clone")
@@ -81,23 +73,6 @@ def test_a_clone_with_the_cache_gets_the_same_runs(repository: Repository, tmp_p
     assert ran(clone.dvc("repro")) == ["track"]
     assert len(clone.live_runs()) == 3
     assert set(clone.live_runs()) <= set(repository.live_runs())
-
-
-def test_a_users_table_and_its_faults(repository: Repository) -> None:
-    from sklearn.datasets import load_diabetes
-
-    load_diabetes(as_frame=True, scaled=False).frame.to_csv(repository.root / "own.csv", index=False)
-    repository.commit()
-    own = ["exp", "run", "-S", "data=table", "-S", "data.path=own.csv"]
-    output = repository.dvc(*own, "-S", "data.target=target")
-    assert ran(output) == [name.replace("color", "target") for name in ALL]
-    assert [path.name for path in (repository.root / "runs").iterdir()] == ["target"]
-    kept = (repository.root / "data/train.parquet").read_bytes()
-    failed = repository.dvc(*own, "-S", "data.target=targt", fails=True)
-    assert "data: own.csv: has no column 'targt'; nearest: target" in failed
-    assert "Traceback" not in failed
-    assert (repository.root / "data/train.parquet").read_bytes() == kept
-    assert (repository.root / "verdicts/target.json").exists()
 
 
 def test_a_diverging_network_keeps_the_last_one(repository: Repository) -> None:
