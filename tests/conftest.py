@@ -83,6 +83,20 @@ def finished(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
     return shared(tmp_path_factory, "finished", lambda root: run_stages(root, small(params)))
 
 
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fake project with its report; tests copy it before they change it."""
+    return shared(tmp_path_factory, "reported", _report)
+
+
+def _report(root: Path) -> None:
+    from straightline.stages import report
+    from tests.fake_project import write_project
+
+    write_project(root)
+    report.run(root)
+
+
 @pytest.fixture
 def project(finished: Path, tmp_path: Path) -> Path:
     """A copy of `finished` that a test may change."""

@@ -13,8 +13,6 @@ from typer.testing import CliRunner
 from straightline import words
 from straightline.__main__ import app
 from straightline.artifacts import read_json
-from straightline.stages import report
-from tests.fake_project import write_project
 
 CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
@@ -29,14 +27,6 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield opened
         opened.close()
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("project")
-    write_project(root)
-    report.run(root)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +68,7 @@ def faults(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("width", [WIDE, PHONE])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["project", "hostile"])
+@pytest.mark.parametrize("name", ["reported", "hostile"])
 def test_it_is_quiet_and_accessible(
     browser: Browser, request: pytest.FixtureRequest, name: str, width: int, scheme: str
 ) -> None:
@@ -93,8 +83,8 @@ def test_it_is_quiet_and_accessible(
     page.context.close()
 
 
-def test_faults_are_found(browser: Browser, project: Path) -> None:
-    page, _ = opened(browser, project, WIDE)
+def test_faults_are_found(browser: Browser, reported: Path) -> None:
+    page, _ = opened(browser, reported, WIDE)
     page.evaluate("document.querySelector('[role=img]').removeAttribute('aria-label')")
     page.add_style_tag(content=".caption { color: #ddd !important }")
     assert {fault.partition(":")[0] for fault in faults(page)} == {"role-img-alt", "color-contrast"}
@@ -102,9 +92,9 @@ def test_faults_are_found(browser: Browser, project: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["num_balloons", "color"])
-def test_every_section_is_there_with_the_numbers_of_the_files(browser: Browser, project: Path, target: str) -> None:
-    page, _ = opened(browser, project, WIDE)
-    verdict = read_json(project / f"verdicts/{target}.json")
+def test_every_section_is_there_with_the_numbers_of_the_files(browser: Browser, reported: Path, target: str) -> None:
+    page, _ = opened(browser, reported, WIDE)
+    verdict = read_json(reported / f"verdicts/{target}.json")
     section = page.locator(f"section#{target}")
     headings = section.locator("h3").all_inner_texts()
     assert headings == [
@@ -118,15 +108,15 @@ def test_every_section_is_there_with_the_numbers_of_the_files(browser: Browser, 
     assert all(picture.bounding_box()["width"] > 250 for picture in section.locator("[role=img]").all())  # type: ignore[index]
     rows = page.locator(f"table[aria-labelledby={target}-models] tbody tr").all()
     for row, model in zip(rows, verdict["losses"], strict=False):
-        metrics = read_json(project / f"metrics/{target}-{model}.json")
+        metrics = read_json(reported / f"metrics/{target}-{model}.json")
         cells = [model, words.number(verdict["losses"][model]), words.number(metrics["loss"])]
         texts = row.locator("th, td").all_inner_texts()
         assert [texts[0], texts[1], texts[3]] == cells
-    coefficients = pd.read_csv(project / f"runs/{target}/regression/coefficients.csv")
+    coefficients = pd.read_csv(reported / f"runs/{target}/regression/coefficients.csv")
     rows = page.locator(f"table[aria-labelledby={target}-regression] tbody tr").all()
     for row, known in zip(rows, coefficients.itertuples(), strict=True):
         assert row.locator("th, td").all_inner_texts()[:2] == [known.term, words.number(known.estimate)]
-    effects = pd.read_csv(project / f"effects/{target}-neural.csv")
+    effects = pd.read_csv(reported / f"effects/{target}-neural.csv")
     section.locator("summary").click()
     rows = section.locator("details tbody tr").all()
     for row, known in zip(rows, effects.itertuples(), strict=True):
@@ -149,8 +139,8 @@ def test_names_are_shown_and_never_run(browser: Browser, hostile: Path) -> None:
     page.context.close()
 
 
-def test_a_script_would_not_run(browser: Browser, project: Path, tmp_path: Path) -> None:
-    text = (project / "reports/index.html").read_text(encoding="utf-8")
+def test_a_script_would_not_run(browser: Browser, reported: Path, tmp_path: Path) -> None:
+    text = (reported / "reports/index.html").read_text(encoding="utf-8")
     (tmp_path / "reports").mkdir()
     taken = text.replace("</header>", f"{HOSTILE}</header>")
     assert taken != text
@@ -163,8 +153,8 @@ def test_a_script_would_not_run(browser: Browser, project: Path, tmp_path: Path)
     page.context.close()
 
 
-def test_it_prints_dark_on_white_whatever_the_screen_is(browser: Browser, project: Path) -> None:
-    page, _ = opened(browser, project, WIDE, "dark")
+def test_it_prints_dark_on_white_whatever_the_screen_is(browser: Browser, reported: Path) -> None:
+    page, _ = opened(browser, reported, WIDE, "dark")
     page.emulate_media(media="print")
     style = "getComputedStyle(document.{}).{}"
     assert page.evaluate(style.format("body", "backgroundColor")) == "rgb(255, 255, 255)"
@@ -174,8 +164,8 @@ def test_it_prints_dark_on_white_whatever_the_screen_is(browser: Browser, projec
     page.context.close()
 
 
-def test_it_can_be_read_by_keyboard(browser: Browser, project: Path) -> None:
-    page, _ = opened(browser, project, WIDE)
+def test_it_can_be_read_by_keyboard(browser: Browser, reported: Path) -> None:
+    page, _ = opened(browser, reported, WIDE)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "To the answers"
     page.keyboard.press("Enter")

@@ -28,18 +28,9 @@ PLOTS: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fake project with its report; `project` is a copy that a test may change."""
-    root = tmp_path_factory.mktemp("untouched")
-    write_project(root)
-    report.run(root)
-    return root
-
-
 @pytest.fixture
-def project(untouched: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(untouched, tmp_path / "project"))
+def project(reported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(reported, tmp_path / "project"))
 
 
 def tables(root: Path) -> dict[str, pd.DataFrame]:
@@ -51,20 +42,20 @@ def of(table: pd.DataFrame, target: str, model: str) -> pd.DataFrame:
     return table[(table["target"] == target) & (table["model"] == model)].reset_index(drop=True)
 
 
-def test_the_report_writes_every_table(untouched: Path) -> None:
-    expected = tables(untouched)
-    assert {path.name for path in (untouched / "reports").glob("*.csv")} == set(expected)
+def test_the_report_writes_every_table(reported: Path) -> None:
+    expected = tables(reported)
+    assert {path.name for path in (reported / "reports").glob("*.csv")} == set(expected)
     for name, table in expected.items():
         assert list(table)[:3] == ["target", "model", "variant"]
-        written = pd.read_csv(untouched / "reports" / name)
+        written = pd.read_csv(reported / "reports" / name)
         pd.testing.assert_frame_equal(written, table.reset_index(drop=True), check_exact=True)
 
 
-def test_losses_are_every_history_in_one(untouched: Path) -> None:
-    table = tables(untouched)["losses.csv"]
+def test_losses_are_every_history_in_one(reported: Path) -> None:
+    table = tables(reported)["losses.csv"]
     assert list(table)[3:] == ["epoch", "loss", "val_loss", "shown"]
     for target, model in table.groupby(["target", "model"]).groups:
-        part, history = of(table, target, model), pd.read_csv(untouched / f"runs/{target}/{model}/history.csv")
+        part, history = of(table, target, model), pd.read_csv(reported / f"runs/{target}/{model}/history.csv")
         pd.testing.assert_frame_equal(part[list(history)], history)
         assert part["shown"].tolist() == history["loss" if model == "regression" else "val_loss"].tolist()
 
@@ -82,9 +73,9 @@ def test_fold_gains_known_answers(project: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["num_balloons", "color"])
-def test_the_mean_gain_is_the_verdicts(untouched: Path, target: str) -> None:
-    gain = of(tables(untouched)["folds.csv"], target, "neural")["gain"].mean()
-    assert gain == pytest.approx(read_json(untouched / f"verdicts/{target}.json")["relative_gain"])
+def test_the_mean_gain_is_the_verdicts(reported: Path, target: str) -> None:
+    gain = of(tables(reported)["folds.csv"], target, "neural")["gain"].mean()
+    assert gain == pytest.approx(read_json(reported / f"verdicts/{target}.json")["relative_gain"])
 
 
 def test_the_gain_over_a_loss_of_zero_is_blank(project: Path) -> None:
@@ -93,12 +84,12 @@ def test_the_gain_over_a_loss_of_zero_is_blank(project: Path) -> None:
     assert of(tables(project)["folds.csv"], "color", "neural")["gain"].isna().all()
 
 
-def test_predictions_are_the_files(untouched: Path) -> None:
-    table = tables(untouched)["predictions.csv"]
+def test_predictions_are_the_files(reported: Path) -> None:
+    table = tables(reported)["predictions.csv"]
     assert set(table["target"]) == {"num_balloons"}
     for model in ("regression", "neural"):
         part = of(table, "num_balloons", model)
-        expected = pd.read_parquet(untouched / f"predictions/num_balloons-{model}.parquet")
+        expected = pd.read_parquet(reported / f"predictions/num_balloons-{model}.parquet")
         pd.testing.assert_frame_equal(part[["truth", "prediction"]], expected)
         assert part["residual"].tolist() == (expected["truth"] - expected["prediction"]).tolist()
 
@@ -114,11 +105,11 @@ def test_of_many_predictions_an_even_sample_is_drawn(project: Path) -> None:
     assert set(part["truth"].diff()[1:]) == {2, 3}
 
 
-def test_coefficients_are_every_regressions(untouched: Path) -> None:
-    table = tables(untouched)["coefficients.csv"]
+def test_coefficients_are_every_regressions(reported: Path) -> None:
+    table = tables(reported)["coefficients.csv"]
     assert set(table["model"]) == {"regression"}
     for target in ("num_balloons", "color"):
-        expected = pd.read_csv(untouched / f"runs/{target}/regression/coefficients.csv")
+        expected = pd.read_csv(reported / f"runs/{target}/regression/coefficients.csv")
         columns = ["term", "estimate", "ci_low", "ci_high"]
         pd.testing.assert_frame_equal(of(table, target, "regression")[columns], expected[columns])
 
@@ -138,10 +129,10 @@ def rename_classes(root: Path) -> None:
     write_json(root / "data/schema.json", schema)
 
 
-def test_confusion_agrees_with_the_accuracy(untouched: Path) -> None:
-    table = tables(untouched)["confusion.csv"]
+def test_confusion_agrees_with_the_accuracy(reported: Path) -> None:
+    table = tables(reported)["confusion.csv"]
     for model in ("regression", "neural"):
-        part, metrics = of(table, "color", model), read_json(untouched / f"metrics/color-{model}.json")
+        part, metrics = of(table, "color", model), read_json(reported / f"metrics/color-{model}.json")
         assert part["rows"].sum() == metrics["rows"]
         right = part.loc[part["actual"] == part["predicted"], "rows"].sum()
         assert right / metrics["rows"] == pytest.approx(metrics["accuracy"])
@@ -190,9 +181,9 @@ def filled(name: str, table: pd.DataFrame, revisions: tuple[str, ...]) -> dict[s
 @pytest.mark.parametrize("revisions", [("workspace",), ("workspace", "main")])
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_template_is_filled_and_tells_variants_and_revisions_apart(
-    untouched: Path, name: str, revisions: tuple[str, ...]
+    reported: Path, name: str, revisions: tuple[str, ...]
 ) -> None:
-    table = pd.read_csv(untouched / name)
+    table = pd.read_csv(reported / name)
     plot = filled(name, table, revisions)
     assert "DVC_METRIC" not in json.dumps(plot)
     used = fields({key: value for key, value in plot.items() if key != "data"})
@@ -212,8 +203,8 @@ def fields(plot: Any) -> set[str]:
     return own.union(*(fields(value) for value in plot.values()))
 
 
-def test_losses_that_a_logarithm_cannot_show_are_left_out(untouched: Path) -> None:
-    plot = filled("reports/losses.csv", pd.read_csv(untouched / "reports/losses.csv"), ("workspace",))
+def test_losses_that_a_logarithm_cannot_show_are_left_out(reported: Path) -> None:
+    plot = filled("reports/losses.csv", pd.read_csv(reported / "reports/losses.csv"), ("workspace",))
     assert plot["transform"] == [{"filter": "datum['shown'] > 0"}]
 
 

@@ -1,6 +1,7 @@
 """The report against the files it is made of: equal numbers, equal bytes, nothing from a file taken for HTML."""
 
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from straightline import terminal, words
 from straightline.artifacts import read_json, write_csv, write_json
+from straightline.pictures import canvas
 from straightline.report.content import FINDINGS, content
 from straightline.report.render import pictures
 from straightline.report.tables import METRIC_NAMES
@@ -69,26 +71,17 @@ class Page(HTMLParser):
         return [row[header.index(name)] for row in rows]
 
 
-@pytest.fixture(scope="module")
-def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fake project with its report; `project` is a copy that a test may change."""
-    root = tmp_path_factory.mktemp("untouched")
-    write_project(root)
-    report.run(root)
-    return root
-
-
 @pytest.fixture
-def project(untouched: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(untouched, tmp_path / "project"))
+def project(reported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(reported, tmp_path / "project"))
 
 
 @pytest.fixture(scope="module")
-def shown(untouched: Path) -> Page:
-    return Page((untouched / "reports/index.html").read_text(encoding="utf-8"))
+def shown(reported: Path) -> Page:
+    return Page((reported / "reports/index.html").read_text(encoding="utf-8"))
 
 
-def reported(root: Path) -> Page:
+def page_of(root: Path) -> Page:
     return Page(source(root))
 
 
@@ -114,8 +107,8 @@ def value(text: str) -> float:
 
 
 @pytest.mark.parametrize("target", ["num_balloons", "color"])
-def test_models_side_by_side_are_the_files(untouched: Path, shown: Page, target: str) -> None:
-    project, verdict = untouched, read_json(untouched / f"verdicts/{target}.json")
+def test_models_side_by_side_are_the_files(reported: Path, shown: Page, target: str) -> None:
+    project, verdict = reported, read_json(reported / f"verdicts/{target}.json")
     table = f"{target}-models"
     assert [row[0] for row in shown.tables[table][1:]] == ["regression", "neural", "baseline: predicting the mean"]
     metrics = [read_json(project / f"metrics/{target}-{model}.json") for model in ("regression", "neural")]
@@ -140,11 +133,11 @@ def test_models_side_by_side_are_the_files(untouched: Path, shown: Page, target:
 
 @pytest.mark.parametrize("target", ["num_balloons", "color"])
 def test_weights_are_the_files_beside_the_oracles(
-    untouched: Path, shown: Page, oracles: dict[str, Any], target: str
+    reported: Path, shown: Page, oracles: dict[str, Any], target: str
 ) -> None:
     table = f"{target}-regression"
     oracle = oracles["linear"]["evident_c1_0.1"] if target == "num_balloons" else oracles["logistic"]
-    coefficients = pd.read_csv(untouched / f"runs/{target}/regression/coefficients.csv")
+    coefficients = pd.read_csv(reported / f"runs/{target}/regression/coefficients.csv")
     assert [row[0] for row in shown.tables[table][1:]] == list(coefficients["term"])
     names = {"estimate": "estimate", "std_error": "std error", "trained": "gradient descent"}
     for key, name in names.items():
@@ -162,12 +155,12 @@ def oracle_weights(oracle: dict[str, Any]) -> list[float]:
 def test_weights_of_the_printed_balloons_are_the_oracles(project: Path, oracles: dict[str, Any]) -> None:
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("partnered_children: 0.1", "partnered_children: 1.0"))
-    shown = reported(project).column("num_balloons-regression", "population")
+    shown = page_of(project).column("num_balloons-regression", "population")
     assert shown == written(oracle_weights(oracles["linear"]["printed_c1_1.0"]))
 
 
-def test_answer_comes_first_with_its_numbers(untouched: Path) -> None:
-    project, text = untouched, (untouched / "reports/index.html").read_text(encoding="utf-8")
+def test_answer_comes_first_with_its_numbers(reported: Path) -> None:
+    project, text = reported, (reported / "reports/index.html").read_text(encoding="utf-8")
     for target in ("num_balloons", "color"):
         verdict = read_json(project / f"verdicts/{target}.json")
         section = text.partition(f'<section id="{target}"')[2].partition("</section>")[0]
@@ -199,7 +192,7 @@ def test_two_challengers_are_listed_with_a_wider_interval(project: Path) -> None
         ):
             copy(project / f"{kind}/{target}-neural.{suffix}", project / f"{kind}/{target}-wide.{suffix}")
     compare.run(project)
-    table = reported(project).tables["color-challengers"]
+    table = page_of(project).tables["color-challengers"]
     assert table[0] == ["model", "gain", "95 % interval", "finding"]
     assert [row[0] for row in table[1:]] == ["neural", "wide"]
 
@@ -251,7 +244,28 @@ def test_pictures_do_not_follow_the_users_matplotlibrc(project: Path) -> None:
         assert mpl.rcParams["font.size"] == 30
 
 
-def test_the_page_stands_alone(untouched: Path, shown: Page) -> None:
+def test_names_that_look_like_parts_of_a_picture_stay_names() -> None:
+    name = 'id="#1d2330'
+    element = canvas.inline(canvas.svg(lambda axes: axes.set(xlabel=name) and None), "own")
+    assert f">{name}</text>" in element
+    assert "#1d2330" not in element.replace(name, "")
+    assert len(re.findall(r'\bid="', element)) == element.count('id="own-') + 1
+
+
+def test_a_model_has_one_color_in_all_pictures(project: Path) -> None:
+    path = project / "params.yaml"
+    values = yaml.safe_load(path.read_text())
+    values["models"] = dict(reversed(values["models"].items()))  # the straight line comes second
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    report.run(project)
+    first, second = "var(--series-1)", "var(--series-2)"
+    for name in ("differences-color", "gains-color-1"):
+        drawn = (project / f"reports/{name}.svg").read_text()
+        assert first in drawn
+        assert second not in drawn
+
+
+def test_the_page_stands_alone(reported: Path, shown: Page) -> None:
     assert not [tag for tag, _ in shown.tags if tag in ("script", "link", "iframe")]
     addresses = [str(own[key]) for _, own in shown.tags for key in ("src", "href", "xlink:href") if key in own]
     assert all(address.startswith("#") for address in addresses)
@@ -263,7 +277,7 @@ def test_the_page_stands_alone(untouched: Path, shown: Page) -> None:
     assert {address[1:] for address in addresses} <= set(ids)
     labels = {own[key] for _, own in shown.tags for key in ("aria-labelledby", "aria-describedby") if key in own}
     assert labels <= set(ids)
-    assert "make ui" in (untouched / "reports/index.html").read_text()
+    assert "make ui" in (reported / "reports/index.html").read_text()
 
 
 def test_names_are_escaped_everywhere(project: Path) -> None:
@@ -341,7 +355,7 @@ def test_no_population_column_for_a_users_table(project: Path) -> None:
     }
     values["data"] = own | {"seed": 0, "held_out": 0.2, "standardize": True}
     path.write_text(yaml.safe_dump(values))
-    assert "population" not in reported(project).tables["color-regression"][0]
+    assert "population" not in page_of(project).tables["color-regression"][0]
 
 
 def test_losses_of_zero_and_a_single_epoch_are_drawn(project: Path) -> None:

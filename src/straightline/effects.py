@@ -7,9 +7,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from straightline.sampling import evenly
+
 BINS = 10
 CONFIDENCE = 0.95  # that all intervals of a table hold at once
-SAMPLE, VALUES = 500, 2_000_000  # rows that a partial dependence averages, at most; values predicted from for a column
+FEWEST, SAMPLE = 50, 500  # rows that a partial dependence averages
+VALUES = 2_000_000  # that are predicted from for all columns, about
 
 Columns = Mapping[str, NDArray]  # by name, `(rows,)`: float64 with NaN for gaps, or words as objects
 
@@ -42,8 +45,8 @@ def dependence(predict: Callable[[Columns], NDArray], columns: Columns) -> pd.Da
     medians of the bins of `effects`; of words the commonest.
     """
     rows = max(map(len, columns.values()), default=0)
-    fewest = VALUES // (BINS * max(len(columns), 1) ** 2)
-    chosen = np.linspace(0, rows - 1, min(rows, max(min(SAMPLE, fewest), 50))).astype(int)
+    affordable = VALUES // (BINS * max(len(columns), 1) ** 2)
+    chosen = evenly(rows, max(min(SAMPLE, affordable), FEWEST))
     sample = {name: values[chosen] for name, values in columns.items()}
     tables = [_dependence(predict, sample, name, _values(values)) for name, values in columns.items()]
     return pd.concat(tables) if tables else pd.DataFrame(columns=["column", "value", "prediction"])

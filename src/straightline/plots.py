@@ -8,6 +8,7 @@ import pandas as pd
 
 from straightline.artifacts import read_parquet
 from straightline.results import Results, Variant
+from straightline.sampling import evenly
 
 SAMPLE = 1000  # rows of a variant's scatter plot
 NAMES = ["target", "model", "variant"]
@@ -52,8 +53,7 @@ def prediction_table(results: Results) -> pd.DataFrame:
         if not _is_scored(results, variant, "continuous"):
             return None
         rows = read_parquet(variant.predictions)
-        places = np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).round().astype(int)
-        return rows.iloc[places].assign(residual=lambda table: table["truth"] - table["prediction"])
+        return rows.iloc[evenly(len(rows), SAMPLE)].assign(residual=lambda table: table["truth"] - table["prediction"])
 
     return _long(results, ["truth", "prediction", "residual"], sample)
 

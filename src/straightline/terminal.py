@@ -105,11 +105,16 @@ def printed(results: Results) -> RenderableType:
 
 
 def show(results: Results) -> None:
-    """Print the answers to stdout; without a terminal the tables keep their full width."""
+    """Print the answers to stdout."""
+    write(printed(results))
+
+
+def write(shown: RenderableType) -> None:
+    """Print to stdout; without a terminal the tables keep their full width."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
-    console.print(printed(results))
+    console.print(shown)
 
 
 def _places(results: Results) -> list[str]:

@@ -40,11 +40,9 @@ DARK = {
 }
 INK, SOFT, GRID, *COLORS = LIGHT.values()
 DASHES = ("-", "--", ":", "-.")  # a round of colors each, where there are more models than colors
-WIDTH, HEIGHT, COLUMNS = (
-    4.8,
-    3.1,
-    2,
-)  # inches of a panel, so that text stays legible on a phone; panels beside each other
+WIDTH, HEIGHT = 4.8, 3.1  # inches of a panel, so that text stays legible on a phone
+COLUMNS = 2  # panels beside each other
+TAG = re.compile(r"<[^>]+>")  # and not the names between them
 TICKS = 6  # of an axis, about
 LETTER, LINE = 0.078, 0.22  # inches of a label's letter and line
 LONGEST = 30  # letters of a name in a picture; tables have all of it
@@ -84,10 +82,7 @@ def svg(panel: Panel, width: float = WIDTH, height: float = HEIGHT) -> str:
         _few_ticks(axes)
         _set_margins(figure, axes)
         text = _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
-    element = text[text.index(b"<svg") :].decode()
-    for name, color in LIGHT.items():
-        element = element.replace(color, f"var(--{name})")
-    return element
+    return TAG.sub(_with_variables, text[text.index(b"<svg") :].decode())
 
 
 def standalone(element: str) -> str:
@@ -99,7 +94,7 @@ def standalone(element: str) -> str:
 
 def inline(element: str, name: str) -> str:
     """Return an `<svg>` element whose ids start with `name`, so that a page may have several."""
-    return re.sub(r'(\bid="|url\(#|href="#)', rf"\1{name}-", element)
+    return TAG.sub(lambda tag: re.sub(r'(\bid="|url\(#|href="#)', rf"\1{name}-", tag[0]), element)
 
 
 def png(panels: Sequence[Panel], shared_legend: bool = False) -> bytes:
@@ -145,6 +140,13 @@ def line(number: int) -> dict[str, Any]:
 def short(name: str) -> str:
     """Return a name that fits into a picture."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def _with_variables(tag: re.Match[str]) -> str:
+    text = tag[0]
+    for name, color in LIGHT.items():
+        text = text.replace(color, f"var(--{name})")
+    return text
 
 
 def _few_ticks(axes: Axes) -> None:

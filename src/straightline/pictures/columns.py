@@ -8,24 +8,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from straightline.pictures.canvas import COLORS, SOFT, Panel, legend, line, short
+from straightline.pictures.canvas import SOFT, Panel, legend, line, short
 
 ABOVE = 4  # labels of words; more stand upright
 
 
-def gains(name: str, tables: Mapping[str, pd.DataFrame]) -> Panel:
+def gains(name: str, tables: Mapping[str, pd.DataFrame], numbers: Mapping[str, int]) -> Panel:
     """Return how much of the loss each challenger saves in the bins of a column, with intervals.
 
-    A table of `effects`, its rows of one column, by challenger.
+    A table of `effects`, its rows of one column, by challenger; `numbers` are the models', which give their colors.
     """
 
     def draw(axes: Axes) -> None:
         axes.axhline(0, color=SOFT, linewidth=1)
-        for number, (model, table) in enumerate(tables.items()):
+        for model, table in tables.items():
             places, labels = _places(list(table["low"]), list(table["high"]))
             reach = np.array([table["gain"] - table["gain_low"], table["gain_high"] - table["gain"]], float)
             errors = np.nan_to_num(reach)
-            color = COLORS[(number + 1) % len(COLORS)]
+            color = line(numbers[model])["color"]
             axes.errorbar(places, table["gain"], errors, fmt="o", color=color, markersize=5, label=short(model))
             _label(axes, places, labels)
         axes.set(xlabel=short(name), ylabel="loss saved")

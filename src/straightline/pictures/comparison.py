@@ -18,9 +18,13 @@ WIDE = 1000.0  # the same of coefficients, which are in units of their own
 
 @dataclass(frozen=True)
 class Gains:
-    """A challenger's gain over the regression, as a share of its loss: by fold `(J,)`, in all, and its interval."""
+    """A challenger's gain over the regression, as a share of its loss: by fold `(J,)`, in all, and its interval.
+
+    `number` is the model's, which gives its color.
+    """
 
     name: str
+    number: int
     folds: NDArray
     gain: float
     low: float | None
@@ -54,7 +58,7 @@ def differences(challengers: Sequence[Gains], margin: float) -> Panel:
         axes.axvline(0, color=SOFT, linewidth=1)
         axes.axvline(margin, color=INK, linewidth=1.2, linestyle="--")
         for row, one in enumerate(challengers):
-            _row(axes, row, one, (low, high), COLORS[(row + 1) % len(COLORS)])
+            _row(axes, row, one, (low, high))
         axes.set_yticks(range(len(challengers)), [short(one.name) for one in challengers])
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         axes.set_xlabel("loss that the model saves, as a share of the straight line's")
@@ -65,7 +69,8 @@ def differences(challengers: Sequence[Gains], margin: float) -> Panel:
     return draw
 
 
-def _row(axes: Axes, row: int, one: Gains, limits: tuple[float, float], color: str) -> None:
+def _row(axes: Axes, row: int, one: Gains, limits: tuple[float, float]) -> None:
+    color = line(one.number)["color"]
     folds = np.clip(one.folds, *limits)
     # Beside each other in an order that looks like none, the same each time.
     places = row + 0.28 * (((np.arange(len(folds)) + 1) * 0.618034) % 1 - 0.5) - 0.12

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from straightline.pictures.canvas import COLORS, SOFT, Panel, legend, line, short
+from straightline.sampling import evenly
 
 SAMPLE = 500  # points of a scatter plot; more hide each other, and take 100 bytes each
 BINS = 10  # of predicted probabilities
@@ -77,7 +78,7 @@ def roc(models: Named) -> Panel:
         axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1)
         for number, (name, table) in enumerate(models):
             false, true = roc_curve(table["truth"].to_numpy() > 0, table["prediction"].to_numpy())
-            kept = np.unique(np.linspace(0, len(false) - 1, STEPS).astype(int))
+            kept = evenly(len(false), STEPS)
             axes.plot(false[kept], true[kept], **line(number), label=short(name))
         axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
         legend(axes)
@@ -109,7 +110,7 @@ def of_task(task: str, models: Named) -> list[Panel]:
 
 
 def _sample(table: pd.DataFrame) -> pd.DataFrame:
-    return table.iloc[np.unique(np.linspace(0, len(table) - 1, SAMPLE).astype(int))]
+    return table.iloc[evenly(len(table), SAMPLE)]
 
 
 def _scatter(axes: Axes, x: pd.Series, y: pd.Series, number: int) -> None:

@@ -152,9 +152,9 @@ def by_column(results: Results, target: str) -> Iterator[tuple[str, list[Figure]
             [
                 Figure(
                     f"gains-{target}-{place}",
-                    canvas.svg(columns.gains(column, gains)),
+                    canvas.svg(columns.gains(column, gains, _numbers(results))),
                     f"Loss that {names} saves by {column}, with intervals, as in the table below.",
-                    "Above zero the network's loss is lower than the regression's.",
+                    "Above zero the model's loss is lower than the straight line's.",
                 ),
                 Figure(
                     f"dependence-{target}-{place}",
@@ -192,7 +192,13 @@ def _gains(results: Results, target: str, name: str) -> comparison.Gains:
     found = verdict["challengers"][name]
     scale = float(line.mean()) or 1.0
     folds = ((line - own) / scale).to_numpy()
-    return comparison.Gains(name, folds, found["relative_gain"], *found["relative_gain_interval"])
+    return comparison.Gains(
+        name, _numbers(results)[name], folds, found["relative_gain"], *found["relative_gain_interval"]
+    )
+
+
+def _numbers(results: Results) -> dict[str, int]:
+    return {name: number for number, name in enumerate(results.config.models)}
 
 
 def _loss_name(results: Results, target: str) -> str:

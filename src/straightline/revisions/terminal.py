@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from straightline import terminal
 from straightline.revisions import sentences
 from straightline.revisions.changes import Answer, Change, Difference
 from straightline.revisions.lockfile import ABSENT
@@ -32,11 +33,8 @@ ROWS: dict[str, Callable[[Any], str]] = {
 
 
 def show(difference: Difference) -> None:
-    """Print it to stdout; without a terminal the tables keep their full width."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=120)
-    console.print(printed(difference))
+    """Print it to stdout."""
+    terminal.write(printed(difference))
 
 
 def printed(difference: Difference) -> RenderableType:
