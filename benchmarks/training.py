@@ -82,13 +82,13 @@ JOB_ROWS, JOB_TRAINING = 442, 398
 
 def ours(case: Case) -> dict[str, float]:
     """Measure `straightline.fit`: the stack, compiled, with two threads, shuffling and the monitored loss included."""
-    from straightline.backend import import_tensorflow
+    from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
-    from straightline import fit
-    from straightline.batches import Replica
+    from straightline.data.source import held
     from straightline.models import Neural, Regression
-    from straightline.source import held
+    from straightline.training import fit
+    from straightline.training.batches import Replica
 
     features, labels = case.table()
     replicas = [Replica(*rows, seed) for seed, rows in enumerate(case.rows())]
@@ -130,7 +130,7 @@ def ours(case: Case) -> dict[str, float]:
 
 def keras_fit(case: Case, whole_epoch: bool, jit: bool) -> dict[str, float]:
     """Measure `model.fit`, one network; `whole_epoch` runs an epoch in one call of its compiled function."""
-    from straightline.backend import import_tensorflow
+    from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
     import keras

@@ -6,8 +6,8 @@ Run as `python docs/article.py > docs/article.md` in the project's folder, after
 import math
 from pathlib import Path
 
-from straightline import balloons
-from straightline.results import Results, load_results
+from straightline.data import balloons
+from straightline.results.files import Results, load_results
 
 # As the article prints them: the last epoch's validation loss, and the weights of the Dense layer.
 ARTICLE_LOSSES = {
@@ -92,7 +92,7 @@ def main() -> None:
 def _losses(results: Results) -> list[str]:
     import pandas as pd
 
-    from straightline.scores import row_losses
+    from straightline.families.scores import row_losses
 
     best = {("num_balloons", "regression"): f"{balloons.exact_linear_loss(0.1):.5f}"}
     best |= {("color", "regression"): f"{balloons.exact_logistic_loss():.5f}"}

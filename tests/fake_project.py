@@ -9,11 +9,11 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from straightline import balloons, encoding
-from straightline.artifacts import read_json, write_csv, write_json, write_parquet, write_text
-from straightline.config import Config, load
-from straightline.effects import Columns, dependence, effects
-from straightline.scores import row_losses, score
+from straightline.comparison.effects import Columns, dependence, effects
+from straightline.config.settings import Config, load
+from straightline.data import balloons, encoding
+from straightline.families.scores import row_losses, score
+from straightline.runtime.artifacts import read_json, write_csv, write_json, write_parquet, write_text
 from straightline.stages import compare
 
 ROWS, FOLDS, SEEDS, UNITS = 200, 5, 2, 8
@@ -24,7 +24,7 @@ PARAMS: dict[str, Any] = {
     },
     "data": {
         "source": "balloons",
-        "path": "src/straightline/balloons.py",
+        "path": "src/straightline/data/balloons.py",
         "rows": ROWS,
         "seed": 0,
         "held_out": 0.2,
@@ -267,10 +267,10 @@ def _write_scores(root: Path, data: _Data, layers: Layers, target: str, task: st
 
 
 def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, task: str) -> str:
-    from straightline.backend import import_tensorflow
+    from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
-    from straightline.archive import save_model
+    from straightline.serving.archive import save_model
 
     activation = "linear" if task == "continuous" else "sigmoid"
     dtype = {"dtype": "float64"} if settings.kind == "regression" else {}

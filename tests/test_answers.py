@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from straightline import examples
 from straightline.__main__ import app
-from straightline.artifacts import read_json
+from straightline.data import examples
 from straightline.errors import UserError
+from straightline.runtime.artifacts import read_json
 from tests.textbook_tables import REFERENCE, TABLES, TESTS, features
 
 QUICK = ("models.neural.hidden=[2]", "fit.epochs=1", "folds.k=2", "folds.repeats=1", "folds.seeds=1")

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from straightline import balloons
-from straightline.results import Results, load_results
-from straightline.scores import row_losses
+from straightline.data import balloons
+from straightline.families.scores import row_losses
+from straightline.results.files import Results, load_results
 from tests.conftest import run_stages
 
 

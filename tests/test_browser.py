@@ -10,9 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from typer.testing import CliRunner
 
-from straightline import words
+from straightline import formatting
 from straightline.__main__ import app
-from straightline.artifacts import read_json
+from straightline.runtime.artifacts import read_json
 
 CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
@@ -109,19 +109,23 @@ def test_every_section_is_there_with_the_numbers_of_the_files(browser: Browser, 
     rows = page.locator(f"table[aria-labelledby={target}-models] tbody tr").all()
     for row, model in zip(rows, verdict["losses"], strict=False):
         metrics = read_json(reported / f"metrics/{target}-{model}.json")
-        cells = [model, words.number(verdict["losses"][model]), words.number(metrics["loss"])]
+        cells = [model, formatting.number(verdict["losses"][model]), formatting.number(metrics["loss"])]
         texts = row.locator("th, td").all_inner_texts()
         assert [texts[0], texts[1], texts[3]] == cells
     coefficients = pd.read_csv(reported / f"runs/{target}/regression/coefficients.csv")
     rows = page.locator(f"table[aria-labelledby={target}-regression] tbody tr").all()
     for row, known in zip(rows, coefficients.itertuples(), strict=True):
-        assert row.locator("th, td").all_inner_texts()[:2] == [known.term, words.number(known.estimate)]
+        assert row.locator("th, td").all_inner_texts()[:2] == [known.term, formatting.number(known.estimate)]
     effects = pd.read_csv(reported / f"effects/{target}-neural.csv")
     section.locator("summary").click()
     rows = section.locator("details tbody tr").all()
     for row, known in zip(rows, effects.itertuples(), strict=True):
         texts = row.locator("th, td").all_inner_texts()
-        assert [texts[0], texts[4], texts[5]] == [known.column, words.number(known.loss), words.number(known.gain)]
+        assert [texts[0], texts[4], texts[5]] == [
+            known.column,
+            formatting.number(known.loss),
+            formatting.number(known.gain),
+        ]
     for name in ("data/train.parquet", "Python", "tensorflow"):
         assert page.locator("#made").get_by_text(name, exact=True).count() == 1
     page.context.close()

@@ -10,17 +10,20 @@ import yaml
 from scipy import special
 from typer.testing import CliRunner
 
-from straightline import calibration, exact, fit, truths
 from straightline.__main__ import app
+from straightline.calibration import simulation, truths
+from straightline.calibration.truths import Truth
 from straightline.commands import calibrate
-from straightline.config import Fit, Folds, Verdict, parse
+from straightline.comparison.verdict import ANSWERS, Comparison
+from straightline.config.settings import Fit, Folds, Verdict, parse
 from straightline.errors import UserError
+from straightline.families.scores import ACTIVATIONS
 from straightline.models.neural import Neural
-from straightline.plan import descent_settings
-from straightline.predictors import ACTIVATIONS, network_predictors, stacked_predictions
-from straightline.training import fold_replicas, train
-from straightline.truths import Truth
-from straightline.verdict import ANSWERS, Comparison
+from straightline.regression import exact
+from straightline.training import fit
+from straightline.training.plan import descent_settings
+from straightline.training.predictors import network_predictors, stacked_predictions
+from straightline.training.variants import fold_replicas, train
 from tests.conftest import small
 
 LINEAR, NOISE, CURVED = Truth("linear", True, 0.0), Truth("noise", False, 0.0), Truth("4 margins", True, 0.2)
@@ -100,9 +103,9 @@ def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit],
     """The losses of three tables at once are those of each by itself in the pipeline's own training."""
     settings, how = network
     world = truths.generated(task, 60, 2)
-    drawn = calibration.tables(world, CURVED, "normal", [4, 5, 6], FOLDS, seed=1)
+    drawn = simulation.tables(world, CURVED, "normal", [4, 5, 6], FOLDS, seed=1)
     model = settings.build(2, ACTIVATIONS[task], how.dtype)
-    found = [calibration.outcomes(part, model, settings, how, FOLDS) for part in (drawn[:2], drawn[2:])]
+    found = [simulation.outcomes(part, model, settings, how, FOLDS) for part in (drawn[:2], drawn[2:])]
     found = [one for part in found for one in part]
     regression = parse(params).models["regression"]
     for (table, _), outcome in zip(drawn, found, strict=True):
@@ -115,40 +118,40 @@ def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit],
 
 def test_a_table_does_not_depend_on_which_others_are_drawn() -> None:
     world = truths.generated("binary", 40, 2)
-    (alone,) = calibration.tables(world, LINEAR, "coin", [7], FOLDS, seed=1)
-    *_, last = calibration.tables(world, LINEAR, "coin", [5, 6, 7], FOLDS, seed=1)
+    (alone,) = simulation.tables(world, LINEAR, "coin", [7], FOLDS, seed=1)
+    *_, last = simulation.tables(world, LINEAR, "coin", [5, 6, 7], FOLDS, seed=1)
     np.testing.assert_array_equal(alone[0].labels, last[0].labels)
     for one, other in zip(alone[1], last[1], strict=True):
         np.testing.assert_array_equal(one.test, other.test)
-    (other,) = calibration.tables(world, LINEAR, "coin", [7], FOLDS, seed=2)
+    (other,) = simulation.tables(world, LINEAR, "coin", [7], FOLDS, seed=2)
     assert (alone[0].labels != other[0].labels).any()
 
 
 def test_a_table_with_too_few_of_a_class_is_drawn_again() -> None:
     world = replace(truths.generated("binary", 20, 1), level=-2.5)
-    for table, parts in calibration.tables(world, NOISE, "coin", range(20), FOLDS, seed=0):
+    for table, parts in simulation.tables(world, NOISE, "coin", range(20), FOLDS, seed=0):
         assert table.labels.sum() >= FOLDS.k
         assert len(parts) == 6
 
 
 def test_stacked_predictions_are_those_one_by_one(network: tuple[Neural, Fit], monkeypatch: pytest.MonkeyPatch) -> None:
     settings, how = network
-    ((table, parts),) = calibration.tables(truths.generated("continuous", 50, 3), LINEAR, "normal", [0], FOLDS, 0)
+    ((table, parts),) = simulation.tables(truths.generated("continuous", 50, 3), LINEAR, "normal", [0], FOLDS, 0)
     replicas = [one for part in parts for one in fold_replicas(table, part, 1, how)]
     model = settings.build(3, "linear")
     fitted = fit.fit(model, table.source, replicas, descent_settings(table, settings, how))
     features, _ = table.source.read(table.source.groups)
     tested = [features[: 3 + number] for number in range(len(fitted))]
     for stacked in (2, 4, 256):
-        monkeypatch.setattr("straightline.predictors.STACKED", stacked)
+        monkeypatch.setattr("straightline.training.predictors.STACKED", stacked)
         together = stacked_predictions(model, fitted, tested)
         for found, predict, rows in zip(together, network_predictors(model, fitted), tested, strict=True):
             np.testing.assert_allclose(found, predict(rows), rtol=1e-5, atol=1e-6)
 
 
-def outcome(regression: float, neural: float, wobble: float = 0.0, baseline: float = 9.0) -> calibration.Outcome:
+def outcome(regression: float, neural: float, wobble: float = 0.0, baseline: float = 9.0) -> simulation.Outcome:
     folds = 1 + wobble * np.linspace(-1, 1, 10)
-    return calibration.Outcome(Comparison(np.full(10, regression), neural * folds, 10), baseline)
+    return simulation.Outcome(Comparison(np.full(10, regression), neural * folds, 10), baseline)
 
 
 def test_findings_are_counted() -> None:
@@ -160,36 +163,36 @@ def test_findings_are_counted() -> None:
         outcome(1.0, 0.95, wobble=0.5),
         outcome(1.0, 0.5, baseline=0.4),
     ]
-    counts = calibration.findings(found, VERDICT, 0.05, 100)
+    counts = simulation.findings(found, VERDICT, 0.05, 100)
     assert counts == dict.fromkeys(ANSWERS, 0) | {
         "neural_better": 2,
         "regression_better": 1,
         "practically_equivalent": 1,
         "undecided": 2,
     }
-    assert calibration.findings(found, VERDICT, 0.2, 100)["neural_better"] == 1
+    assert simulation.findings(found, VERDICT, 0.2, 100)["neural_better"] == 1
 
 
 def test_at_the_edge_the_mean_difference_is_nothing() -> None:
     found = [outcome(1.0, 0.5), outcome(3.0, 2.0), outcome(2.0, 2.2)]
-    margin = calibration.mean_gain(found)
+    margin = simulation.mean_gain(found)
     differences = [(1 - margin) * one.comparison.regression.mean() - one.comparison.neural.mean() for one in found]
     assert sum(differences) == pytest.approx(0)
 
 
 def test_the_edge_is_told_where_there_is_a_curve_to_find() -> None:
     found = [outcome(1.0, 0.7), outcome(1.0, 0.8), outcome(1.0, 0.9)]
-    told = calibration.summary(found, VERDICT, 100, CURVED)
+    told = simulation.summary(found, VERDICT, 100, CURVED)
     assert (told["neural_better"], told["edge_neural_better"], told["edge_rate"]) == (3, 1, pytest.approx(1 / 3))
-    assert calibration.summary(found, VERDICT, 100, LINEAR)["edge_rate"] is None
+    assert simulation.summary(found, VERDICT, 100, LINEAR)["edge_rate"] is None
     worse = [outcome(1.0, 1.2)]
-    assert calibration.summary(worse, VERDICT, 100, CURVED)["edge_rate"] is None
+    assert simulation.summary(worse, VERDICT, 100, CURVED)["edge_rate"] is None
 
 
 def test_the_interval_of_a_rate_is_that_of_clopper_and_pearson() -> None:
-    low, high = calibration.rate_interval(0, 100)
+    low, high = simulation.rate_interval(0, 100)
     assert (low, high) == (0, pytest.approx(1 - 0.025 ** (1 / 100)))
-    low, high = calibration.rate_interval(38, 1000)
+    low, high = simulation.rate_interval(38, 1000)
     assert special.betainc(38, 963, low) == pytest.approx(0.025)
     assert special.betainc(39, 962, high) == pytest.approx(0.975)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from straightline import balloons
-from straightline.checks import warnings
+from straightline.data import balloons
+from straightline.data.checks import warnings
+from straightline.data.columns import Column
 from straightline.stages import report
-from straightline.tables import Column
 from tests.conftest import FOUND, run_stages, small
 
 PRICE, SOLD = {"price": Column("price", "continuous", None)}, {"sold": Column("sold", "binary", ["no", "yes"])}

@@ -15,12 +15,12 @@ import ray
 from ray.cluster_utils import Cluster
 from typer.testing import CliRunner
 
-from straightline import cluster
 from straightline.__main__ import app
+from straightline.data.source import streamed
+from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
-from straightline.source import streamed
-from straightline.sweep import Scored, Trainer
-from straightline.trained import Table
+from straightline.sweeps import cluster
+from straightline.sweeps.trainer import Scored, Trainer
 from tests.test_sweep import QUICK, curved, made
 
 RATES, WIDTHS = "models.neural.learning_rate=0.003,0.03", "models.neural.hidden=[4],[3,3]"
@@ -36,7 +36,7 @@ def nodes() -> Iterator[Cluster]:
     made.shutdown()
 
 
-def both(table: Table, address: str, told: object = None) -> tuple[list[Scored], list[Scored]]:
+def both(table: TrainingTable, address: str, told: object = None) -> tuple[list[Scored], list[Scored]]:
     configs = [made(*VARIED).config(point) for point in made(*VARIED).points()]
     of = table, "neural", table.split.folds(len(table.labels), 3, 1, 0), 2
     with cluster.trainer(address, *of) as remote:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline.config import load, parse
+from straightline.config.settings import load, parse
 from straightline.errors import UserError
 from straightline.stages import compose
 from tests.conftest import ROOT

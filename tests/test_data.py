@@ -9,14 +9,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline import balloons, encoding, exact
-from straightline.artifacts import read_json
-from straightline.config import Target
+from straightline.config.settings import Target
+from straightline.data import balloons, encoding
+from straightline.data.columns import encode_target
+from straightline.data.folds import Split
+from straightline.data.reading import read_table
 from straightline.errors import UserError
-from straightline.folds import Split
-from straightline.reading import read_table
+from straightline.regression import exact
+from straightline.runtime.artifacts import read_json
 from straightline.stages import data
-from straightline.tables import encode_target
 from tests.conftest import FOUND
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from straightline import terminal
-from straightline.artifacts import read_json, write_json
-from straightline.config import Fit, Folds, parse
-from straightline.results import load_results
-from straightline.source import held
-from straightline.trained import Table, Trained
-from straightline.training import train
+from straightline.config.settings import Fit, Folds, parse
+from straightline.data.source import held
+from straightline.data.training_table import TrainingTable
+from straightline.results import terminal
+from straightline.results.files import load_results
+from straightline.runtime.artifacts import read_json, write_json
+from straightline.training.records import Trained
+from straightline.training.variants import train
 from tests.fake_project import write_project
 
 FOLDS = Folds(k=4, repeats=2, seeds=1, seed=0)
@@ -22,7 +23,7 @@ def trained(params: dict, features: np.ndarray, labels: np.ndarray, task: str) -
     config = parse(params)
     names = [f"x{number}" for number in range(features.shape[1])]
     how = Fit(**(params["fit"] | {"epochs": 3}))
-    of = Table(held(features, labels), labels, names, task, standardize=True)
+    of = TrainingTable(held(features, labels), labels, names, task, standardize=True)
     return train(of, config.models["regression"], how, FOLDS, lambda *_: None)
 
 

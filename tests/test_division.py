@@ -12,9 +12,9 @@ from sklearn.model_selection import TimeSeriesSplit
 from typer.testing import CliRunner, Result
 
 from straightline.__main__ import app
+from straightline.comparison.verdict import Comparison, compare
+from straightline.data.folds import Split
 from straightline.errors import UserError
-from straightline.folds import Split
-from straightline.verdict import Comparison, compare
 
 QUICK = ("models.neural.hidden=[4]", "fit.epochs=4", "folds.k=4", "folds.seeds=1")
 

@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import partial_dependence
 
-from straightline.effects import CONFIDENCE, SAMPLE, Columns, dependence, effects
+from straightline.comparison.effects import CONFIDENCE, SAMPLE, Columns, dependence, effects
 
 
 def some_columns(rows: int) -> dict[str, NDArray]:

@@ -10,15 +10,17 @@ import statsmodels.formula.api as smf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from straightline import encoding, exact, terminal
-from straightline.archive import load_model, save_model
-from straightline.artifacts import read_json
 from straightline.commands import predict
-from straightline.encoder import predictions, with_encoding
-from straightline.encoding import Feature
+from straightline.data import encoding
+from straightline.data.encoding import Feature
+from straightline.data.folds import Split
 from straightline.errors import UserError
-from straightline.folds import Split
-from straightline.results import load_results
+from straightline.regression import exact
+from straightline.results import terminal
+from straightline.results.files import load_results
+from straightline.runtime.artifacts import read_json
+from straightline.serving.archive import load_model, save_model
+from straightline.serving.encoder import predictions, with_encoding
 from straightline.stages import train
 from tests.conftest import FOUND, run_stages, small
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from straightline.evidence import ledger, spread
+from straightline.comparison.evidence import ledger, spread
 
 LOSSES = hnp.arrays(
     float, hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=6), elements=st.floats(0.125, 8, width=16)

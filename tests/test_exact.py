@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from straightline import balloons, exact
-from straightline.coefficients import agreeing_digits, coefficient_table
-from straightline.source import Source, held
+from straightline.data import balloons
+from straightline.data.source import Source, held
+from straightline.regression import exact
+from straightline.regression.coefficients import agreeing_digits, coefficient_table
 
 NAMES = ("a", "b", "c")
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from straightline.__main__ import app
-from straightline.artifacts import read_json
+from straightline.runtime.artifacts import read_json
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "examples"

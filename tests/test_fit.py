@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline import feed, fit, packing, stack
-from straightline.batches import Replica, epoch_batches, epoch_rows
+from straightline.data.source import held
 from straightline.models import Neural, Regression
-from straightline.predictors import network_predictors, stacked_predictions
-from straightline.source import held
+from straightline.training import feed, fit, packing, stack
+from straightline.training.batches import Replica, epoch_batches, epoch_rows
+from straightline.training.predictors import network_predictors, stacked_predictions
 
 ROWS = 90
 NEURAL = Neural(
@@ -387,12 +387,14 @@ def test_an_epoch_visits_every_row_before_any_again(count: int, size: int, steps
     ("rows", "repeats", "seeds"), [(354, 10, 3), (5_000, 5, 3), (100_000, 1, 3), (5_000_000, 1, 1)]
 )
 def test_the_folds_follow_the_size_of_the_table(params: dict, rows: int, repeats: int, seeds: int) -> None:
-    from straightline.config import parse
-    from straightline.plan import fold_plan
-    from straightline.trained import Table
+    from straightline.config.settings import parse
+    from straightline.data.training_table import TrainingTable
+    from straightline.training.plan import fold_plan
 
     config = parse(params)
-    table = Table(held(np.zeros((rows, 3)), np.zeros(rows)), np.zeros(rows), ["a", "b", "c"], "continuous", True)
+    table = TrainingTable(
+        held(np.zeros((rows, 3)), np.zeros(rows)), np.zeros(rows), ["a", "b", "c"], "continuous", True
+    )
     plans = [fold_plan(table, config.models[name], config.fit, config.folds) for name in ("regression", "neural")]
     assert {plan.repeats for plan in plans} == {repeats}
     assert plans[1].seeds == seeds
@@ -405,14 +407,14 @@ def test_the_folds_follow_the_size_of_the_table(params: dict, rows: int, repeats
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_dtype_on_request_reaches_the_saved_network(params: dict, dtype: str) -> None:
-    from straightline.config import parse
-    from straightline.trained import Table
-    from straightline.training import train
+    from straightline.config.settings import parse
+    from straightline.data.training_table import TrainingTable
+    from straightline.training.variants import train
 
     config = parse(params)
     how, folds = replace(config.fit, dtype=dtype, epochs=3), replace(config.folds, k=2, repeats=1, seeds=1)
     features, labels = table()
-    rows = Table(held(features, labels), labels, ["a", "b", "c"], "continuous", True)
+    rows = TrainingTable(held(features, labels), labels, ["a", "b", "c"], "continuous", True)
     trained = train(rows, config.models["neural"], how, folds, lambda *now: None)
     dense = [layer for layer in trained.model.layers if isinstance(layer, keras.layers.Dense)]
     assert {layer.compute_dtype for layer in dense} == {dtype}
@@ -421,7 +423,7 @@ def test_the_dtype_on_request_reaches_the_saved_network(params: dict, dtype: str
 
 def test_an_early_divergence_is_an_error_and_a_later_one_is_said() -> None:
     from straightline.errors import UserError
-    from straightline.training import _divergences
+    from straightline.training.variants import _divergences
 
     features, labels = table()
     wild = [replace(replica, learning_rate=rate) for replica, rate in zip(replicas(2), (1e300, 1e-3), strict=True)]

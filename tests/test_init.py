@@ -11,9 +11,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from straightline import examples
 from straightline.__main__ import app
-from straightline.commands import run
+from straightline.config.table_options import TableOptions, table_settings
+from straightline.data import examples
 from straightline.errors import UserError
 from straightline.stages import compose
 from tests.conftest import ROOT, shared
@@ -82,8 +82,8 @@ def test_the_project_has_its_settings(here: Path) -> None:
     assert sorted(path.name for path in (root / ".dvc/plots").iterdir()) == templates
 
     columns = (["a ${year} later"], [], ["s1", "s2"], ["sex"])
-    asked = run.Options(Path("table.csv"), *columns, None, "chance", None, None, None, "auto", 0.3, [])
-    known = yaml.safe_load(run.settings(asked))
+    asked = TableOptions(Path("table.csv"), *columns, None, "chance", None, None, None, "auto", 0.3, [])
+    known = yaml.safe_load(table_settings(asked))
     params = yaml.safe_load((root / "params.yaml").read_text())
     assert params["data"].pop("path") == "data/table.csv"
     known["data"].pop("path")

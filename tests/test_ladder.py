@@ -11,19 +11,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline import exact
-from straightline.archive import save_model
-from straightline.artifacts import read_json
-from straightline.coefficients import coefficient_table
-from straightline.config import Fit, Folds, load
+from straightline.comparison.ladder import ladder
+from straightline.config.settings import Fit, Folds, load
+from straightline.data.source import held
+from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
-from straightline.ladder import ladder
 from straightline.models import terms
 from straightline.models.regression import Regression
-from straightline.source import held
+from straightline.regression import exact
+from straightline.regression.coefficients import coefficient_table
+from straightline.runtime.artifacts import read_json
+from straightline.serving.archive import save_model
 from straightline.stages import compare
-from straightline.trained import Table
-from straightline.training import train
+from straightline.training.variants import train
 from tests.conftest import ROOT
 from tests.fake_project import PARAMS, write_project
 from tests.test_upgraded import predicted
@@ -53,16 +53,16 @@ HOW = Fit(
 FOLDS = Folds(k=4, repeats=1, seeds=1, seed=0)
 
 
-def table(task: str) -> Table:
+def table(task: str) -> TrainingTable:
     random = np.random.default_rng(0)
     features = random.normal(1.0, 1.0, (300, 2))
     labels = features @ [1.0, 2.0] + features[:, 0] * features[:, 1] - 0.5 * features[:, 1] ** 2
     labels = labels + random.normal(size=300)
     labels = (labels > np.median(labels)).astype(float) if task == "binary" else labels
-    return Table(held(features, labels), labels, ["a", "b"], task, standardize=True)
+    return TrainingTable(held(features, labels), labels, ["a", "b"], task, standardize=True)
 
 
-def rows_of(of: Table) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(of: TrainingTable) -> tuple[np.ndarray, np.ndarray]:
     return of.source.read(of.source.groups)
 
 

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from straightline import identity, store, tracking
-from straightline.results import load_results
+from straightline.results.files import load_results
 from straightline.stages import train
+from straightline.tracking import identity, publication, store
 
 METRICS = "SELECT key, step, value FROM metrics WHERE run_uuid = ? AND key IN ('loss', 'val_loss') ORDER BY key, step"
 
@@ -78,7 +78,7 @@ def test_the_streamed_runs_are_completed_and_none_is_added(streamed: Path) -> No
     for name, run in known.items():
         history = results.variants["color", name.removeprefix("color / ")].history
         assert rows(streamed, METRICS, run) == logged(history)
-    tracking.publish(results)
+    publication.publish(results)
     found = dict(rows(streamed, "SELECT name, run_uuid FROM runs"))
     assert len(rows(streamed, "SELECT 1 FROM runs")) == len(found) == 5
     assert {name: found[name] for name in known} == known
@@ -90,7 +90,7 @@ def test_the_streamed_runs_are_completed_and_none_is_added(streamed: Path) -> No
     alone = Path(shutil.copytree(streamed, streamed.parent / "alone", symlinks=True))
     (alone / "mlflow.db").unlink()
     shutil.rmtree(alone / ".straightline")
-    tracking.publish(load_results(alone))
+    publication.publish(load_results(alone))
     query = """SELECT runs.name, metrics.key, step, value FROM metrics JOIN runs ON runs.run_uuid = metrics.run_uuid
         WHERE metrics.key != 'train_seconds' ORDER BY 1, 2, 3, 4"""
     assert rows(alone, query) == rows(streamed, query)
@@ -101,7 +101,7 @@ def test_the_streamed_runs_are_completed_and_none_is_added(streamed: Path) -> No
 def test_a_stream_of_other_results_is_not_taken(streamed: Path) -> None:
     history = streamed / "runs/color/neural/history.csv"
     history.write_text(history.read_text().replace("0.", "0.0", 1))
-    tracking.publish(load_results(streamed))
+    publication.publish(load_results(streamed))
     names = [name for (name,) in rows(streamed, "SELECT name FROM runs")]
     assert (names.count("color / neural"), names.count("color / regression")) == (2, 1)
 

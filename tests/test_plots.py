@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from straightline import plots
-from straightline.artifacts import read_json, write_csv, write_json, write_parquet
-from straightline.results import load_results
+from straightline.report import plot_tables
+from straightline.results.files import load_results
+from straightline.runtime.artifacts import read_json, write_csv, write_json, write_parquet
 from straightline.stages import compare, report
 from tests.conftest import ROOT
 from tests.fake_project import write_project
@@ -34,7 +34,7 @@ def project(reported: Path, tmp_path: Path) -> Path:
 
 
 def tables(root: Path) -> dict[str, pd.DataFrame]:
-    return plots.tables(load_results(root))
+    return plot_tables.tables(load_results(root))
 
 
 def of(table: pd.DataFrame, target: str, model: str) -> pd.DataFrame:
@@ -100,7 +100,7 @@ def test_of_many_predictions_an_even_sample_is_drawn(project: Path) -> None:
         project / "predictions/num_balloons-neural.parquet", pd.DataFrame({"truth": rows, "prediction": rows + 1})
     )
     part = of(tables(project)["predictions.csv"], "num_balloons", "neural")
-    assert len(part) == plots.SAMPLE
+    assert len(part) == plot_tables.SAMPLE
     assert part["truth"].iloc[[0, -1]].tolist() == [0, 2000]
     assert set(part["truth"].diff()[1:]) == {2, 3}
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from straightline.archive import load_model, save_model
-from straightline.artifacts import read_json, write_json
 from straightline.commands import predict
 from straightline.errors import UserError
+from straightline.runtime.artifacts import read_json, write_json
+from straightline.serving.archive import load_model, save_model
 
 
 def new_rows(project: Path) -> Path:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from straightline.data.reading import read_table
 from straightline.errors import UserError
-from straightline.reading import read_table
 
 PLAIN = "size,rooms,price\n50,2,100.5\n80,3,160\n"
 

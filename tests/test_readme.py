@@ -14,9 +14,9 @@ import yaml
 from omegaconf import OmegaConf
 from typer.testing import CliRunner
 
-from straightline import summary
 from straightline.__main__ import app
-from straightline.artifacts import read_json
+from straightline.results import sentences
+from straightline.runtime.artifacts import read_json
 from tests.conftest import ROOT
 from tests.repository import Repository, ran, small_repository
 
@@ -176,7 +176,7 @@ def test_the_answer_is_that_of_the_committed_verdicts() -> None:
     flowing = " ".join(TEXT.split())
     for target in ("num_balloons", "color"):
         verdict = read_json(ROOT / f"verdicts/{target}.json")
-        assert " ".join(summary.headline(verdict, target).split()) in flowing
+        assert " ".join(sentences.headline(verdict, target).split()) in flowing
         assert verdict["advice"] in flowing
         for model, loss in verdict["losses"].items():
             low, high = verdict["loss_intervals"][model]

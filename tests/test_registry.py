@@ -19,11 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from straightline import mlmodel, registry, tracking
 from straightline.__main__ import app
-from straightline.artifacts import read_json, write_json
 from straightline.errors import UserError
-from straightline.results import load_results
+from straightline.results.files import load_results
+from straightline.runtime.artifacts import read_json, write_json
+from straightline.serving import mlmodel
+from straightline.tracking import publication, registry
 from tests.fake_project import write_project
 from tests.serving import server
 
@@ -65,7 +66,7 @@ def changed(root: Path, target: str, model: str, factor: float) -> None:
 def test_each_targets_model_by_the_verdict_and_the_gate(tmp_path: Path) -> None:
     write_project(tmp_path, models=True)
     verdicts = {target: read_json(tmp_path / f"verdicts/{target}.json") for target in ("color", "num_balloons")}
-    assert tracking.publish(load_results(tmp_path)).count("champion (the first version)") == 2
+    assert publication.publish(load_results(tmp_path)).count("champion (the first version)") == 2
     with client_of(tmp_path) as client:
         for target, verdict in verdicts.items():
             version = client.get_model_version_by_alias(f"balloons-{target}", "champion")
@@ -81,15 +82,15 @@ def test_each_targets_model_by_the_verdict_and_the_gate(tmp_path: Path) -> None:
             assert model.saved_input_example_info is not None
     model = version.tags["model"]
     changed(tmp_path, "num_balloons", model, 1.2)
-    told = tracking.publish(load_results(tmp_path))
+    told = publication.publish(load_results(tmp_path))
     assert "balloons-num_balloons 2: registered (not promoted: held-out loss" in told
     assert "balloons-color 2: champion (held-out loss" in told
     with client_of(tmp_path) as client:
         assert client.get_model_version_by_alias("balloons-num_balloons", "champion").version == 1
         assert "not promoted" in client.get_model_version("balloons-num_balloons", "2").tags["promotion"]
-    assert "already" in tracking.publish(load_results(tmp_path))
+    assert "already" in publication.publish(load_results(tmp_path))
     changed(tmp_path, "num_balloons", model, 0.85)  # 1.02 times the champion's, within the margin
-    tracking.publish(load_results(tmp_path))
+    publication.publish(load_results(tmp_path))
     with client_of(tmp_path) as client:
         assert client.get_model_version_by_alias("balloons-num_balloons", "champion").version == 3
 
@@ -106,8 +107,8 @@ def test_an_interrupted_publication_leaves_one_version(tmp_path: Path, monkeypat
     with monkeypatch.context() as patched:
         patched.setattr(registry, "register", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            tracking.publish(results)
-    tracking.publish(load_results(tmp_path))
+            publication.publish(results)
+    publication.publish(load_results(tmp_path))
     with client_of(tmp_path) as client:
         for registered in client.search_registered_models():
             assert [one.version for one in client.search_model_versions(f"name = '{registered.name}'")] == [
@@ -121,7 +122,7 @@ class TestMLmodel:
         """Return a model's folder as MLflow keeps it."""
         root = tmp_path_factory.mktemp("published")
         write_project(root, models=True)
-        tracking.publish(load_results(root))
+        publication.publish(load_results(root))
         with client_of(root):
             return Path(mlflow.artifacts.download_artifacts("models:/balloons-color@champion"))
 

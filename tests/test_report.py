@@ -16,16 +16,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline import terminal, words
-from straightline.artifacts import read_json, write_csv, write_json
-from straightline.pictures import canvas
+from straightline import formatting
+from straightline.comparison.verdict import ANSWERS
+from straightline.formatting import percent
 from straightline.report.content import FINDINGS, content
+from straightline.report.pictures import canvas
 from straightline.report.render import pictures
 from straightline.report.tables import METRIC_NAMES
-from straightline.results import load_results
+from straightline.results import terminal
+from straightline.results.files import load_results
+from straightline.runtime.artifacts import read_json, write_csv, write_json
 from straightline.stages import compare, report
-from straightline.verdict import ANSWERS
-from straightline.words import percent
 from tests.conftest import FOUND
 from tests.fake_project import write_project
 
@@ -97,11 +98,11 @@ def change(path: Path, edit: Callable[[Any], None]) -> None:
 
 
 def written(numbers: Iterable[float | None]) -> list[str]:
-    return [words.number(own) for own in numbers]
+    return [formatting.number(own) for own in numbers]
 
 
 def value(text: str) -> float:
-    """Return the number that `words.number` shows."""
+    """Return the number that `formatting.number` shows."""
     mantissa, _, exponent = text.translate(UPRIGHT).partition("×10")
     return float(mantissa) * 10.0 ** int(exponent or 0)
 
@@ -118,7 +119,7 @@ def test_models_side_by_side_are_the_files(reported: Path, shown: Page, target: 
     fits = [verdict["fits"]["regression"], verdict["fits"]["neural"], None]
     assert shown.column(table, "cross-validated loss") == written(losses)
     assert shown.column(table, "interval") == [
-        *(f"{words.number(low)} to {words.number(high)}" for low, high in verdict["loss_intervals"].values()),
+        *(f"{formatting.number(low)} to {formatting.number(high)}" for low, high in verdict["loss_intervals"].values()),
         "–",
     ]
     assert shown.column(table, "held-out loss") == written(held_out)
@@ -168,7 +169,7 @@ def test_answer_comes_first_with_its_numbers(reported: Path) -> None:
         for share in (verdict["relative_gain"], *verdict["relative_gain_interval"]):
             assert percent(share) in first
         for loss in verdict["losses"].values():
-            assert words.number(loss) in first
+            assert formatting.number(loss) in first
         assert verdict["advice"] in first
         assert f"badge {verdict['answer']}" in first
         assert FINDINGS[verdict["finding"]].format(**verdict) in first
@@ -299,7 +300,9 @@ def test_names_are_escaped_everywhere(project: Path) -> None:
                 table = pd.read_csv(path)
                 write_csv(path, table.assign(column=table["column"].replace("children", HOSTILE)))
     params = project / "params.yaml"
-    params.write_text(params.read_text().replace("src/straightline/balloons.py", f"'{HOSTILE.replace(chr(39), '')}'"))
+    params.write_text(
+        params.read_text().replace("src/straightline/data/balloons.py", f"'{HOSTILE.replace(chr(39), '')}'")
+    )
     text = source(project)
     assert "<script" not in text
     assert "&lt;script&gt;" in text
@@ -396,7 +399,7 @@ def test_report_imports_neither_tensorflow_nor_mlflow(project: Path) -> None:
     ],
 )
 def test_number_known_answers(given_value: float | None, shown: str) -> None:
-    assert words.number(given_value).replace("\N{NO-BREAK SPACE}", " ") == shown
+    assert formatting.number(given_value).replace("\N{NO-BREAK SPACE}", " ") == shown
 
 
 @pytest.mark.parametrize(
@@ -410,4 +413,4 @@ def test_percent_known_answers(share: float, shown: str) -> None:
 
 @given(NUMBERS)
 def test_number_is_right_to_four_digits(given_value: float) -> None:
-    assert value(words.number(given_value)) == pytest.approx(given_value, rel=5.001e-4, abs=1e-307)
+    assert value(formatting.number(given_value)) == pytest.approx(given_value, rel=5.001e-4, abs=1e-307)

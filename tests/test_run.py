@@ -11,10 +11,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from straightline import exact
 from straightline.__main__ import app
-from straightline.commands import run
+from straightline.config.table_options import TableOptions, column_names, table_settings
 from straightline.errors import UserError
+from straightline.regression import exact
 from straightline.stages import compose
 from tests.conftest import ROOT
 
@@ -125,10 +125,10 @@ def test_a_category_that_only_held_out_rows_have_is_told(here: Path) -> None:
 def _run_data(here: Path, name: str) -> Path:
     from straightline.stages import data
 
-    options = run.Options(here / name, ["price"], [], [], [], None, "chance", None, None, None, "auto", None, [])
+    options = TableOptions(here / name, ["price"], [], [], [], None, "chance", None, None, None, "auto", None, [])
     root = here / Path(name).stem
     root.mkdir()
-    (root / "params.yaml").write_text(run.settings(options))
+    (root / "params.yaml").write_text(table_settings(options))
     data.run(root)
     return root
 
@@ -143,14 +143,14 @@ def test_all_that_is_wrong_with_a_table_is_told_at_once(here: Path) -> None:
 
 
 def test_names_with_commas_are_quoted() -> None:
-    assert run.names('size, "price, net" ,rooms') == ["size", "price, net", "rooms"]
-    assert run.names("") == []
+    assert column_names('size, "price, net" ,rooms') == ["size", "price, net", "rooms"]
+    assert column_names("") == []
 
 
 def test_targets_get_keys_of_their_own() -> None:
     columns = ["price ($)", "price (%)", "€"]
-    options = run.Options(Path("t.csv"), columns, [], [], [], None, "chance", None, None, None, "auto", None, [])
-    values = yaml.safe_load(run.settings(options))
+    options = TableOptions(Path("t.csv"), columns, [], [], [], None, "chance", None, None, None, "auto", None, [])
+    values = yaml.safe_load(table_settings(options))
     assert {key: own["column"] for key, own in values["targets"].items()} == {
         "price": "price ($)",
         "price_": "price (%)",

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from straightline.archive import save_model
+from straightline.families.scores import row_losses, score
 from straightline.models import Neural
-from straightline.scores import row_losses, score
+from straightline.serving.archive import save_model
 
 
 def test_continuous_scores_are_scikit_learns() -> None:

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from straightline import exact, feed, fit, scaling
-from straightline.batches import Replica, epoch_batches
-from straightline.config import Fit, Folds
-from straightline.folds import Split
+from straightline.config.settings import Fit, Folds
+from straightline.data import scaling
+from straightline.data.folds import Split
+from straightline.data.source import Pass, Source, held, one_pass, streamed
+from straightline.data.training_table import TrainingTable
 from straightline.models import Neural, Regression
-from straightline.source import Pass, Source, held, one_pass, streamed
-from straightline.trained import Table
-from straightline.training import train
+from straightline.regression import exact
+from straightline.training import feed, fit
+from straightline.training.batches import Replica, epoch_batches
+from straightline.training.variants import train
 
 ROWS, NAMES = 620, ["a", "b", "c"]
 NEURAL = Neural(
@@ -195,7 +197,7 @@ FOLDS = Folds(k=3, repeats=1, seeds=1, seed=0)
 def test_a_streamed_regression_is_that_of_the_held_table(tmp_path: Path, task: str) -> None:
     _, labels = rows_of(task)
     one, other = (
-        train(Table(source, labels, NAMES, task, True), REGRESSION, FIT, FOLDS, lambda *now: None)
+        train(TrainingTable(source, labels, NAMES, task, True), REGRESSION, FIT, FOLDS, lambda *now: None)
         for source in both(tmp_path, task)
     )
     exact_columns = [name for name in one.coefficients if name not in ("term", "trained")]
@@ -210,7 +212,7 @@ def test_a_streamed_network_learns_what_the_held_one_does(tmp_path: Path) -> Non
     _, labels = rows_of("continuous")
     how = replace(FIT, epochs=120, patience=120)
     one, other = (
-        train(Table(source, labels, NAMES, "continuous", True), NEURAL, how, FOLDS, lambda *now: None)
+        train(TrainingTable(source, labels, NAMES, "continuous", True), NEURAL, how, FOLDS, lambda *now: None)
         for source in both(tmp_path, "continuous")
     )
     assert one.folds["steps"].tolist() == other.folds["steps"].tolist()

@@ -14,15 +14,17 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from straightline import exact, identity, summary
 from straightline.__main__ import app
-from straightline.artifacts import md5, read_json
-from straightline.coefficients import agreeing_digits
-from straightline.config import load
+from straightline.config.settings import load
 from straightline.errors import UserError
-from straightline.results import load_results
-from straightline.scores import mean_loss
+from straightline.families.scores import mean_loss
+from straightline.regression import exact
+from straightline.regression.coefficients import agreeing_digits
+from straightline.results import json_output
+from straightline.results.files import load_results
+from straightline.runtime.artifacts import md5, read_json
 from straightline.stages import track, train
+from straightline.tracking import identity
 from tests.conftest import FOUND, run_stages, small
 
 FOLDS = "repeat,fold,seed,rows,train_rows,epochs,steps,method,loss,mean_loss"
@@ -151,7 +153,7 @@ class TestOwnTable:
     def test_without_held_out_rows_there_are_no_scores(self, own_project: Path) -> None:
         assert read_json(own_project / "metrics/target-neural.json") == {"rows": 0}
         assert "No rows were held out" in (own_project / "reports/index.html").read_text()
-        assert summary.as_dict(load_results(own_project))["targets"]["target"]["models"]["neural"]["held_out"] == {
+        assert json_output.as_dict(load_results(own_project))["targets"]["target"]["models"]["neural"]["held_out"] == {
             "rows": 0
         }
 

@@ -21,18 +21,19 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from typer.testing import CliRunner, Result
 
-from straightline import ranking, search, store
 from straightline.__main__ import app
 from straightline.commands import sweep as sweep_command
-from straightline.config import Folds, parse
+from straightline.config.settings import Folds, parse
+from straightline.data.source import held
+from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
-from straightline.program import program
-from straightline.source import held
-from straightline.space import Space, space
 from straightline.stages import compose
-from straightline.sweep import Trainer
-from straightline.trained import Table
-from straightline.training import train
+from straightline.sweeps import ranking, search
+from straightline.sweeps.space import Space, space
+from straightline.sweeps.trainer import Trainer
+from straightline.tracking import store
+from straightline.training.program import program
+from straightline.training.variants import train
 from tests.conftest import ROOT
 
 FOLDS = Folds(k=3, repeats=1, seeds=2, seed=0)
@@ -43,12 +44,12 @@ def made(*overrides: str) -> Space:
     return space(overrides, lambda fixed: yaml.safe_load(compose.render(ROOT / "conf", fixed)))
 
 
-def curved(task: str = "continuous", rows: int = 120) -> Table:
+def curved(task: str = "continuous", rows: int = 120) -> TrainingTable:
     random = np.random.default_rng(3)
     features = random.normal(size=(rows, 2))
     labels = features[:, 0] + features[:, 1] ** 2 + 0.3 * random.normal(size=rows)
     labels = labels if task == "continuous" else (labels > 1).astype(float)
-    return Table(held(features, labels), labels, ["a", "b"], task, standardize=True)
+    return TrainingTable(held(features, labels), labels, ["a", "b"], task, standardize=True)
 
 
 class TestSpace:
@@ -396,7 +397,7 @@ def test_finished_runs_are_the_rows_that_mlflows_client_writes(tmp_path: Path) -
     import mlflow
     from mlflow.entities import Metric
 
-    from straightline import bulk
+    from straightline.tracking import bulk
 
     runs = [
         bulk.FinishedRun("config 0", "FINISHED", {"role": "config"}, {"a.b": 1, "c": [8]}, {"loss": 0.5, "n": 3.0}),

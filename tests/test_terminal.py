@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from straightline import summary, terminal
 from straightline.__main__ import app
-from straightline.artifacts import read_json, write_json
-from straightline.results import load_results
-from straightline.terminal import Gauge
+from straightline.results import sentences, terminal
+from straightline.results.files import load_results
+from straightline.results.terminal import Gauge
+from straightline.runtime.artifacts import read_json, write_json
 from tests.fake_project import write_project
 
 
@@ -81,7 +81,7 @@ def test_the_first_lines_are_the_warnings_and_the_answer(project: Path) -> None:
     results = load_results(project)
     lines = printed(terminal.printed(results), 200).splitlines()
     assert lines[0].strip() == "Warning: rows 3 and 4 are the same"
-    assert lines[1].strip() == summary.headline(results.verdicts["num_balloons"], "num_balloons")
+    assert lines[1].strip() == sentences.headline(results.verdicts["num_balloons"], "num_balloons")
     assert lines[2].strip() == results.verdicts["num_balloons"]["advice"]
     assert lines[4].strip().startswith("neural  ")
 

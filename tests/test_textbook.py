@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from straightline import exact, examples
-from straightline.coefficients import coefficient_table
-from straightline.source import held
+from straightline.data import examples
+from straightline.data.source import held
+from straightline.regression import exact
+from straightline.regression.coefficients import coefficient_table
 from tests.textbook_tables import REFERENCE, TABLES, table
 
 TASKS = {"ols": "continuous", "logit": "binary"}

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from straightline import scaling
-from straightline.fit import Fitted
-from straightline.trained import fold_history_table
+from straightline.data import scaling
+from straightline.training.fit import Fitted
+from straightline.training.records import fold_history_table
 
 
 def ended(monitored: list[float], best_epoch: int) -> Fitted:

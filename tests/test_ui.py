@@ -8,12 +8,12 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from straightline import tracking
 from straightline.commands import ui
 from straightline.errors import UserError
-from straightline.identity import shown_uri
-from straightline.results import load_results
-from straightline.ui_app import ARTIFACT_LIMIT, LIMIT
+from straightline.results.files import load_results
+from straightline.serving.ui_app import ARTIFACT_LIMIT, LIMIT
+from straightline.tracking import publication
+from straightline.tracking.identity import shown_uri
 from tests.fake_project import write_project
 from tests.serving import server
 
@@ -24,7 +24,7 @@ API = "/api/2.0/mlflow"
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("served")
     write_project(root, models=True)
-    tracking.publish(load_results(root))
+    publication.publish(load_results(root))
     with server(root, "straightline", "ui", health="/health") as url:
         yield url
 

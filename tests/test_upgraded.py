@@ -8,19 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from straightline import exact, fit, stack
-from straightline.archive import load_model, save_model
-from straightline.artifacts import write_parquet
-from straightline.batches import Replica
-from straightline.config import Fit, Folds
+from straightline.config.settings import Fit, Folds
+from straightline.data.source import held, streamed
+from straightline.data.training_table import TrainingTable
+from straightline.families.scores import mean_loss
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
-from straightline.plan import descent_settings
-from straightline.predictors import network_predictors, shipped_network
-from straightline.scores import mean_loss
-from straightline.source import held, streamed
-from straightline.trained import Table
-from straightline.training import train
+from straightline.regression import exact
+from straightline.runtime.artifacts import write_parquet
+from straightline.serving.archive import load_model, save_model
+from straightline.training import fit, stack
+from straightline.training.batches import Replica
+from straightline.training.plan import descent_settings
+from straightline.training.predictors import network_predictors, shipped_network
+from straightline.training.variants import train
 
 UPGRADED = Neural(
     kind="neural",
@@ -56,14 +57,14 @@ ONCE = replace(HOW, epochs=1)
 FOLDS = Folds(k=3, repeats=1, seeds=2, seed=0)
 
 
-def table(task: str, standardize: bool = True, bend: float = 0.0) -> Table:
+def table(task: str, standardize: bool = True, bend: float = 0.0) -> TrainingTable:
     random = np.random.default_rng(5)
     features = random.normal(3.0, 2.0, (120, 2))
     labels = 10 + features @ [1.0, -0.5] + bend * (features[:, 0] - 3) ** 2 + random.normal(size=120)
     if task == "binary":
         labels = (labels > np.median(labels)).astype(float)
         labels[:20] = 1 - labels[:20]  # so that no line separates them
-    return Table(held(features, labels), labels, ["a", "b"], task, standardize)
+    return TrainingTable(held(features, labels), labels, ["a", "b"], task, standardize)
 
 
 def predicted(model: keras.Model, features: np.ndarray) -> np.ndarray:
@@ -71,12 +72,12 @@ def predicted(model: keras.Model, features: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(features, "float64")))[:, 0]
 
 
-def line_of(of: Table) -> np.ndarray:
+def line_of(of: TrainingTable) -> np.ndarray:
     features, labels = of.source.read(of.source.groups)
     return exact.optimum(features, labels, of.task, of.names).coefficients
 
 
-def replicas(of: Table, count: int) -> list[Replica]:
+def replicas(of: TrainingTable, count: int) -> list[Replica]:
     order = np.random.default_rng(0).permutation(len(of.labels)).astype(np.int32)
     return [Replica(np.sort(order[:90]), np.sort(order[90:]), seed, line=line_of(of)) for seed in range(count)]
 

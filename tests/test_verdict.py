@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from straightline.advice import rows_needed
-from straightline.verdict import Comparison, compare, corrected_t_test, decide, loss_interval
+from straightline.comparison.advice import rows_needed
+from straightline.comparison.verdict import Comparison, compare, corrected_t_test, decide, loss_interval
 
 NOISE = np.random.default_rng(0).normal(size=100)
 

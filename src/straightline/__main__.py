@@ -1,6 +1,5 @@
 """The command line: parse and dispatch, nothing else. Every import waits for the command that needs it."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 
 from straightline.cli import revisions, search, tables, tracking
 from straightline.errors import UserError, told
-from straightline.processes import interrupt_on_termination
+from straightline.runtime.processes import interrupt_on_termination
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for group in (tables, search, tracking, revisions):
@@ -27,14 +26,9 @@ def straightline() -> None:
 @app.command()
 def show(as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False) -> None:
     """Print the answers that the files now hold."""
-    from straightline import summary, terminal
-    from straightline.results import load_results
+    from straightline.commands import show as command
 
-    results = load_results(ROOT)
-    if as_json:
-        print(json.dumps(summary.as_dict(results), indent=1, allow_nan=False))
-    else:
-        terminal.show(results)
+    command.run(ROOT, as_json)
 
 
 @app.command()

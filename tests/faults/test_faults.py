@@ -17,12 +17,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from straightline import processes, store, tracking
-from straightline.artifacts import read_json, read_parquet, write_json
 from straightline.errors import UserError, told
-from straightline.identity import PROCESS_TAG
-from straightline.results import load_results
+from straightline.results.files import load_results
+from straightline.runtime import processes
+from straightline.runtime.artifacts import read_json, read_parquet, write_json
 from straightline.stages import evaluate, report, track, train
+from straightline.tracking import publication, store
+from straightline.tracking.identity import PROCESS_TAG
 from tests.fake_project import write_project
 
 
@@ -133,9 +134,9 @@ class TestInterrupts:
 
         processes.interrupt_on_termination()
         with monkeypatch.context() as patched:
-            patched.setattr(tracking, "_log_variant", interrupted)
+            patched.setattr(publication, "_log_variant", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                tracking.publish(load_results(faked))
+                publication.publish(load_results(faked))
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         assert statuses(faked / "mlflow.db") == {"KILLED": 2}
 
@@ -221,12 +222,12 @@ class TestDamage:
         assert line.endswith("then run `straightline track`")
         without = tmp_path_factory.mktemp("without") / "project"  # here MLflow has the damaged one open
         shutil.copytree(faked, without, ignore=shutil.ignore_patterns("mlflow.db"))
-        assert "4 runs published" in tracking.publish(load_results(without))
+        assert "4 runs published" in publication.publish(load_results(without))
 
     def test_a_locked_store_costs_the_copy_only(
         self, faked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        tracking.publish(load_results(faked))
+        publication.publish(load_results(faked))
         write_json(faked / "metrics/color-neural.json", read_json(faked / "metrics/color-neural.json") | {"loss": 0.1})
         monkeypatch.setattr(store, "LOCKED_SECONDS", 0.2)
         with closing(sqlite3.connect(faked / "mlflow.db", isolation_level=None)) as other:
@@ -234,19 +235,19 @@ class TestDamage:
             track.run(faked)
         assert "not published: MLflow's store" in capsys.readouterr().out
         assert (faked / "published.txt").exists()
-        assert "4 runs published" in tracking.publish(load_results(faked))
+        assert "4 runs published" in publication.publish(load_results(faked))
 
 
 def test_runs_of_dead_processes_are_closed_and_others_left(faked: Path) -> None:
     import mlflow
 
-    tracking.publish(load_results(faked))
+    publication.publish(load_results(faked))
     client = mlflow.MlflowClient(f"sqlite:///{faked}/mlflow.db")
     own = processes.signature()
     host, number, start = own.rsplit(" ", 2)
     for name, signed in (("dead", f"{host} {number} {int(start) - 5}"), ("living", own), ("elsewhere", "there 1 0")):
         client.create_run("1", tags={PROCESS_TAG: signed}, run_name=name)
-    assert "already" in tracking.publish(load_results(faked))
+    assert "already" in publication.publish(load_results(faked))
     with closing(sqlite3.connect(faked / "mlflow.db")) as connection:
         found = dict(connection.execute("SELECT name, status FROM runs WHERE name IN ('dead', 'living', 'elsewhere')"))
     assert found == {"dead": "KILLED", "living": "RUNNING", "elsewhere": "RUNNING"}

@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from straightline.artifacts import md5
 from straightline.commands import repair
 from straightline.errors import UserError
-from straightline.stages import FOLDERS
+from straightline.runtime.artifacts import md5
+from straightline.runtime.folders import RESULT_FOLDERS
 from tests.repository import ALL, Repository, ran, small_repository
 
 KILLS = int(os.environ.get("STRAIGHTLINE_KILLS", "2"))
@@ -30,7 +30,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 def files(root: Path) -> dict[str, str]:
     """Return the digest of every result, by path."""
     found = [root / "params.yaml", root / "dvc.lock"]
-    found += [path for folder in FOLDERS for path in (root / folder).rglob("*") if path.is_file()]
+    found += [path for folder in RESULT_FOLDERS for path in (root / folder).rglob("*") if path.is_file()]
     return {path.relative_to(root).as_posix(): md5(path) for path in found}
 
 

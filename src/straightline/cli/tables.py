@@ -31,13 +31,14 @@ def run(
 ) -> None:
     """Answer the question for your own table, in an output folder."""
     from straightline.commands import run as command
+    from straightline.config.table_options import TableOptions, column_names
 
-    options = command.Options(
+    options = TableOptions(
         file=file,
         targets=target,
-        features=command.names(features),
-        exclude=command.names(exclude),
-        categorical=command.names(categorical),
+        features=column_names(features),
+        exclude=column_names(exclude),
+        categorical=column_names(categorical),
         groups=groups,
         split=split,
         time=time,
@@ -68,14 +69,14 @@ def init(
 ) -> None:
     """Make a DVC and git project for your own table."""
     from straightline.commands import init as command
-    from straightline.commands.run import Options, names
+    from straightline.config.table_options import TableOptions, column_names
 
-    options = Options(
+    options = TableOptions(
         file=file,
         targets=target,
-        features=names(features),
-        exclude=names(exclude),
-        categorical=names(categorical),
+        features=column_names(features),
+        exclude=column_names(exclude),
+        categorical=column_names(categorical),
         groups=groups,
         split=split,
         time=time,

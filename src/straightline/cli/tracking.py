@@ -12,15 +12,9 @@ ROOT = Path(".")
 @app.command()
 def track() -> None:
     """Publish the pipeline's results to MLflow, unless they are there."""
-    from straightline import identity
+    from straightline.commands import track as command
 
-    if identity.is_published(ROOT):
-        print("track: already in MLflow")
-        return
-    from straightline import tracking
-    from straightline.results import load_results
-
-    print(tracking.publish(load_results(ROOT)))
+    command.run(ROOT)
 
 
 @app.command()

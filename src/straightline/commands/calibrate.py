@@ -15,15 +15,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from straightline import encoding, truths
-from straightline.artifacts import replacing, write_csv
-from straightline.config import Config, Target, load
+from straightline.calibration import truths
+from straightline.calibration.truths import Truth, World
+from straightline.config.settings import Config, Target, load
+from straightline.data import encoding
+from straightline.data.columns import encode_target
+from straightline.data.reading import read_table
 from straightline.errors import UserError
 from straightline.models.neural import Neural
-from straightline.pictures import studies
-from straightline.reading import read_table
-from straightline.tables import encode_target
-from straightline.truths import Truth, World
+from straightline.report.pictures import studies
+from straightline.runtime.artifacts import replacing, write_csv
 
 
 @dataclass(frozen=True)
@@ -157,23 +158,23 @@ def _simulated(
     truth: Truth,
     advance: Callable[[int], None],
 ) -> dict[str, Any]:
-    from straightline.backend import import_tensorflow
+    from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
-    from straightline import calibration
-    from straightline.plan import fold_plan
-    from straightline.predictors import ACTIVATIONS
+    from straightline.calibration import simulation
+    from straightline.families.scores import ACTIVATIONS
+    from straightline.training.plan import fold_plan
 
-    (probe, _), *_ = calibration.tables(world, truth, noise, [0], replace(config.folds, repeats=1), options.seed)
+    (probe, _), *_ = simulation.tables(world, truth, noise, [0], replace(config.folds, repeats=1), options.seed)
     folds = fold_plan(probe, settings, config.fit, config.folds)
     model = settings.build(len(probe.names), ACTIVATIONS[world.task], config.fit.dtype)
-    batches = -(-options.simulations // calibration.batch_size(probe, settings, config.fit, folds))
+    batches = -(-options.simulations // simulation.batch_size(probe, settings, config.fit, folds))
     found = []
     for numbers in np.array_split(np.arange(options.simulations), batches):
-        drawn = calibration.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
-        found += calibration.outcomes(drawn, model, settings, config.fit, folds)
+        drawn = simulation.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
+        found += simulation.outcomes(drawn, model, settings, config.fit, folds)
         advance(len(numbers))
-    return calibration.summary(found, config.verdict, world.rows, truth) | {
+    return simulation.summary(found, config.verdict, world.rows, truth) | {
         "folds": folds.k,
         "repeats": folds.repeats,
         "seeds": folds.seeds,

@@ -13,20 +13,20 @@ from typing import Any
 import jinja2
 import yaml
 
-from straightline.artifacts import write_text
-from straightline.commands import run as command
-from straightline.commands.run import CONF, Options
+from straightline.config.composition import CONF
+from straightline.config.table_options import TableOptions, table_settings
 from straightline.errors import UserError
+from straightline.runtime.artifacts import write_text
 from straightline.stages import compose, data
 
-PROJECT = Path(__file__).parent.parent / "project"  # the repository's own files, or as the package has them
+PROJECT = Path(__file__).parent / "project"  # the repository's own files, or as the package has them
 PLACES = {"gitignore": ".gitignore", "dvcignore": ".dvcignore", "dvc_config": ".dvc/config"}
 PLOTS = ".dvc/plots"
 BUNDLED = re.compile(r"data/(?!table)|target/(?!table)")  # configs of other tables than the user's
 REQUIREMENTS = "requirements.txt"
 
 
-def run(options: Options, folder: Path) -> None:
+def run(options: TableOptions, folder: Path) -> None:
     """Make the project `folder`: conf/, params.yaml, dvc.yaml, README.md and the table, committed where git lets it.
 
     Raises UserError before anything is there where table or options are wrong, where `folder` is there already, and
@@ -36,7 +36,7 @@ def run(options: Options, folder: Path) -> None:
         raise UserError(f"{folder}: is there already; choose a new folder")
     if shutil.which("git") is None:
         raise UserError("git: not found; install it, since a DVC project is a git repository")
-    values = yaml.safe_load(command.settings(options))
+    values = yaml.safe_load(table_settings(options))
     _require_sound(values)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".straightline-") as temporary:
@@ -107,10 +107,10 @@ def _stages() -> dict[str, Any]:
 
 def _readme(file: Path, source: str, targets: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("straightline"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+        loader=jinja2.FileSystemLoader(PROJECT), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     columns = [target["column"] for target in targets.values()]
-    return environment.get_template("project.md.jinja").render(file=file.name, source=source, columns=columns)
+    return environment.get_template("README.md.jinja").render(file=file.name, source=source, columns=columns)
 
 
 def _control(root: Path, values: Mapping[str, Any]) -> bool:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from straightline import encoding
-from straightline.artifacts import read_json, write_csv
+from straightline.data import encoding
+from straightline.data.reading import read_table
 from straightline.errors import UserError
-from straightline.reading import read_table
-from straightline.serving import predicted_columns
+from straightline.runtime.artifacts import read_json, write_csv
+from straightline.serving.prediction import predicted_columns
 
 
 def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None, decimal: str | None = None) -> None:
@@ -32,11 +32,11 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     if target is None:
         raise UserError(f"{folder}: is for no target of {folder.parents[2] / 'data/schema.json'}; train again")
 
-    from straightline.backend import import_tensorflow
+    from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
-    from straightline.archive import load_model
-    from straightline.encoder import predictions
+    from straightline.serving.archive import load_model
+    from straightline.serving.encoder import predictions
 
     fitted = load_model(folder / "model.keras", weights["digest"])
     table = predicted_columns(target, predictions(fitted, frame, features))

@@ -6,16 +6,19 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from straightline import store  # first: it sets what MLflow reads when it is imported
+from straightline.runtime.backend import import_mlflow
 
-# isort: split
+import_mlflow()
+
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 
-from straightline import mlmodel, registry, serving
-from straightline.artifacts import read_json
-from straightline.config import chosen_target, load
+from straightline.config.settings import chosen_target, load
 from straightline.errors import UserError
+from straightline.runtime.artifacts import read_json
+from straightline.serving import mlmodel
+from straightline.serving.prediction import DESCRIPTION
+from straightline.tracking import registry, store
 
 
 def run(root: Path, target: str | None, port: int) -> NoReturn:
@@ -43,7 +46,7 @@ def _fetched(root: Path, champion: ModelVersion) -> Path:
     folder.mkdir(parents=True)
     path = Path(download_artifacts(f"models:/{champion.name}/{champion.version}", dst_path=str(folder)))
     mlmodel.require_ours(path)
-    found = read_json(next(path.rglob(serving.DESCRIPTION)))["digest"]
+    found = read_json(next(path.rglob(DESCRIPTION)))["digest"]
     if found != champion.tags.get("digest"):
         raise UserError(
             f"{path}: holds the model {found[:12]}, but {champion.name} {champion.version} was registered with "

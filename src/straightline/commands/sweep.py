@@ -11,17 +11,20 @@ from typing import Any
 
 import yaml
 
-from straightline import ranking, search
-from straightline.adoption import adopt
-from straightline.artifacts import md5, read_json, read_parquet, replacing, write_csv, write_json, write_text
-from straightline.commands import run as command
-from straightline.config import Config, chosen_target, load, parse
+from straightline.config.composition import render
+from straightline.config.settings import Config, chosen_target, load, parse
+from straightline.config.table_options import TableOptions, table_settings
+from straightline.data.training_table import training_table
 from straightline.errors import UserError
-from straightline.pictures import studies
-from straightline.processes import temporary_folder
-from straightline.publisher import Publisher
-from straightline.space import Point, Space, space
-from straightline.stages import compose, data
+from straightline.report.pictures import studies
+from straightline.runtime.artifacts import md5, read_json, read_parquet, replacing, write_csv, write_json, write_text
+from straightline.runtime.processes import temporary_folder
+from straightline.stages import data
+from straightline.sweeps import ranking, search, terminal
+from straightline.sweeps.adoption import adopt
+from straightline.sweeps.space import Point, Space, space
+from straightline.tracking.messages import Conclusion
+from straightline.tracking.publisher import Publisher
 
 BATCHES = {"tpe": 32}  # configs that are asked for at once: few where the next ones learn from them
 BATCH = 128
@@ -69,7 +72,7 @@ def run(root: Path, options: Options) -> None:
 def _project(root: Path, options: Options) -> Iterator[tuple[Path, Space]]:
     """Yield the folder that has the rows, and the space."""
     if options.table is None:
-        of = space(options.overrides, lambda fixed: yaml.safe_load(compose.render(root / "conf", fixed)))
+        of = space(options.overrides, lambda fixed: yaml.safe_load(render(root / "conf", fixed)))
         _require_rows(root, parse(of.base, "sweep"))
         yield root, of
         return
@@ -79,14 +82,14 @@ def _project(root: Path, options: Options) -> Iterator[tuple[Path, Space]]:
         raise UserError("--table: expected --target too, the column to predict")
     file, column = options.table, options.target
     with temporary_folder() as folder:
-        of = space(options.overrides, lambda fixed: yaml.safe_load(command.settings(_of_table(file, column, fixed))))
+        of = space(options.overrides, lambda fixed: yaml.safe_load(table_settings(_of_table(file, column, fixed))))
         write_text(folder / "params.yaml", yaml.safe_dump(dict(of.base), allow_unicode=True))
         data.run(folder)
         yield folder, of
 
 
-def _of_table(file: Path, column: str, fixed: Sequence[str]) -> command.Options:
-    return command.Options(
+def _of_table(file: Path, column: str, fixed: Sequence[str]) -> TableOptions:
+    return TableOptions(
         file=file,
         targets=[column],
         features=[],
@@ -127,43 +130,39 @@ def _sweep(root: Path, home: Path, of: Space, target: str, options: Options) -> 
 def _publisher(root: Path, of: Space, options: Options) -> AbstractContextManager[Publisher | None]:
     if not options.track:
         return nullcontext()
-    return Publisher("straightline.sweep_tracking", root, options.name, of.base)
+    return Publisher("straightline.tracking.sweep_runs", root, options.name, of.base)
 
 
 def _tried(
     root: Path, home: Path, of: Space, target: str, options: Options, publisher: Publisher | None
-) -> tuple[Point, int, ranking.Conclusion]:
+) -> tuple[Point, int, Conclusion]:
     """Write what was found; return the best point, of how many, and how it ended."""
-    from straightline.backend import import_tensorflow
+    from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
-    from straightline.stages.train import training_table
-
     with training_table(home, target, parse(of.base, "sweep").fit.held_rows) as table:
         rows, importances, interrupted = _searched(home, of, target, table, options, publisher)
         ranked = ranking.ranked(of, rows)
         write_csv(root / f"sweeps/{options.name}.csv", ranked)
-        ranking.show(ranked)
+        terminal.show(ranked)
         trained = ranked.dropna(subset=["loss"])
         if trained.empty:
-            return {}, len(rows), ranking.Conclusion("KILLED" if interrupted else "FAILED", None)
+            return {}, len(rows), Conclusion("KILLED" if interrupted else "FAILED", None)
         with replacing(root / f"sweeps/{options.name}.png") as temporary:
             temporary.write_bytes(studies.sweep(trained, importances))
         best = next(row for row in rows if row["trial"] == ranked["trial"].iloc[0])
         point = ranking.point(of, best)
         if interrupted:
-            return point, len(rows), ranking.Conclusion("KILLED", None)
+            return point, len(rows), Conclusion("KILLED", None)
         found = _concluded(home, of, target, table, point, len(rows))
     _write_verdict(root, of, options, point, found)
-    return point, len(rows), ranking.Conclusion("FINISHED", found)
+    return point, len(rows), Conclusion("FINISHED", found)
 
 
 def _searched(
     home: Path, of: Space, target: str, table: Any, options: Options, publisher: Publisher | None
 ) -> tuple[list[dict[str, Any]], dict[str, float], bool]:
     """Return what was tried, the importances of what varied, and whether it was interrupted."""
-    from straightline import trials
-
     sampler, count = search.plan(options.sampler, options.trials, of)
     rows = f"{target} {md5(home / 'data/train.parquet')}"
     name = search.study_name(of, f"{sampler} {options.seed}", rows)
@@ -174,7 +173,7 @@ def _searched(
     interrupted = False
     with (
         _trainer(options, table, of.model, parts, folds.seeds or 1) as trainer,
-        ranking.shown(count) as (advance, on_progress),
+        terminal.shown(count) as (advance, on_progress),
     ):
 
         def on_told(told: Sequence[search.Told]) -> None:
@@ -186,9 +185,9 @@ def _searched(
         at_once = BATCHES.get(sampler, BATCH * trainer.slots)
         batch = min(at_once, trainer.batch_size(config) * trainer.slots)
         known = search.remembered(options.storage)
-        evaluate = partial(trials.evaluated, trainer, of, on_progress=on_progress)
+        evaluate = partial(search.evaluated, trainer, of, on_progress=on_progress)
         try:
-            search.run(study, of, count, batch, partial(trials.identity, of, rows), evaluate, known, on_told)
+            search.run(study, of, count, batch, partial(search.identity, of, rows), evaluate, known, on_told)
         except KeyboardInterrupt:
             interrupted = True
     tried = [ranking.row(of, *one) for one in search.told(study)]
@@ -197,18 +196,18 @@ def _searched(
 
 def _trainer(options: Options, *of: Any) -> AbstractContextManager[Any]:
     if options.engine == "ray":
-        from straightline import cluster
+        from straightline.sweeps import cluster
 
         return cluster.trainer(options.address, *of)
-    from straightline.sweep import Trainer
+    from straightline.sweeps.trainer import Trainer
 
     return nullcontext(Trainer(*of))
 
 
 def _concluded(home: Path, of: Space, target: str, table: Any, point: Mapping[str, Any], tried: int) -> dict[str, Any]:
-    from straightline import selection
-    from straightline.encoding import matrix, of_json
-    from straightline.progress import epochs_shown
+    from straightline.data.encoding import matrix, of_json
+    from straightline.sweeps import selection
+    from straightline.training.progress import epochs_shown
 
     found, fitted = selection.verdict(table, of.config(point), of.model, tried, epochs_shown)
     schema = read_json(home / "data/schema.json")
@@ -223,6 +222,6 @@ def _write_verdict(root: Path, of: Space, options: Options, point: Mapping[str, 
     words = [*fixed, *ranking.settings(of, point)]
     line = " ".join(["dvc exp run", *(f"-S {shlex.quote(text)}" for text in words)])
     write_json(root / f"sweeps/{options.name}.json", {"point": dict(point), **found, "try": line})
-    print("\n".join(ranking.verdict(found, of.model)))
+    print("\n".join(terminal.verdict(found, of.model)))
     print(f"Try it in the pipeline: {line}" if options.table is None else f"Its settings: {' '.join(words)}")
     print(f"written: sweeps/{options.name}.csv, .json and .png")

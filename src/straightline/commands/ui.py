@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from straightline.errors import UserError
-from straightline.identity import shown_uri, store_uri
+from straightline.tracking.identity import shown_uri, store_uri
 
 CLOSED = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

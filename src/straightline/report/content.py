@@ -7,14 +7,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from straightline import balloons, encoding, summary
-from straightline.artifacts import md5
-from straightline.config import Balloons
+from straightline.config.settings import Balloons
+from straightline.data import balloons, encoding
 from straightline.report import figures
 from straightline.report.equation import equation
 from straightline.report.figures import Figure
 from straightline.report.tables import LOSS_NAMES, METRIC_NAMES, clear_bins, more_rows
-from straightline.results import Results, Variant
+from straightline.results import sentences
+from straightline.results.files import Results, Variant
+from straightline.runtime.artifacts import md5
 
 FINDINGS = {
     "neural_better": "{challenger} is better by more than the margin",
@@ -42,7 +43,7 @@ def content(results: Results, settings: str) -> Content:
         "targets": targets,
         "rows": schema["rows"],
         "features": schema["features"],
-        "division": summary.division(schema),
+        "division": sentences.division(schema),
         "warnings": schema["warnings"],
         "references": encoding.references(encoding.of_json(schema["encoding"])),
         "path": results.config.data.path,
@@ -77,10 +78,10 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "classes": schema["classes"],
         "verdict": verdict,
         "loss_name": LOSS_NAMES[verdict["loss"]],
-        "headline": summary.headline(verdict, schema["column"]),
+        "headline": sentences.headline(verdict, schema["column"]),
         "finding": FINDINGS[verdict["finding"]].format(**verdict),
-        "level": summary.interval_level(verdict),
-        "selected": summary.selected(verdict),
+        "level": sentences.interval_level(verdict),
+        "selected": sentences.selected(verdict),
         "challengers": [
             {"name": name, "words": FINDINGS[found["finding"]].format(challenger=name, baseline=verdict["baseline"])}
             | found

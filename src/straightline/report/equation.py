@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from straightline.words import number
+from straightline.formatting import number
 
 
 def equation(coefficients: pd.DataFrame, column: str, classes: Sequence[Any] | None) -> str | None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from straightline.artifacts import read_parquet
-from straightline.pictures import canvas, columns, comparison, predictions
-from straightline.pictures.canvas import WIDTH, Panel
+from straightline.formatting import number, percent
+from straightline.report.pictures import canvas, columns, comparison, predictions
+from straightline.report.pictures.canvas import WIDTH, Panel
 from straightline.report.tables import LOSS_NAMES, important_columns, learning_table
-from straightline.results import Results, Variant
-from straightline.words import number, percent
+from straightline.results.files import Results, Variant
+from straightline.runtime.artifacts import read_parquet
 
 TERMS = 25  # of a regression that a picture shows, at most; the table has all
 

@@ -8,10 +8,10 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from straightline.pictures import canvas
+from straightline.formatting import number, percent
 from straightline.report.content import Content
 from straightline.report.figures import Figure
-from straightline.words import number, percent
+from straightline.report.pictures import canvas
 
 SMALL = 5e-4  # a change that is 0.0 % when rounded
 MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")  # what Markdown may take for more than a letter
@@ -60,7 +60,7 @@ def _value(value: Any) -> str:
 
 def _template(name: str, autoescape: Any, finalize: Callable[[Any], Any] | None) -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("straightline"),
+        loader=jinja2.PackageLoader("straightline.report"),
         autoescape=autoescape,
         finalize=finalize,
         undefined=jinja2.StrictUndefined,

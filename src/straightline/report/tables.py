@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from straightline.results import Results, Variant
+from straightline.results.files import Results, Variant
 
 LOSS_NAMES = {"mean_squared_error": "mean squared error", "binary_crossentropy": "cross-entropy"}
 METRIC_NAMES = {

@@ -8,11 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from straightline import terminal
+from straightline.formatting import percent
+from straightline.results import terminal
 from straightline.revisions import sentences
 from straightline.revisions.changes import Answer, Change, Difference
 from straightline.revisions.lockfile import ABSENT
-from straightline.words import percent
 
 
 def _words(value: Any) -> str:

@@ -7,16 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from straightline.artifacts import read_json, write_json
-from straightline.config import Config, load
+from straightline.comparison.evidence import ledger, spread
+from straightline.comparison.ladder import ladder
+from straightline.comparison.verdict import Comparison, decide, loss_interval, test_ratio
+from straightline.config.settings import Config, load
 from straightline.errors import UserError
-from straightline.evidence import ledger, spread
-from straightline.ladder import ladder
+from straightline.families.scores import LOSSES
 from straightline.models import baseline_of
-from straightline.stages import stage
-from straightline.verdict import Comparison, decide, loss_interval, test_ratio
-
-LOSSES = {"continuous": "mean_squared_error", "binary": "binary_crossentropy"}
+from straightline.runtime.artifacts import read_json, write_json
+from straightline.runtime.stage import stage
 
 
 def run(root: Path) -> None:

@@ -2,16 +2,17 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from straightline.artifacts import write_text
-from straightline.config import Config, parse
+from straightline.config.composition import render
+from straightline.config.settings import Config, parse
 from straightline.errors import UserError
-from straightline.stages import stage
+from straightline.runtime.artifacts import write_text
+from straightline.runtime.stage import stage
 
 AGAIN = ".straightline/again"  # tells the Makefile that a second try will do
 
@@ -50,48 +51,6 @@ def check(root: Path) -> None:
     parse(yaml.safe_load(after), "conf")
     if not path.exists() or path.read_text(encoding="utf-8") != after:
         raise UserError("params.yaml is not what conf/ composes to; run `dvc repro compose`")
-
-
-def render(conf: Path, overrides: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> str:
-    """Return the YAML that `conf/config.yaml` composes to.
-
-    `overrides` are in Hydra's words; the values `given`, by dotted key, are taken as they are. Raises UserError where
-    Hydra cannot compose it.
-    """
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        config = _composed(conf, overrides)
-        for key, value in (given or {}).items():
-            OmegaConf.update(config, key, _literal(value))
-        missing = sorted(OmegaConf.missing_keys(config))
-        if missing:
-            raise UserError(f"conf: {', '.join(missing)} must be given; set it in conf/ or with `dvc exp run -S`")
-        OmegaConf.resolve(config)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(f"conf: cannot be composed: {' '.join(str(error).split())}") from None
-    return OmegaConf.to_yaml(config)
-
-
-def choices(conf: Path, overrides: Sequence[str] = ()) -> dict[str, str]:
-    """Return which file of each group of `conf` the config composes from, such as `model@models.neural: neural`."""
-    return dict(_composed(conf, overrides, return_hydra_config=True).hydra.runtime.choices)
-
-
-def _composed(conf: Path, overrides: Sequence[str], return_hydra_config: bool = False) -> Any:
-    from hydra import compose, initialize_config_dir
-
-    with initialize_config_dir(str(conf.resolve()), version_base=None):
-        return compose(config_name="config", overrides=list(overrides), return_hydra_config=return_hydra_config)
-
-
-def _literal(value: Any) -> Any:
-    """Return `value` so that OmegaConf finds nothing to resolve in its words."""
-    if isinstance(value, list):
-        return [_literal(one) for one in value]
-    return value.replace("${", "\\${") if isinstance(value, str) else value
 
 
 def _expansion(values: Mapping[str, Any]) -> tuple[list[str], list[str], str]:

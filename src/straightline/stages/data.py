@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from straightline import balloons, encoding, examples
-from straightline.artifacts import write_json, write_parquet
-from straightline.checks import warnings
-from straightline.config import Balloons, Config, Example, Table, load
+from straightline.config.settings import Balloons, Config, Example, Table, load
+from straightline.data import balloons, encoding, examples
+from straightline.data.checks import warnings
+from straightline.data.columns import Column, encode_target, group_numbers, require_column, time_order
+from straightline.data.folds import Rows, Split
+from straightline.data.reading import read_table
 from straightline.errors import UserError
-from straightline.folds import Rows, Split
-from straightline.reading import read_table
-from straightline.stages import stage
-from straightline.tables import Column, encode_target, group_numbers, require_column, time_order
+from straightline.runtime.artifacts import write_json, write_parquet
+from straightline.runtime.stage import stage
 
 GROUP_ROWS, GROUP_VALUES = 4_000, 2**16  # at most: small, so that a block of many groups is a mix of the table
 

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from straightline.backend import import_tensorflow
+from straightline.runtime.backend import import_tensorflow
 
 import_tensorflow()
 
@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from straightline import encoding
-from straightline.archive import load_model
-from straightline.artifacts import read_json, read_parquet, write_csv, write_json, write_parquet
-from straightline.config import load
-from straightline.effects import dependence, effects
-from straightline.encoder import predictions_of
+from straightline.comparison.effects import dependence, effects
+from straightline.config.settings import load
+from straightline.data import encoding
+from straightline.families.scores import row_losses, score
 from straightline.models import baseline_of
-from straightline.scores import row_losses, score
-from straightline.stages import stage
+from straightline.runtime.artifacts import read_json, read_parquet, write_csv, write_json, write_parquet
+from straightline.runtime.stage import stage
+from straightline.serving.archive import load_model
+from straightline.serving.encoder import predictions_of
 
 
 def run(root: Path) -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import yaml
 
-from straightline.artifacts import replacing, write_csv, write_text
-from straightline.pictures import canvas
-from straightline.plots import tables
 from straightline.report import figures, render
 from straightline.report.content import content
-from straightline.results import Results, load_results
-from straightline.stages import stage
+from straightline.report.pictures import canvas
+from straightline.report.plot_tables import tables
+from straightline.results.files import Results, load_results
+from straightline.runtime.artifacts import replacing, write_csv, write_text
+from straightline.runtime.stage import stage
 
 PICTURES = ("*.png", "*.svg")
 SETTINGS = ("data", "targets", "models", "fit", "folds", "verdict")  # the stage's params in dvc.yaml

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from straightline.artifacts import write_text
 from straightline.errors import UserError
-from straightline.identity import is_published, pipeline_hash
-from straightline.stages import stage
+from straightline.runtime.artifacts import write_text
+from straightline.runtime.stage import stage
+from straightline.tracking.identity import is_published, pipeline_hash
 
 
 def run(root: Path) -> None:
@@ -14,11 +14,11 @@ def run(root: Path) -> None:
     if is_published(root):
         print("track: already in MLflow")
     else:
-        from straightline import tracking
-        from straightline.results import load_results
+        from straightline.results.files import load_results
+        from straightline.tracking import publication
 
         try:
-            print(tracking.publish(load_results(root)))
+            print(publication.publish(load_results(root)))
         except UserError as error:
             # The comparison is finished and stands; only its copy in MLflow is missing.
             print(f"track: not published: {error}")

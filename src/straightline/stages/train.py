@@ -1,35 +1,27 @@
 """Stage `train`: fit one model to one target, on all training rows and on every fold."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
-from straightline.backend import import_tensorflow
+from straightline.runtime.backend import import_tensorflow
 
 import_tensorflow()
 
 import keras
-import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from straightline import encoding
-from straightline.archive import save_model
-from straightline.artifacts import md5, read_json, read_parquet, write_csv, write_json
-from straightline.config import load
-from straightline.encoder import with_encoding
-from straightline.live import losses_streamed
-from straightline.plan import descent_settings, fold_plan
-from straightline.processes import temporary_folder
-from straightline.progress import epochs_shown
-from straightline.source import held, rewritten, streamed
-from straightline.stages import stage
-from straightline.trained import Table, Trained
-from straightline.training import train
-
-HELD_ROWS, HELD_VALUES = 250_000, 2**22  # at most, unless fit.held_rows says otherwise
+from straightline.config.settings import load
+from straightline.data import encoding
+from straightline.data.training_table import training_table
+from straightline.runtime.artifacts import md5, read_json, write_csv, write_json
+from straightline.runtime.stage import stage
+from straightline.serving.archive import save_model
+from straightline.serving.encoder import with_encoding
+from straightline.tracking.live import losses_streamed
+from straightline.training.plan import descent_settings, fold_plan
+from straightline.training.progress import epochs_shown
+from straightline.training.records import Trained
+from straightline.training.variants import train
 
 
 def run(root: Path, target: str, model: str) -> None:
@@ -61,35 +53,6 @@ def run(root: Path, target: str, model: str) -> None:
         f"train {target}/{model}: {len(trained.folds)} fold fits, mean loss {trained.folds['loss'].mean():.6g}; final "
         f"model: {trained.weights['epochs']} of at most {descent.epochs} epochs of {descent.steps} steps"
     )
-
-
-@contextmanager
-def training_table(root: Path, target: str, held_rows: int | None) -> Iterator[Table]:
-    """Yield the training rows: in memory, or, where they are many, by a file of what they are encoded to."""
-    schema = read_json(root / "data/schema.json")
-    path = root / "data/train.parquet"
-    column, split = schema["targets"][target], schema["split"]
-    labels = _column(path, column["column"]).to_numpy(np.float64)
-    groups = pd.factorize(_column(path, split["column"]))[0] if split["by"] == "groups" else None
-    features = encoding.of_json(schema["encoding"])
-    names = encoding.term_names(features)
-    held_rows = held_rows or min(HELD_ROWS, HELD_VALUES // (len(names) + 1))
-    encode = partial(encoding.matrix, features=features)
-    with temporary_folder() as folder:
-        if len(labels) <= held_rows:
-            source = held(encode(read_parquet(path, columns=schema["features"])), labels)
-        elif encoding.is_plain(features):
-            source = streamed(path, names, column["column"], held_rows // 8)
-        else:
-            numbers = [str(number) for number in range(len(names) + 1)]  # a term may be called as the target is
-            encoded = folder / "encoded.parquet"
-            rewritten(path, encoded, schema["features"], column["column"], numbers, encode)
-            source = streamed(encoded, numbers[:-1], numbers[-1], held_rows // 8)
-        yield Table(source, labels, names, column["task"], schema["standardize"], groups, split["by"] == "time")
-
-
-def _column(path: Path, name: str) -> pd.Series:
-    return read_parquet(path, columns=[name])[name]
 
 
 def _save(trained: Trained, model: keras.Model, folder: Path) -> None:

@@ -1,0 +1,100 @@
+"""The options of `straightline run` and `init`: what a user says about a table, as settings."""
+
+import csv
+import io
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from straightline.config.composition import CONF, render
+from straightline.config.settings import parse
+from straightline.errors import UserError
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """A table, the columns to predict, and what differs from conf/.
+
+    Empty `features` are all columns that are no target, not in `exclude`, and neither `groups` nor `time`; `held_out`
+    of None is what conf/ says.
+    """
+
+    file: Path
+    targets: Sequence[str]
+    features: Sequence[str]
+    exclude: Sequence[str]
+    categorical: Sequence[str]
+    groups: str | None
+    split: str
+    time: str | None
+    delimiter: str | None
+    decimal: str | None
+    task: str
+    held_out: float | None
+    overrides: Sequence[str]
+
+
+def command_line(options: TableOptions) -> str:
+    """Return the command that `options` came from, as a shell takes it."""
+    given: list[tuple[str, Any]] = [
+        *(("--target", target) for target in options.targets),
+        *((f"--{name}", _listed(getattr(options, name))) for name in ("features", "exclude", "categorical")),
+        *((f"--{name}", getattr(options, name)) for name in ("groups", "time", "delimiter", "decimal")),
+        ("--split", None if options.split == "chance" else options.split),
+        ("--task", None if options.task == "auto" else options.task),
+        ("--held-out", options.held_out),
+    ]
+    words = [word for name, value in given if value not in (None, "") for word in (name, str(value))]
+    return shlex.join(["straightline", "run", str(options.file), *words, *options.overrides])
+
+
+def _listed(columns: Sequence[str]) -> str:
+    """Return what `column_names` reads."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(columns)
+    return text.getvalue()
+
+
+def column_names(text: str) -> list[str]:
+    """Return the column names in `text`, with commas between them, and in quotes where they hold one."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()]
+
+
+def table_settings(options: TableOptions) -> str:
+    """Return the params.yaml that conf/ composes to with `options`. Raises UserError where they do not fit it."""
+    targets = _targets(options)
+    given: dict[str, Any] = {
+        "data.path": str(options.file.resolve()),
+        "data.target": options.targets[0],
+        "data.features": list(options.features) or None,
+        "data.exclude": list(options.exclude),
+        "data.categorical": list(options.categorical),
+        "data.groups": options.groups,
+        "data.split": options.split,
+        "data.time": options.time,
+        "data.delimiter": options.delimiter,
+        "data.decimal": options.decimal,
+    }
+    if options.held_out is not None:
+        given["data.held_out"] = options.held_out
+    values = yaml.safe_load(render(CONF, ["data=table", *options.overrides], given))
+    values["targets"] = targets
+    parse(values, "settings")
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _targets(options: TableOptions) -> dict[str, dict[str, str]]:
+    targets: dict[str, dict[str, str]] = {}
+    for column in options.targets:
+        key = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_") or "target"
+        while key in targets:
+            key += "_"
+        targets[key] = {"column": column, "task": options.task}
+    if len({own["column"] for own in targets.values()}) < len(targets):
+        raise UserError(f"--target: expected different columns, got {', '.join(options.targets)}")
+    return targets

@@ -1,0 +1,150 @@
+"""Panels that compare models: fold by fold, epoch by epoch, and by the number of rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+from numpy.typing import NDArray
+
+from straightline.report.pictures.canvas import COLORS, GRID, INK, SOFT, Panel, legend, line, plain_labels, short
+
+LEAST = -1.0  # gains below it would press all others together; they stand at the edge as arrows
+SPREAD = 30.0  # between the largest and the smallest loss of a panel, from which its axis is logarithmic
+WIDE = 1000.0  # the same of coefficients, which are in units of their own
+
+
+@dataclass(frozen=True)
+class Gains:
+    """A challenger's gain over the regression, as a share of its loss: by fold `(J,)`, in all, and its interval.
+
+    `number` is the model's, which gives its color.
+    """
+
+    name: str
+    number: int
+    folds: NDArray
+    gain: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A model's loss by epoch: `history` has `epoch,shown`, `band` `epoch,low,high` over the fold fits, if any."""
+
+    name: str
+    history: pd.DataFrame
+    band: pd.DataFrame | None = None
+
+
+def differences(challengers: Sequence[Gains], margin: float) -> Panel:
+    """Return the paired fold differences of each challenger, a row each, against the margin.
+
+    The shaded differences matter to neither side: from where the regression is better by the margin to where the
+    challenger is.
+    """
+    worse = 1 - 1 / (1 - margin)
+
+    def draw(axes: Axes) -> None:
+        lowest = min(worse, *(float(one.folds.min()) for one in challengers))
+        highest = max(margin, *(float(one.folds.max()) for one in challengers))
+        low, high = max(lowest, LEAST), highest
+        room = 0.12 * (high - low)
+        axes.set(xlim=(low - room, high + room), ylim=(len(challengers) - 0.5, -0.75))
+        axes.axvspan(worse, margin, color=GRID, linewidth=0)
+        axes.axvline(0, color=SOFT, linewidth=1)
+        axes.axvline(margin, color=INK, linewidth=1.2, linestyle="--")
+        for row, one in enumerate(challengers):
+            _row(axes, row, one, (low, high))
+        axes.set_yticks(range(len(challengers)), [short(one.name) for one in challengers])
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        axes.set_xlabel("loss that the model saves, as a share of the straight line's")
+        axes.grid(visible=False)
+        axes.grid(visible=True, axis="x")
+        axes.annotate(f"margin {100 * margin:.3g} %", (margin, -0.7), (4, 0), textcoords="offset points", va="top")
+
+    return draw
+
+
+def _row(axes: Axes, row: int, one: Gains, limits: tuple[float, float]) -> None:
+    color = line(one.number)["color"]
+    folds = np.clip(one.folds, *limits)
+    # Beside each other in an order that looks like none, the same each time.
+    places = row + 0.28 * (((np.arange(len(folds)) + 1) * 0.618034) % 1 - 0.5) - 0.12
+    inside = folds == one.folds
+    axes.scatter(folds[inside], places[inside], s=16, color=color, alpha=0.55, linewidths=0)
+    axes.scatter(folds[~inside], places[~inside], s=30, color=color, marker="<", linewidths=0)
+    ends = np.clip([limits[0] if one.low is None else one.low, limits[1] if one.high is None else one.high], *limits)
+    axes.plot(ends, [row + 0.22] * 2, color=INK, linewidth=2.5, solid_capstyle="butt")
+    axes.plot([np.clip(one.gain, *limits)], [row + 0.22], color=INK, marker="D", markersize=6)
+
+
+def losses(curves: Sequence[Curve], label: str, title: str = "") -> Panel:
+    """Return the loss by epoch of each model, with the spread over its fold fits as a band."""
+
+    def draw(axes: Axes) -> None:
+        for number, curve in enumerate(curves):
+            table, band = curve.history, curve.band
+            axes.plot(table["epoch"], table["shown"], label=short(curve.name), **line(number), marker="o", markersize=3)
+            if band is not None:
+                color = line(number)["color"]
+                axes.fill_between(band["epoch"], band["low"], band["high"], color=color, alpha=0.18, linewidth=0)
+        positive = any((curve.history["shown"] > 0).any() for curve in curves)  # zero has no logarithm
+        axes.set(xlabel="epoch", ylabel=label, yscale="log" if positive else "linear")
+        plain_labels(axes.yaxis)
+        axes.set_title(title, loc="right")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        legend(axes)
+
+    return draw
+
+
+def learning(tables: Mapping[str, pd.DataFrame], label: str) -> Panel:
+    """Return the loss by number of training rows, a line a model; tables have `rows,fold,loss`, folds are the thin."""
+
+    def draw(axes: Axes) -> None:
+        for number, (name, table) in enumerate(tables.items()):
+            style = line(number)
+            for _, fold in table.groupby("fold"):
+                axes.plot(fold["rows"], fold["loss"], **style, linewidth=0.8, alpha=0.6)
+            means = table.groupby("rows")["loss"].mean()
+            axes.plot(means.index, means, label=short(name), **style, marker="o", markersize=5)
+        found = pd.concat(tables.values())
+        axes.set(xlabel="training rows", ylabel=label, xscale="log")
+        if found["loss"].min() > 0 and found["loss"].max() / found["loss"].min() > SPREAD:
+            axes.set_yscale("log")
+        plain_labels(axes.yaxis)
+        # Numbers of rows are those of folds of unequal size; one tick for those that are all but equal.
+        sizes = found["rows"].sort_values().unique()
+        ticks = [size for place, size in enumerate(sizes) if not place or size > 1.3 * sizes[place - 1]]
+        axes.set_xticks(ticks, [f"{size:,}" for size in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        legend(axes)
+
+    return draw
+
+
+def coefficients(table: pd.DataFrame, label: str) -> Panel:
+    """Return estimates with their intervals, a row a term of `term,estimate,ci_low,ci_high`."""
+
+    def draw(axes: Axes) -> None:
+        places = np.arange(len(table))
+        reach = [table["estimate"] - table["ci_low"], table["ci_high"] - table["estimate"]]
+        errors = np.nan_to_num(np.array(reach, float))
+        axes.axvline(0, color=SOFT, linewidth=1)
+        axes.errorbar(table["estimate"], places, xerr=errors, fmt="o", color=COLORS[0], markersize=5, linewidth=1.8)
+        axes.set_yticks(places, [short(str(term)) for term in table["term"]])
+        axes.set(ylim=(len(table) - 0.5, -0.5), xlabel=label)
+        reaches = table[["estimate", "ci_low", "ci_high"]].abs().max(axis=1)
+        small, large = reaches[reaches > 0].min(), reaches.max()
+        if large > WIDE * small:
+            axes.set_xscale("symlog", linthresh=max(small, large / 1e6))
+            axes.autoscale_view()
+        plain_labels(axes.xaxis)
+        axes.grid(visible=False)
+        axes.grid(visible=True, axis="x")
+
+    return draw

@@ -1,0 +1,118 @@
+"""Panels of predictions on held-out rows, from tables with `truth` and `prediction`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from straightline.comparison.sampling import evenly
+from straightline.report.pictures.canvas import COLORS, SOFT, Panel, legend, line, short
+
+SAMPLE = 500  # points of a scatter plot; more hide each other, and take 100 bytes each
+BINS = 10  # of predicted probabilities
+STEPS = 200  # of a ROC curve
+
+Named = Sequence[tuple[str, pd.DataFrame]]
+
+
+def truth(models: Named, number: int) -> Panel:
+    """Return the truth by prediction of the model of that `number`, a sample of its rows about the diagonal.
+
+    The axes are the same for all `models`.
+    """
+    name, table = models[number]
+    values = np.concatenate([own.to_numpy(np.float64).ravel() for _, own in models])
+    limits = float(values.min()), float(values.max())
+
+    def draw(axes: Axes) -> None:
+        axes.plot(limits, limits, color=SOFT, linewidth=1)
+        _scatter(axes, _sample(table)["prediction"], _sample(table)["truth"], number)
+        axes.set(xlabel="prediction", ylabel="truth")
+        axes.set_title(short(name), loc="left")
+
+    return draw
+
+
+def residuals(models: Named, number: int) -> Panel:
+    """Return truth minus prediction by prediction of the model of that `number`; heights are the same for all."""
+    name, table = models[number]
+    highest = max(float((own["truth"] - own["prediction"]).abs().max()) for _, own in models)
+
+    def draw(axes: Axes) -> None:
+        sample = _sample(table)
+        axes.axhline(0, color=SOFT, linewidth=1)
+        _scatter(axes, sample["prediction"], sample["truth"] - sample["prediction"], number)
+        axes.set(xlabel="prediction", ylabel="truth − prediction")
+        if highest > 0:
+            axes.set_ylim(-1.05 * highest, 1.05 * highest)
+        axes.set_title(short(name), loc="left")
+
+    return draw
+
+
+def reliability(models: Named) -> Panel:
+    """Return the share of ones by predicted probability, in BINS of equal width; a larger dot stands for more rows."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1)
+        for number, (name, table) in enumerate(models):
+            place = np.minimum((table["prediction"] * BINS).astype(int), BINS - 1)
+            groups = table.groupby(place)
+            rows, means = groups.size(), groups.mean()
+            axes.plot(means["prediction"], means["truth"], **line(number), linewidth=1, label=short(name))
+            sizes = 12 + 130 * rows / rows.max()
+            color = COLORS[number % len(COLORS)]
+            axes.scatter(means["prediction"], means["truth"], s=sizes, color=color, alpha=0.75, linewidths=0)
+        axes.set(xlabel="predicted probability", ylabel="share of ones", xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
+        legend(axes)
+
+    return draw
+
+
+def roc(models: Named) -> Panel:
+    """Return the ROC curves: the share of ones found by the share of zeros taken for ones, over all thresholds."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1)
+        for number, (name, table) in enumerate(models):
+            false, true = roc_curve(table["truth"].to_numpy() > 0, table["prediction"].to_numpy())
+            kept = evenly(len(false), STEPS)
+            axes.plot(false[kept], true[kept], **line(number), label=short(name))
+        axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
+        legend(axes)
+
+    return draw
+
+
+def roc_curve(is_one: NDArray[np.bool_], prediction: NDArray) -> tuple[NDArray, NDArray]:
+    """Return false and true positive rates from the highest threshold to the lowest, ties at once, from 0 to 1.
+
+    Not scikit-learn's, whose import takes longer than the rest of a picture.
+    """
+    order = np.argsort(-prediction, kind="stable")
+    last = np.append(np.diff(prediction[order]) != 0, True)
+    counts = [np.cumsum(own[order])[last] for own in (~is_one, is_one)]
+    false, true = (np.append(0, count / count[-1]) for count in counts)
+    return false, true
+
+
+def of_task(task: str, models: Named) -> list[Panel]:
+    """Return what is shown of a `continuous` or `binary` target: truth and residuals by model, or reliability and ROC.
+
+    Without both classes among the rows there is no ROC curve.
+    """
+    if task == "continuous":
+        return [panel(models, number) for number in range(len(models)) for panel in (truth, residuals)]
+    both = models[0][1]["truth"].nunique() == 2
+    return [reliability(models), *([roc(models)] if both else [])]
+
+
+def _sample(table: pd.DataFrame) -> pd.DataFrame:
+    return table.iloc[evenly(len(table), SAMPLE)]
+
+
+def _scatter(axes: Axes, x: pd.Series, y: pd.Series, number: int) -> None:
+    color = COLORS[number % len(COLORS)]
+    axes.scatter(x, y, s=10, alpha=0.5, color=color, linewidths=0)

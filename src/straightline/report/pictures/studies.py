@@ -1,0 +1,89 @@
+"""Pictures of many configs or many tables: a sweep, and how often the verdict errs."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from straightline.report.pictures import canvas
+from straightline.report.pictures.canvas import COLORS, SOFT, Panel
+
+
+def calibration(table: pd.DataFrame) -> bytes:
+    """Return the rates of `neural_better` by rows, a panel a task and noise, a line a truth, of calibration.csv.
+
+    A truth has one color in all panels; of scenarios that were simulated several times the largest is shown.
+    """
+    largest = table.sort_values("simulations").drop_duplicates(["task", "noise", "truth", "rows"], keep="last")
+    truths = list(largest.sort_values(["gain", "truth"])["truth"].unique())
+    sizes = sorted(largest["rows"].unique())
+    groups = largest.groupby(["task", "noise"], sort=False)
+    panels = [
+        _rates(task if task == "binary" else f"{task}, {noise} noise", group, truths, sizes)
+        for (task, noise), group in groups
+    ]
+    return canvas.png(panels, shared_legend=True)
+
+
+def _rates(title: str, group: pd.DataFrame, truths: list[str], sizes: list[int]) -> Panel:
+    def draw(axes: Axes) -> None:
+        for number, truth in enumerate(truths):
+            own = group[group["truth"] == truth].sort_values("rows")
+            axes.errorbar(
+                own["rows"] * 1.03 ** (number - len(truths) / 2),  # beside each other
+                own["rate"],
+                [own["rate"] - own["rate_low"], own["rate_high"] - own["rate"]],
+                label=truth,
+                color=COLORS[number % len(COLORS)],
+                marker="o",
+                markersize=4,
+                linewidth=1.5,
+                capsize=2,
+            )
+        axes.axhline(1 - float(group["confidence"].iloc[0]), color=SOFT, linewidth=1, linestyle=":")
+        axes.set_title(title, loc="left")
+        axes.set(xlabel="rows", ylabel="says «network better»", xscale="log", ylim=(-0.03, 1.03))
+        axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
+        axes.set_xticks(sizes, labels=[f"{size:,}" for size in sizes])
+        axes.minorticks_off()
+
+    return draw
+
+
+def sweep(table: pd.DataFrame, importances: Mapping[str, float]) -> bytes:
+    """Return the loss of each config by what it set, a panel a key of `importances`, whose shares stand in the titles.
+
+    `table` has a column a key, and `loss`. The best config is marked.
+    """
+    return canvas.png([_slice(table, key, share) for key, share in importances.items()])
+
+
+def _slice(table: pd.DataFrame, key: str, share: float) -> Panel:
+    best, least = table.sort_values("loss").head(1), float(table["loss"].min())
+    top = float(table["loss"].quantile(0.9))  # losses far above the best would press all others to the axis
+
+    def draw(axes: Axes) -> None:
+        places = _places(axes, table[key])
+        axes.scatter(places, table["loss"], s=14, alpha=0.5, color=COLORS[0], linewidths=0)
+        axes.scatter(places[best.index], best["loss"], s=60, color=COLORS[1], marker="*")
+        axes.set(xlabel=key, ylabel="loss")
+        axes.set_ylim(least - 0.05 * (top - least), top if top > least else None)
+        axes.set_title("" if np.isnan(share) else f"importance {share:.0%}", loc="left")
+
+    return draw
+
+
+def _places(axes: Axes, values: pd.Series) -> pd.Series:
+    """Return where `values` lie on a panel's x axis: numbers of an interval at themselves, choices side by side."""
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > 10:
+        if values.min() > 0 and values.max() / values.min() > 30:
+            axes.set_xscale("log")
+        return values
+    words = values.astype(str)
+    numbers = pd.to_numeric(words, errors="coerce")
+    order = list(
+        dict.fromkeys(words[numbers.sort_values(kind="stable").index if numbers.notna().all() else words.index])
+    )
+    axes.set_xticks(range(len(order)), order, rotation=45 if len(order) > 6 else 0)
+    return words.map(order.index)

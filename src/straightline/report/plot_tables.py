@@ -1,0 +1,92 @@
+"""Results as the tables that DVC plots draw: one long table a plot, whatever targets and models there are."""
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from straightline.comparison.sampling import evenly
+from straightline.results.files import Results, Variant
+from straightline.runtime.artifacts import read_parquet
+
+SAMPLE = 1000  # rows of a variant's scatter plot
+NAMES = ["target", "model", "variant"]
+
+
+def tables(results: Results) -> dict[str, pd.DataFrame]:
+    """Return the tables by file name; one that nothing belongs to has its header only."""
+    return {
+        "losses.csv": loss_table(results),
+        "folds.csv": fold_table(results),
+        "predictions.csv": prediction_table(results),
+        "coefficients.csv": coefficient_table(results),
+        "confusion.csv": confusion_table(results),
+    }
+
+
+def loss_table(results: Results) -> pd.DataFrame:
+    """Return the loss curves of all variants; `shown` is `val_loss` where there is one."""
+    return _long(results, ["epoch", "loss", "val_loss", "shown"], lambda variant: variant.curve)
+
+
+def fold_table(results: Results) -> pd.DataFrame:
+    """Return what each model gains over the verdict's baseline in each fold, as a share of the baseline's mean loss.
+
+    Blank where the baseline's loss is zero.
+    """
+
+    def gains(variant: Variant) -> pd.DataFrame | None:
+        baseline = results.variants[variant.target, results.verdicts[variant.target]["baseline"]]
+        if variant is baseline:
+            return None
+        losses, own = baseline.fold_losses, variant.fold_losses
+        return ((losses - own) / (losses.mean() or np.nan)).reset_index(name="gain")
+
+    return _long(results, ["repeat", "fold", "gain"], gains)
+
+
+def prediction_table(results: Results) -> pd.DataFrame:
+    """Return predictions of continuous targets, and truth minus prediction, in an even sample of the held-out rows."""
+
+    def sample(variant: Variant) -> pd.DataFrame | None:
+        if not _is_scored(results, variant, "continuous"):
+            return None
+        rows = read_parquet(variant.predictions)
+        return rows.iloc[evenly(len(rows), SAMPLE)].assign(residual=lambda table: table["truth"] - table["prediction"])
+
+    return _long(results, ["truth", "prediction", "residual"], sample)
+
+
+def coefficient_table(results: Results) -> pd.DataFrame:
+    """Return the coefficients of all regressions with their 95 % intervals; blank where there are none."""
+    return _long(results, ["term", "estimate", "ci_low", "ci_high"], lambda variant: variant.coefficients)
+
+
+def confusion_table(results: Results) -> pd.DataFrame:
+    """Return the held-out rows of binary targets by actual class and the class predicted at probability 0.5."""
+
+    def cells(variant: Variant) -> pd.DataFrame | None:
+        if not _is_scored(results, variant, "binary"):
+            return None
+        rows = read_parquet(variant.predictions) > 0.5
+        counts = np.bincount(2 * rows["truth"] + rows["prediction"], minlength=4)
+        classes = list(product(results.schema["targets"][variant.target]["classes"], repeat=2))
+        return pd.DataFrame(classes, columns=["actual", "predicted"]).assign(rows=counts)
+
+    return _long(results, ["actual", "predicted", "rows"], cells)
+
+
+def _long(results: Results, columns: list[str], table_of: Callable[[Variant], pd.DataFrame | None]) -> pd.DataFrame:
+    parts = []
+    for variant in results.variants.values():
+        table = table_of(variant)
+        if table is not None:
+            values = (variant.target, variant.model, f"{variant.target} / {variant.model}")
+            parts.append(table.assign(**dict(zip(NAMES, values, strict=True))))
+    columns = [*NAMES, *columns]
+    return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _is_scored(results: Results, variant: Variant, task: str) -> bool:
+    return results.schema["targets"][variant.target]["task"] == task and variant.metrics["rows"] > 0

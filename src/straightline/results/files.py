@@ -1,0 +1,134 @@
+"""What the files of a finished pipeline hold, read for `show`, the report and MLflow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from straightline.config.settings import Config, load
+from straightline.errors import UserError
+from straightline.runtime.artifacts import read_json
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model fitted to one target: `folder` is runs/<target>/<model>, `metrics` metrics/<target>-<model>.json."""
+
+    target: str
+    model: str
+    folder: Path
+    metrics: Mapping[str, Any]
+    predictions: Path
+    bins: Path
+    curves: Path
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """weights.json: `parameters`, `epochs`, `best_epoch`, `layers` with kernels and biases."""
+        return dict(read_json(self.folder / "weights.json"))
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """history.csv: `epoch,loss,val_loss`; `val_loss` is NaN for a regression."""
+        return pd.read_csv(self.folder / "history.csv")
+
+    @property
+    def curve(self) -> pd.DataFrame:
+        """`history` with `shown`: `val_loss` where there is one, else `loss`."""
+        history = self.history
+        return history.assign(shown=history["val_loss"].fillna(history["loss"]))
+
+    @property
+    def fold_history(self) -> pd.DataFrame | None:
+        """fold_history.csv of a network: `epoch,fits,low,median,high` over its fold fits; else None."""
+        path = self.folder / "fold_history.csv"
+        return pd.read_csv(path) if path.exists() else None
+
+    @property
+    def folds(self) -> pd.DataFrame:
+        """folds.csv: a row a fold, repeat and seed."""
+        return pd.read_csv(self.folder / "folds.csv")
+
+    @property
+    def fold_losses(self) -> pd.Series:
+        """The loss by (repeat, fold), as the verdict has it: losses, never predictions, are averaged over seeds."""
+        return self.folds.groupby(["repeat", "fold"])["loss"].mean()
+
+    @property
+    def learning(self) -> pd.DataFrame:
+        """learning.csv: `rows,fold,seed,loss` of models on shares of some folds' training rows."""
+        return pd.read_csv(self.folder / "learning.csv")
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """effects/<target>-<model>.csv, as `effects.effects` returns it; no rows where none were held out."""
+        return _read_named(self.bins)
+
+    @property
+    def dependence(self) -> pd.DataFrame:
+        """effects/dependence/<target>-<model>.csv, as `effects.dependence` returns it."""
+        return _read_named(self.curves)
+
+    @property
+    def coefficients(self) -> pd.DataFrame | None:
+        """coefficients.csv of a regression, else None."""
+        path = self.folder / "coefficients.csv"
+        return _read_named(path) if path.exists() else None
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """certificate.json of a regression, else None."""
+        path = self.folder / "certificate.json"
+        return dict(read_json(path)) if path.exists() else None
+
+
+@dataclass(frozen=True)
+class Results:
+    """A pipeline's settings and what it found: `verdicts` by target, `variants` by (target, model)."""
+
+    root: Path
+    config: Config
+    schema: Mapping[str, Any]
+    verdicts: Mapping[str, Mapping[str, Any]]
+    variants: Mapping[tuple[str, str], Variant]
+
+    def of_target(self, target: str) -> list[Variant]:
+        """Return the variants of `target` in the order of the config."""
+        return [variant for (key, _), variant in self.variants.items() if key == target]
+
+
+def load_results(root: Path) -> Results:
+    """Read the files below `root`. Raises UserError where one is missing or unreadable."""
+    config = load(root / "params.yaml")
+    try:
+        return Results(
+            root=root,
+            config=config,
+            schema=read_json(root / "data/schema.json"),
+            verdicts={target: read_json(root / f"verdicts/{target}.json") for target in config.targets},
+            variants={
+                (target, model): _variant(root, target, model) for target in config.targets for model in config.models
+            },
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: not there yet; run `dvc repro` (or `make`) first") from None
+
+
+def _read_named(path: Path) -> pd.DataFrame:
+    """Read a table about columns, which may be called 1, or have a level None."""
+    return pd.read_csv(path, dtype={"column": str, "term": str}, keep_default_na=False, na_values=[""])
+
+
+def _variant(root: Path, target: str, model: str) -> Variant:
+    name = f"{target}-{model}"
+    return Variant(
+        target=target,
+        model=model,
+        folder=root / "runs" / target / model,
+        metrics=read_json(root / f"metrics/{name}.json"),
+        predictions=root / f"predictions/{name}.parquet",
+        bins=root / f"effects/{name}.csv",
+        curves=root / f"effects/dependence/{name}.csv",
+    )

@@ -1,0 +1,42 @@
+"""All results as JSON, as `straightline show --json` prints them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from straightline.results.files import Results, Variant
+
+
+def as_dict(results: Results) -> dict[str, Any]:
+    """Return what `straightline show --json` prints: the verdicts, models, coefficients and where to look on."""
+    return {
+        "targets": {
+            target: {
+                "verdict": dict(verdict),
+                "models": {variant.model: _model(variant, verdict) for variant in results.of_target(target)},
+            }
+            for target, verdict in results.verdicts.items()
+        },
+        "warnings": results.schema["warnings"],
+        "report": str(results.root / "reports/index.html"),
+    }
+
+
+def _model(variant: Variant, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    weights = variant.weights
+    coefficients = variant.coefficients
+    return {
+        "cross_validated_loss": verdict["losses"][variant.model],
+        "held_out": dict(variant.metrics),
+        "epochs": weights["epochs"],
+        "parameters": weights["parameters"],
+        "fits": verdict["fits"][variant.model],
+        "coefficients": None if coefficients is None else _records(coefficients),
+        "certificate": variant.certificate,
+    }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    blank = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in blank.to_dict("records")]

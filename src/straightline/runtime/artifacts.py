@@ -1,0 +1,88 @@
+"""Files as the stages write them: the same bytes for the same values, and never half a file under its name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from straightline.errors import UserError
+from straightline.runtime.processes import PARTIAL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{PARTIAL}{os.getpid()}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON in its own key order; NaN and infinity raise ValueError."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return what `write_json` wrote. Raises UserError where the file is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _unreadable(path, error) from None
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` without its index, numbers with 17 significant digits (float64 reads back exactly)."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.17g", lineterminator="\n")
+
+
+def write_parquet(path: Path, table: pd.DataFrame, group_rows: int | None = None) -> None:
+    """Write `table` without its index, in groups of `group_rows` rows."""
+    with replacing(path) as temporary:
+        table.to_parquet(temporary, index=False, row_group_size=group_rows)
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return what `write_parquet` wrote, or some columns of it. Raises UserError where the file is no Parquet."""
+    import pandas as pd
+    from pyarrow.lib import ArrowException
+
+    try:
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
+    except ArrowException as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200]
+    return UserError(f"{path}: unreadable ({reason}); run `dvc checkout`, then `dvc repro`")
+
+
+def md5(path: Path) -> str:
+    """Return the digest of a file's bytes, as DVC records it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

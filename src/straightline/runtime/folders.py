@@ -1,0 +1,6 @@
+"""The folders and files of a project that several rooms name."""
+
+from pathlib import Path
+
+RESULT_FOLDERS = ("data", "effects", "metrics", "predictions", "reports", "runs", "verdicts")
+TIMINGS = Path(".straightline/timings.jsonl")

@@ -1,0 +1,106 @@
+"""Keras archives (`.keras`) whose bytes depend on the model alone, and that are loaded only if plain and known."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from straightline.errors import UserError
+from straightline.runtime.artifacts import replacing
+
+PARTS = {"config.json", "metadata.json", "model.weights.h5"}
+STRUCTURE = {
+    "nothing.__keras_tensor__",
+    "nothing.__tensor__",
+    "nothing.__numpy__",
+}  # how layers hang together, and constants
+REFUSED = {"keras.layers.Lambda", "keras.layers.TorchModuleWrapper"}
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def save_model(model: keras.Model, path: Path) -> str:
+    """Write `model` with fixed dates and with shared objects numbered by first appearance instead of by address.
+
+    Returns the file's SHA-256.
+    """
+    with replacing(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary) as archive:
+            entries = {name: archive.read(name) for name in sorted(archive.namelist())}
+        entries["metadata.json"] = _edited(entries["metadata.json"], {})
+        entries["config.json"] = _edited(entries["config.json"], {})
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, content in entries.items():
+                archive.writestr(zipfile.ZipInfo(name, EPOCH), content)
+        temporary.write_bytes(buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def load_model(path: Path, digest: str) -> keras.Model:
+    """Return the model that `save_model` wrote with the SHA-256 `digest`.
+
+    Raises UserError where the file is absent, differs from what training wrote, or is no plain Keras archive: of other
+    parts, or with a layer that is not Keras' own or runs code (Lambda).
+    """
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise UserError(f"{path}: no such file; expected a model.keras that training wrote") from None
+    if (found := hashlib.sha256(content).hexdigest()) != digest:
+        raise UserError(
+            f"{path}: its digest is {found[:12]}, expected {digest[:12]}, which training recorded; train again, or get "
+            "the file that belongs to weights.json"
+        )
+    _require_plain(path, content)
+    return keras.models.load_model(path, safe_mode=True)
+
+
+def _require_plain(path: Path, content: bytes) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = set(archive.namelist())
+            config = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError):
+        raise UserError(f"{path}: is no Keras archive; expected a model.keras that training wrote") from None
+    if names != PARTS:
+        raise UserError(f"{path}: expected the parts {', '.join(sorted(PARTS))}, got {', '.join(sorted(names))}")
+    for kind in _kinds(config):
+        if kind in STRUCTURE:
+            continue
+        if kind in REFUSED or not kind.startswith(("keras.", "builtins.")):
+            raise UserError(f"{path}: has {kind}, expected Keras' own layers; such a model may run code and is refused")
+
+
+def _kinds(value: Any) -> Iterator[str]:
+    """Yield module and class of every object in a Keras config."""
+    if isinstance(value, dict):
+        if "class_name" in value:
+            yield f"{value.get('module') or 'nothing'}.{value['class_name']}"
+        if value.get("registered_name") and not value.get("module"):
+            yield f"registered.{value['registered_name']}"
+        yield from (kind for child in value.values() for kind in _kinds(child))
+    elif isinstance(value, list):
+        yield from (kind for child in value for kind in _kinds(child))
+
+
+def _edited(content: bytes, numbers: dict[int, int]) -> bytes:
+    return json.dumps(_canonical(json.loads(content), numbers), sort_keys=True).encode()
+
+
+def _canonical(value: Any, numbers: dict[int, int]) -> Any:
+    if isinstance(value, list):
+        return [_canonical(item, numbers) for item in value]
+    if not isinstance(value, dict):
+        return value
+    fixed = {key: _canonical(item, numbers) for key, item in value.items()}
+    if "shared_object_id" in fixed:
+        fixed["shared_object_id"] = numbers.setdefault(fixed["shared_object_id"], len(numbers))
+    if "date_saved" in fixed:
+        fixed["date_saved"] = "1980-01-01@00:00:00"
+    return fixed

@@ -1,0 +1,93 @@
+"""The encoding of `encoding.py` as Keras layers, so that a saved model takes a table's own columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from keras.src.ops.core import Cast
+from keras.src.ops.numpy import Isnan, Where
+from numpy.typing import NDArray
+
+from straightline.data import encoding
+from straightline.data.encoding import Feature
+
+OWN = "encoding_"  # what names of layers start with
+TAKEN = ("regression", "quadratic", "neural", "upgraded")  # names of the models
+
+
+def with_encoding(model: keras.Model, features: Sequence[Feature]) -> keras.Model:
+    """Return `model` `(rows, terms)` as one that takes the columns of `features`, each `(rows, 1)`, by name.
+
+    Where all are numbers without gaps that is `model` itself.
+    """
+    if encoding.is_plain(features):
+        return model
+    inputs, encoded = {}, []
+    for number, (key, feature) in enumerate(zip(_keys(features), features, strict=True)):
+        dtype = "string" if feature.kind == "category" else "float64"
+        inputs[key] = keras.Input((1,), dtype=dtype, name=key)
+        encoded.append(_encoded(inputs[key], feature, f"{OWN}{number}"))
+    joined = keras.layers.Concatenate(dtype="float64", name=OWN)(encoded) if len(encoded) > 1 else encoded[0]
+    return keras.Model(inputs, model(joined), name=model.name)
+
+
+def _keys(features: Sequence[Feature]) -> list[str]:
+    """Return the columns' names, as layers may be called."""
+    keys: list[str] = []
+    for feature in features:
+        key = feature.name.replace("/", "|")
+        while key in keys or key in TAKEN or key.startswith(OWN):
+            key = f"column_{key}"
+        keys.append(key)
+    return keys
+
+
+def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
+    """Return what `model`, saved by training, predicts of the rows of `frame`, `(rows,)`.
+
+    Raises UserError where `frame` does not fit `features`.
+    """
+    return predictions_of(model, {feature.name: encoding.raw(frame, feature) for feature in features}, features)
+
+
+def predictions_of(
+    model: keras.Model, columns: Mapping[str, NDArray], features: Sequence[Feature]
+) -> NDArray[np.float64]:
+    """Return the same of `columns`, each `(rows,)` as `encoding.raw` returns it."""
+    if encoding.is_plain(features):
+        rows: Any = np.column_stack([columns[feature.name] for feature in features])
+    else:
+        rows = {
+            key: keras.ops.convert_to_tensor(columns[feature.name][:, np.newaxis])
+            for key, feature in zip(_keys(features), features, strict=True)
+        }
+    predicted: NDArray[np.float64] = keras.ops.convert_to_numpy(model(rows))[:, 0].astype(np.float64)
+    return predicted
+
+
+def _encoded(column: Any, feature: Feature, name: str) -> Any:
+    if feature.kind == "category":
+        return _levels(column, feature, name)
+    if feature.fill is None:
+        return column
+    # As operations, which can be named, and not as functions, whose automatic names differ from run to run.
+    gaps = Isnan(name=f"{name}_isnan")(column)
+    filled = Where(name=f"{name}_where")(gaps, feature.fill, column)
+    missing = Cast("float64", name=f"{name}_cast")(gaps)
+    return keras.layers.Concatenate(dtype="float64", name=f"{name}_filled")([filled, missing])
+
+
+def _levels(column: Any, feature: Feature, name: str) -> Any:
+    lookup = keras.layers.StringLookup(
+        vocabulary=list(feature.levels), num_oov_indices=1, output_mode="one_hot", name=f"{name}_levels"
+    )
+    places = {encoding.OTHER: 0} | {level: place for place, level in enumerate(feature.levels, start=1)}
+    shown = [*([encoding.OTHER] if feature.other else []), *feature.levels]
+    chosen = [places[level] for level in shown if level != feature.reference]
+    # A fixed layer that leaves the reference out: the words of Keras, so that a saved model needs no code of ours.
+    choice = keras.layers.Dense(len(chosen), use_bias=False, trainable=False, dtype="float64", name=f"{name}_choice")
+    choice.build((None, 1 + len(feature.levels)))
+    choice.kernel.assign(np.eye(1 + len(feature.levels))[:, chosen])
+    return choice(lookup(column))

@@ -1,0 +1,94 @@
+"""A model as MLflow keeps it: a Keras archive, loaded by `straightline.serving`; no pickle, no code of its own."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from straightline.runtime.backend import import_mlflow
+
+import_mlflow()
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+import yaml
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+from straightline.data import encoding
+from straightline.data.encoding import Feature
+from straightline.errors import UserError
+from straightline.runtime.artifacts import write_json
+from straightline.runtime.processes import temporary_folder
+from straightline.serving.prediction import ARCHIVE, DESCRIPTION
+
+LOADER = "straightline.serving"
+LIBRARIES = ("keras", "numpy", "pandas", "tensorflow")
+TYPES = {"number": DataType.double, "date": DataType.string, "category": DataType.string}  # MLflow's CSV has no dates
+CLASSES = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
+EXAMPLES = 5  # rows
+
+
+class _Pyfunc:
+    """mlflow.pyfunc, whose example is not tried out when it is logged: it would take TensorFlow."""
+
+    __name__ = "mlflow.pyfunc"
+
+    @staticmethod
+    def save_model(path: str, validate_serving_input: bool, **options: Any) -> None:
+        mlflow.pyfunc.save_model(path=path, **options)
+
+
+def log(archive: Path, digest: str, target: Mapping[str, Any], schema: Mapping[str, Any], rows: pd.DataFrame) -> str:
+    """Log the Keras archive with the SHA-256 `digest` to the active run; return the model's URI.
+
+    `target` and `schema` are those of schema.json. `rows` are training rows, the first of which are the example.
+    """
+    features = encoding.of_json(schema["encoding"])
+    with temporary_folder() as made:
+        folder = made / "model"
+        folder.mkdir()
+        (folder / ARCHIVE).write_bytes(archive.read_bytes())
+        write_json(folder / DESCRIPTION, {"target": target, "encoding": schema["encoding"], "digest": digest})
+        logged = Model.log(
+            artifact_path=None,
+            flavor=_Pyfunc,
+            name="model",
+            loader_module=LOADER,
+            data_path=str(folder),
+            signature=_signature(features, target),
+            input_example=_example(rows, features),
+            validate_serving_input=False,
+            pip_requirements=[f"{name}=={version(name)}" for name in LIBRARIES],
+        )
+    return str(logged.model_uri)
+
+
+def _signature(features: Sequence[Feature], target: Mapping[str, Any]) -> ModelSignature:
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(TYPES[feature.kind], feature.name) for feature in features]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, target["column"])]
+    if target["task"] == "binary":
+        kind = CLASSES[type(target["classes"][1])]
+        probability = f"probability of {target['classes'][1]}"
+        outputs = [ColSpec(kind, target["column"]), ColSpec(DataType.double, probability)]
+    return ModelSignature(Schema(inputs), Schema(outputs))
+
+
+def _example(rows: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
+    kinds: dict[str, Any] = {"number": np.float64, "date": "string", "category": "string"}
+    return rows.head(EXAMPLES).astype({one.name: kinds[one.kind] for one in features})
+
+
+def require_ours(folder: Path) -> None:
+    """Raise UserError unless the MLmodel in `folder` names our loader, or MLflow's for Keras, and brings no code."""
+    path = folder / "MLmodel"
+    try:
+        flavors: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["flavors"]
+        loader = flavors["python_function"]["loader_module"]
+    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
+        raise UserError(f"{path}: expected an MLmodel with a python_function, as `straightline track` writes") from None
+    if loader not in (LOADER, "mlflow.keras") or not set(flavors) <= {"python_function", "keras"}:
+        raise UserError(f"{path}: expected the loader {LOADER} or mlflow.keras, got {loader}; such a model is refused")
+    if any(flavor.get("code") for flavor in flavors.values()):
+        raise UserError(f"{path}: brings code of its own, which would run here; such a model is refused")

@@ -1,0 +1,75 @@
+"""What makes a pipeline's results the same results, and whether MLflow holds them; needs no MLflow to tell."""
+
+import hashlib
+import json
+import os
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from straightline.config.settings import load
+from straightline.runtime.artifacts import md5
+from straightline.runtime.folders import RESULT_FOLDERS
+
+PIPELINE_TAG = "straightline.pipeline"
+ROLE_TAG = "straightline.role"
+PROCESS_TAG = "mlflow.straightline.process"  # publishes; by it runs that it left are closed. MLflow's UI hides mlflow.*
+
+
+def published_files(root: Path) -> list[Path]:
+    """Return the result files below `root`, in order."""
+    return sorted(
+        path
+        for folder in RESULT_FOLDERS
+        for path in (root / folder).rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    )
+
+
+def pipeline_hash(root: Path) -> str:
+    """Return a digest of the settings and of every result file: the same for the same results, anywhere."""
+    digests = {path.relative_to(root).as_posix(): md5(path) for path in published_files(root)}
+    settings = asdict(load(root / "params.yaml"))
+    del settings["tracking"]
+    content = json.dumps([settings, digests], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def store_home(root: Path) -> Path:
+    """Return the folder of the default store: the project's, and the parent project's for an experiment elsewhere."""
+    return Path(os.environ.get("DVC_ROOT") or root).resolve()
+
+
+def store_uri(root: Path) -> str:
+    """Return MLFLOW_TRACKING_URI where it is set, else the SQLite database in `store_home`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store_home(root) / 'mlflow.db'}"
+
+
+def shown_uri(root: Path) -> str:
+    """Return `store_uri` without the password that it may hold."""
+    return re.sub(r"//([^:/@]*):[^@/]*@", r"//\1:***@", store_uri(root))
+
+
+def is_published(root: Path) -> bool:
+    """Tell whether an SQLite store holds these results and no run that still runs.
+
+    False where that takes MLflow to find out.
+    """
+    uri = store_uri(root)
+    database = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or not database.is_file():
+        return False
+    query = """
+        select 1 from runs
+        join tags pipeline on pipeline.run_uuid = runs.run_uuid and pipeline.key = ? and pipeline.value = ?
+        join tags role on role.run_uuid = runs.run_uuid and role.key = ? and role.value = 'pipeline'
+        where runs.status = 'FINISHED' and runs.lifecycle_stage = 'active'
+        and not exists (select 1 from runs where status = 'RUNNING' and lifecycle_stage = 'active')
+    """
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(query, (PIPELINE_TAG, pipeline_hash(root), ROLE_TAG)).fetchone() is not None
+    except sqlite3.Error:
+        return False

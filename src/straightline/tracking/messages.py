@@ -1,0 +1,31 @@
+"""What a computation sends to the process that publishes it to MLflow; needs no MLflow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Losses of the final model's epochs after `first`, `(epochs,)`; `val_loss` is None for a regression."""
+
+    first: int
+    loss: NDArray
+    val_loss: NDArray | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a training whose history.csv has the MD5 `history`."""
+
+    history: str
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """How a sweep ended, in MLflow's words, and the winner's verdict, if there is one."""
+
+    status: str
+    verdict: Mapping[str, Any] | None

@@ -1,0 +1,149 @@
+"""MLflow's store: opened by one publisher at a time, its errors in a line, its runs always ended."""
+
+import logging
+import os
+import sqlite3
+import subprocess
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextlib import closing as closing_connection
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from straightline.errors import UserError
+from straightline.runtime.backend import import_mlflow
+from straightline.runtime.processes import is_dead, signature
+from straightline.tracking.identity import PROCESS_TAG, shown_uri, store_home, store_uri
+
+import_mlflow()
+
+import mlflow
+from mlflow.entities import Param
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+EXPERIMENT = "straightline"
+LOCKED_SECONDS = 30  # that another writer of the database may take
+
+
+@contextmanager
+def opened(
+    root: Path, alone: bool = True, later: str = "mend it, then run `straightline track`"
+) -> Iterator[tuple[MlflowClient, str]]:
+    """Yield a client of the store of the project `root`, and our experiment's id; `alone`, to one publisher at a time.
+
+    Raises UserError, which says what to do `later`, where the store cannot be reached or written.
+    """
+    uri, home = store_uri(root), store_home(root)
+    try:
+        with _quietly(), ExitStack() as held, _store(uri):
+            # MLflow's first use of a database creates its tables, which two at once would spoil.
+            lock = held.enter_context(FileLock(_lock(uri, home)))
+            _require_writable(uri)
+            client = MlflowClient()
+            experiment = _experiment(client, uri)
+            _close_dead(client, experiment)
+            if not alone:
+                lock.release()
+            yield client, experiment
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"MLflow's store {shown_uri(root)} cannot be used: {reason}; {later}") from None
+
+
+@contextmanager
+def closing(client: MlflowClient, run: str, well: str = "FINISHED") -> Iterator[None]:
+    """End `run` however the block ends: as `well` says, KILLED by an interrupt, else FAILED."""
+    status = "FAILED"
+    try:
+        yield
+        status = well
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        client.set_terminated(run, status)
+
+
+def params(values: Mapping[str, Any]) -> list[Param]:
+    """Return nested settings as MLflow's params, by dotted key."""
+    return [Param(key, str(value)[:6000]) for key, value in _flat(values, "")]
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def environment_tags(root: Path) -> dict[str, str]:
+    """Return where results come from: the git commit, DVC's stage and experiment, and the publishing process."""
+    tags = {name: os.environ[name] for name in ("DVC_STAGE", "DVC_EXP_NAME") if os.environ.get(name)}
+    tags[PROCESS_TAG] = signature()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=root, check=False, capture_output=True, text=True
+    ).stdout.strip()
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def _lock(uri: str, home: Path) -> Path:
+    """Return the lock that all publishers to `uri` on this machine share."""
+    is_file = uri.startswith("sqlite:///")
+    folder, name = (_database(uri).parent, _database(uri).stem) if is_file else (home, "mlflow")
+    return folder / ".straightline" / f"{name}.lock"
+
+
+def _close_dead(client: MlflowClient, experiment: str) -> None:
+    """Mark as KILLED what processes of this machine left RUNNING when they were killed."""
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        if is_dead(run.data.tags.get(PROCESS_TAG, "")):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _require_writable(uri: str) -> None:
+    """Raise sqlite3.Error for a database that cannot be written, which MLflow would try to open for 100 seconds."""
+    if not uri.startswith("sqlite:///"):
+        return
+    with closing_connection(sqlite3.connect(_database(uri), timeout=LOCKED_SECONDS)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"the file is damaged ({found}); restore it, or move it away for a new one")
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    for name in ("mlflow", "alembic", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _store(uri: str) -> Iterator[None]:
+    # MLflow keeps the address in the environment, where the next publication of another project would find it.
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before or "")
+
+
+def _experiment(client: MlflowClient, uri: str) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    location = (_database(uri).parent / "mlartifacts").as_uri() if uri.startswith("sqlite:///") else None
+    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+
+
+def _database(uri: str) -> Path:
+    return Path(uri.removeprefix("sqlite:///")).resolve()
