@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from straightline.data.source import held
 from straightline.models import Neural, Regression
-from straightline.training import feed, fit, packing, stack
+from straightline.training import feed, fit, stack
 from straightline.training.batches import Replica, epoch_batches, epoch_rows
 from straightline.training.predictors import network_predictors, stacked_predictions
 
@@ -259,7 +259,7 @@ def test_results_do_not_depend_on_how_replicas_are_packed(monkeypatch: pytest.Mo
     known = fit.fit(model, held(features, labels), replicas(9), how)
     assert len({len(one.losses) for one in known}) > 1
     for lanes, threads, call in ((2, 2, 1), (4, 1, 10_000), (1, 1, 50)):
-        monkeypatch.setattr(packing, "LANES", lanes)
+        monkeypatch.setattr(fit, "LANES", lanes)
         monkeypatch.setattr(fit, "THREADS", threads)
         monkeypatch.setattr(feed, "CALL", call)
         for one, other in zip(known, fit.fit(model, held(features, labels), replicas(9), how), strict=True):
@@ -271,7 +271,7 @@ def test_results_do_not_depend_on_how_replicas_are_packed(monkeypatch: pytest.Mo
 
 def test_stopped_replicas_are_dropped_with_their_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = table()
-    monkeypatch.setattr(packing, "LANES", 2)
+    monkeypatch.setattr(fit, "LANES", 2)
     calls = []
     run = feed.HeldFeed._run
     monkeypatch.setattr(feed.HeldFeed, "_run", lambda *given: (calls.append(given[2]), run(*given))[1])
