@@ -85,6 +85,8 @@ def ours(case: Case) -> dict[str, float]:
     from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
+    from straightline import families
+    from straightline.data.rows import Rows
     from straightline.data.source import held
     from straightline.models import Neural, Regression
     from straightline.training import fit
@@ -93,7 +95,7 @@ def ours(case: Case) -> dict[str, float]:
     features, labels = case.table()
     replicas = [Replica(*rows, seed) for seed, rows in enumerate(case.rows())]
     settings = fit.Settings(
-        loss=case.loss,
+        family=families.Bernoulli() if case.binary else families.Gaussian(),
         optimizer="adam",
         momentum=0.0,
         learning_rate=LEARNING_RATE,
@@ -118,10 +120,10 @@ def ours(case: Case) -> dict[str, float]:
         )
         if case.hidden
         else Regression(kind="regression", finish="none", robust=False, terms="linear", intercept=True, **common)
-    ).build(case.columns, case.activation)
+    ).build(case.columns, "linear")
     marks = [(0, time.perf_counter())]
     fit.fit(
-        model, held(features, labels), replicas, settings, lambda epoch, *_: marks.append((epoch, time.perf_counter()))
+        model, held(Rows(features, labels)), replicas, settings, lambda epoch, *_: marks.append((epoch, time.perf_counter()))
     )
     whole = marks[-1][1] - marks[0][1]
     (_, start), (before, first), *_, (epochs, end) = marks

@@ -92,14 +92,12 @@ def main() -> None:
 def _losses(results: Results) -> list[str]:
     import pandas as pd
 
-    from straightline.families.scores import row_losses
-
     best = {("num_balloons", "regression"): f"{balloons.exact_linear_loss(0.1):.5f}"}
     best |= {("color", "regression"): f"{balloons.exact_logistic_loss():.5f}"}
     lines = []
     for key, printed in ARTICLE_LOSSES.items():
         table = pd.read_parquet(results.variants[key].predictions)
-        losses = row_losses(table["truth"], table["prediction"], results.schema["targets"][key[0]]["task"])
+        losses = results.family_of(key[0]).row_losses(table["truth"], table["prediction"])
         error = losses.std() / math.sqrt(len(losses))
         lines.append(
             f"| {key[0]} | {key[1]} | {printed:.4g} | {losses.mean():.4g} ± {error:.1g} | {best.get(key, '0')} |"

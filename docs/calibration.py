@@ -62,17 +62,17 @@ def _markdown(header: list[str], rows: list[list[str]]) -> str:
 
 def _place(row: pd.Series) -> list[str]:
     noise = "" if row["noise"] == "coin" else row["noise"]
-    return [str(row["task"]), noise, str(row["truth"]), f"{row['rows']:,}", f"{row['simulations']:,}"]
+    return [str(row["family"]), noise, str(row["truth"]), f"{row['rows']:,}", f"{row['simulations']:,}"]
 
 
 def main() -> None:
     """Print the page."""
     table = pd.read_csv(TABLE).rename(columns={"rate_low": "low", "rate_high": "high"})
-    table = table.sort_values(["task", "noise", "rows", "gain", "truth"], ascending=[False, False, True, True, True])
+    table = table.sort_values(["family", "noise", "rows", "gain", "truth"], ascending=[False, False, True, True, True])
     null, power = table[table["gain"] == 0], table[table["gain"] > 0]
     place = ["target", "noise", "truth", "rows", "tables"]
-    per_thousand = 1000 * null["neural_better"].sum() / null["simulations"].sum()
-    worst = (1000 * null["neural_better"] / null["simulations"]).max()
+    per_thousand = 1000 * null["challenger_better"].sum() / null["simulations"].sum()
+    worst = (1000 * null["challenger_better"] / null["simulations"]).max()
     print(
         TEMPLATE.format(
             folds=table["folds"].iloc[0],
@@ -86,15 +86,15 @@ def main() -> None:
                     [
                         *_place(row),
                         _rate(row),
-                        f"{row['regression_better'] / row['simulations']:.1%}",
-                        f"{(row['practically_equivalent'] + row['regression_enough']) / row['simulations']:.1%}",
+                        f"{row['baseline_better'] / row['simulations']:.1%}",
+                        f"{(row['practically_equivalent'] + row['baseline_enough']) / row['simulations']:.1%}",
                         f"{row['undecided'] / row['simulations']:.1%}",
                     ]
                     for _, row in null.iterrows()
                 ],
             ),
             verdict=(
-                f"Of these {null['simulations'].sum():,} tables {null['neural_better'].sum()} are errors, "
+                f"Of these {null['simulations'].sum():,} tables {null['challenger_better'].sum()} are errors, "
                 f"{per_thousand:.1f} in 1,000, in the worst row {worst:.1f}; 38 are allowed. The intervals (95 %) "
                 f"of all rows end at or below {null['high'].max():.1%}."
             ),

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
 
+from straightline.data.rows import Rows
 from straightline.errors import UserError
+from straightline.families import Family
 from straightline.regression import exact
 
-NOISES = ("normal", "heavy")  # heavy: Student's t with 3 degrees of freedom, which has no fourth moment
 SAMPLE = 20_000  # rows that stand for all there could be, where a mean has no closed form
 
 
@@ -20,10 +20,10 @@ class World:
 
     Columns that are given, `features` `(rows, columns)`, are those of every table, else each has its own, independent
     and standard normal. `level` is the intercept of a target that depends on no column, `noise_scale` the standard
-    deviation of a continuous target about its truth. A binary target's truth is its log odds.
+    deviation about the truth, where the family has one. A truth is a linear predictor.
     """
 
-    task: str
+    family: Family
     rows: int
     coefficients: NDArray
     level: float
@@ -46,37 +46,29 @@ class Truth:
     gain: float
 
 
-def generated(task: str, rows: int, columns: int) -> World:
-    """Return a world of `columns` columns that matter alike; a continuous target's noise varies as much as its line."""
+def generated(family: Family, rows: int, columns: int) -> World:
+    """Return a world of `columns` columns that matter alike; the noise varies as much as the line."""
     slopes = np.full(columns, 1 / math.sqrt(columns))
-    return World(task, rows, np.append(0.0, slopes), 0.0, 1.0)
+    return World(family, rows, np.append(0.0, slopes), 0.0, 1.0)
 
 
-def like(features: NDArray, labels: NDArray, task: str) -> World:
+def like(features: NDArray, labels: NDArray, family: Family) -> World:
     """Return the world of a table `(rows, columns)`, `(rows,)`: its columns, its own best line and noise about it."""
     names = [str(number) for number in range(features.shape[1])]
-    best = exact.optimum(features, labels, task, names)
-    mean = float(labels.mean())
-    level = mean if task == "continuous" else float(special.logit(mean))
-    return World(task, len(labels), best.coefficients, level, math.sqrt(best.loss), features)
+    best = exact.optimum(Rows(features, labels), family, names)
+    level = family.link(float(labels.mean()))
+    return World(family, len(labels), best.coefficients, level, math.sqrt(best.loss), features)
 
 
 def table(
     world: World, truth: Truth, noise: str, amplitude: float, random: np.random.Generator
 ) -> tuple[NDArray, NDArray]:
-    """Return features `(rows, columns)` and labels `(rows,)` of a new table; `noise` is one of NOISES."""
+    """Return features `(rows, columns)` and labels `(rows,)` of a new table; `noise` is one of the family's."""
     features = world.draw(random, world.rows)
     predictor = _line(world, features) if truth.line else np.full(world.rows, world.level)
     if amplitude:
         predictor = predictor + amplitude * curve(features)
-    if world.task == "binary":
-        return features, (random.random(world.rows) < special.expit(predictor)).astype(np.float64)
-    drawn = (
-        random.standard_normal(world.rows)
-        if noise == "normal"
-        else random.standard_t(3, world.rows) / math.sqrt(3)  # of variance 1
-    )
-    return features, predictor + world.noise_scale * drawn
+    return features, world.family.draw(predictor, noise, world.noise_scale, random)
 
 
 def curve(features: NDArray) -> NDArray:
@@ -102,26 +94,10 @@ def amplitude(world: World, truth: Truth, random: np.random.Generator) -> float:
     """Return how far the curve must swing for the best predictor's loss to be `truth.gain` below the best line's."""
     if not truth.gain:
         return 0.0
-    if world.task == "continuous":
-        return world.noise_scale * math.sqrt(truth.gain / (1 - truth.gain))
     features = world.draw(random, SAMPLE)
     line, bend = _line(world, features), curve(features)
-    return float(
-        optimize.brentq(lambda swing: _gain(features, line + swing * bend) - truth.gain, 0.0, 100.0, xtol=1e-3)
-    )
+    return world.family.curve_amplitude(truth.gain, world.noise_scale, features, line, bend)
 
 
 def _line(world: World, features: NDArray) -> NDArray:
     return np.asarray(world.coefficients[0] + features @ world.coefficients[1:])
-
-
-def _gain(features: NDArray, log_odds: NDArray) -> float:
-    """Return how much of the best line's mean cross-entropy is left out by who knows the `log_odds`."""
-    from sklearn.linear_model import LogisticRegression
-
-    probability = special.expit(log_odds)
-    both, weights = np.repeat([1, 0], len(features)), np.concatenate([probability, 1 - probability])
-    best = LogisticRegression(C=np.inf).fit(np.vstack([features, features]), both, sample_weight=weights)
-    decided = best.decision_function(features)
-    line = np.mean(np.logaddexp(0.0, decided) - probability * decided)
-    return float(1 - np.mean(special.entr(probability) + special.entr(1 - probability)) / line)

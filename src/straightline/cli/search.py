@@ -6,25 +6,21 @@ from typing import Annotated, Literal
 
 import typer
 
+from straightline.cli.arguments import known_family
+from straightline.families import FAMILIES
+
 app = typer.Typer()
 ROOT = Path(".")
 
 
-class Task(StrEnum):
-    """What is predicted."""
-
-    continuous = "continuous"
-    binary = "binary"
-
-
 class Noise(StrEnum):
-    """How a continuous target varies about its truth."""
+    """How a gaussian target varies about its truth."""
 
     normal = "normal"
     heavy = "heavy"
 
 
-ROWS, TASKS, NOISES = [100, 300, 1000], list(Task), list(Noise)
+ROWS, FAMILY_NAMES, NOISES = [100, 300, 1000], list(FAMILIES), list(Noise)
 TRUTHS = ["noise", "linear", "2", "3", "5", "10"]
 
 
@@ -72,9 +68,12 @@ def sweep(
 def calibrate(
     rows: Annotated[list[int], typer.Option(min=1, help="Rows of a table; may be given again.")] = ROWS,
     columns: Annotated[int, typer.Option(min=1, max=1000, help="Columns of a table.")] = 3,
-    task: Annotated[list[Task], typer.Option(help="What is predicted; may be given again.")] = TASKS,
+    family: Annotated[
+        list[str],
+        typer.Option(parser=known_family, metavar="|".join(FAMILIES), help="What is predicted; may be given again."),
+    ] = FAMILY_NAMES,
     noise: Annotated[
-        list[Noise], typer.Option(help="Of a continuous target; heavy is Student's t with 3 degrees of freedom.")
+        list[Noise], typer.Option(help="Of a gaussian target; heavy is Student's t with 3 degrees of freedom.")
     ] = NOISES,
     truth: Annotated[
         list[str],
@@ -92,5 +91,5 @@ def calibrate(
     """Measure how often the verdict errs, on tables whose truth is known."""
     from straightline.commands import calibrate as command
 
-    options = command.Options(rows, columns, task, noise, truth, simulations, model, like, target, seed)
+    options = command.Options(rows, columns, family, noise, truth, simulations, model, like, target, seed)
     command.run(ROOT, options, out)

@@ -22,6 +22,7 @@ from straightline.data import encoding
 from straightline.data.columns import encode_target
 from straightline.data.reading import read_table
 from straightline.errors import UserError
+from straightline.families import AUTO, FAMILIES
 from straightline.models.neural import Neural
 from straightline.report.pictures import studies
 from straightline.runtime.artifacts import replacing, write_csv
@@ -29,15 +30,15 @@ from straightline.runtime.artifacts import replacing, write_csv
 
 @dataclass(frozen=True)
 class Options:
-    """What to simulate: every combination of `tasks`, `noises` and `truths` (`parse_truth`), for each of `rows`.
+    """What to simulate: every combination of `families`, `noises` and `truths` (`parse_truth`), for each of `rows`.
 
-    `like` is a file whose columns, rows, task, line and noise stand in for generated ones; `target` its column to
+    `like` is a file whose columns, rows, family, line and noise stand in for generated ones; `target` its column to
     predict.
     """
 
     rows: Sequence[int]
     columns: int
-    tasks: Sequence[str]
+    families: Sequence[str]
     noises: Sequence[str]
     truths: Sequence[str]
     simulations: int
@@ -73,8 +74,8 @@ def run(root: Path, options: Options, out: Path) -> None:
             else:
                 advance(options.simulations)
             found.append(row)
-            place = f"{row['task']}, {row['rows']:,} rows, {row['noise']} noise, truth {row['truth']}"
-            say(f"{place}: network better in {row['neural_better']:,} of {row['simulations']:,}")
+            place = f"{row['family']}, {row['rows']:,} rows, {row['noise']} noise, truth {row['truth']}"
+            say(f"{place}: network better in {row['challenger_better']:,} of {row['simulations']:,}")
             write_csv(out / "calibration.csv", _merged(known, found))
     table = pd.DataFrame(found)
     with replacing(out / "calibration.png") as temporary:
@@ -108,23 +109,28 @@ def _network(config: Config, name: str) -> Neural:
 
 def _worlds(options: Options) -> list[World]:
     if options.like is None:
-        return [truths.generated(task, rows, options.columns) for task in options.tasks for rows in options.rows]
+        return [
+            truths.generated(FAMILIES[family], rows, options.columns)
+            for family in options.families
+            for rows in options.rows
+        ]
     if options.target is None:
         raise UserError("--like: expected --target too, the column to predict")
     frame, _ = read_table(options.like)
     origin = str(options.like)
-    labels, column = encode_target(frame, Target(column=options.target, task="auto"), origin)
+    labels, column = encode_target(frame, Target(column=options.target, family=AUTO), origin)
     every = np.arange(len(frame))
     names = [str(name) for name in frame.columns if name != options.target]
     try:
         features, _ = encoding.fit(frame, every, names, [])
     except UserError as error:
         raise UserError(f"{origin}: {error}") from None
-    return [truths.like(encoding.matrix(frame, features), labels.to_numpy(float), column.task)]
+    return [truths.like(encoding.matrix(frame, features), labels.to_numpy(float), FAMILIES[column.family])]
 
 
 def _noises(world: World, noises: Sequence[str]) -> Sequence[str]:
-    return noises if world.task == "continuous" else ["coin"]  # a binary target's only noise is its own chance
+    """Return those of `noises` that the family has, or all that it has where it has none of them."""
+    return [noise for noise in noises if noise in world.family.noises] or world.family.noises
 
 
 def _key(config: Config, settings: Neural, options: Options, world: World, noise: str, truth: Truth) -> dict[str, Any]:
@@ -137,7 +143,7 @@ def _key(config: Config, settings: Neural, options: Options, world: World, noise
         "line": world.coefficients.tolist(),
     }
     return {
-        "task": world.task,
+        "family": world.family.name,
         "rows": world.rows,
         "columns": len(world.coefficients) - 1,
         "noise": noise,
@@ -162,17 +168,19 @@ def _simulated(
 
     import_tensorflow()
     from straightline.calibration import simulation
-    from straightline.families.scores import ACTIVATIONS
     from straightline.training.plan import fold_plan
 
     (probe, _), *_ = simulation.tables(world, truth, noise, [0], replace(config.folds, repeats=1), options.seed)
     folds = fold_plan(probe, settings, config.fit, config.folds)
-    model = settings.build(len(probe.names), ACTIVATIONS[world.task], config.fit.dtype)
+    model, predicting = (
+        settings.build(len(probe.names), activation, config.fit.dtype)
+        for activation in ("linear", world.family.activation)
+    )
     batches = -(-options.simulations // simulation.batch_size(probe, settings, config.fit, folds))
     found = []
     for numbers in np.array_split(np.arange(options.simulations), batches):
         drawn = simulation.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
-        found += simulation.outcomes(drawn, model, settings, config.fit, folds)
+        found += simulation.outcomes(drawn, model, predicting, settings, config.fit, folds)
         advance(len(numbers))
     return simulation.summary(found, config.verdict, world.rows, truth) | {
         "folds": folds.k,
@@ -196,7 +204,7 @@ def _known(table: pd.DataFrame, key: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _merged(known: pd.DataFrame, found: list[dict[str, Any]]) -> pd.DataFrame:
-    key = ["task", "rows", "columns", "noise", "truth", "seed", "settings"]
+    key = ["family", "rows", "columns", "noise", "truth", "seed", "settings"]
     both = pd.concat([pd.DataFrame(found), known], ignore_index=True)
     most = both.groupby(key, dropna=False)["simulations"].transform("max")
     return both[both["simulations"] == most].drop_duplicates(key, ignore_index=True)
@@ -212,11 +220,11 @@ def _shown(simulations: int) -> Iterator[tuple[Callable[[int], None], Callable[[
 
 def _show(table: pd.DataFrame, out: Path) -> None:
     console = Console()
-    shown = RichTable("task", "rows", "noise", "truth", "simulations", "network better", "at the edge", "mean gain")
+    shown = RichTable("family", "rows", "noise", "truth", "simulations", "network better", "at the edge", "mean gain")
     for row in table.to_dict("records"):
         edge = "" if pd.isna(row["edge_rate"]) else f"{row['edge_rate']:.1%}"
         shown.add_row(
-            row["task"],
+            row["family"],
             f"{row['rows']:,}",
             row["noise"],
             row["truth"],
@@ -228,6 +236,6 @@ def _show(table: pd.DataFrame, out: Path) -> None:
     console.print(shown)
     null = table[table["gain"] == 0]
     if len(null):
-        false, of = int(null["neural_better"].sum()), int(null["simulations"].sum())
+        false, of = int(null["challenger_better"].sum()), int(null["simulations"].sum())
         console.print(f"false «network better» where the truth is a line or noise: {false:,} of {of:,}")
     console.print(f"written: {out / 'calibration.csv'}, {out / 'calibration.png'}")

@@ -2,12 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from straightline.data import encoding
 from straightline.data.reading import read_table
+from straightline.data.schema import read_schema
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json, write_csv
 from straightline.serving.prediction import predicted_columns
@@ -21,16 +21,17 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     where the model is not as training left it.
     """
     folder = model if model.is_dir() else model.parent
-    schema, weights = (
-        _known(folder, path) for path in (folder.parents[2] / "data/schema.json", folder / "weights.json")
-    )
+    root = folder.parents[2]
+    for path in (root / "data/schema.json", folder / "weights.json"):
+        _require(folder, path)
+    schema, weights = read_schema(root), read_json(folder / "weights.json")
     frame, _ = read_table(rows, delimiter, decimal)
-    features = encoding.of_json(schema["encoding"])
+    features = schema.encoding
     for note in _checked(frame, features, rows):
         print(f"predict: warning: {note}", file=sys.stderr)
-    target = schema["targets"].get(folder.parent.name)
+    target = schema.targets.get(folder.parent.name)
     if target is None:
-        raise UserError(f"{folder}: is for no target of {folder.parents[2] / 'data/schema.json'}; train again")
+        raise UserError(f"{folder}: is for no target of {root / 'data/schema.json'}; train again")
 
     from straightline.runtime.backend import import_tensorflow
 
@@ -55,9 +56,9 @@ def _checked(frame: pd.DataFrame, features: list[encoding.Feature], rows: Path) 
     return encoding.unseen(frame, features)
 
 
-def _known(folder: Path, path: Path) -> Any:
-    if path.is_file():
-        return read_json(path)
-    raise UserError(
-        f"{folder}: expected a folder runs/<target>/<model> of a project or of `straightline run`, but {path} is absent"
-    )
+def _require(folder: Path, path: Path) -> None:
+    if not path.is_file():
+        raise UserError(
+            f"{folder}: expected a folder runs/<target>/<model> of a project or of `straightline run`, but {path} is "
+            "absent"
+        )

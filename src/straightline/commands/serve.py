@@ -15,9 +15,8 @@ from mlflow.entities.model_registry import ModelVersion
 
 from straightline.config.settings import chosen_target, load
 from straightline.errors import UserError
-from straightline.runtime.artifacts import read_json
 from straightline.serving import mlmodel
-from straightline.serving.prediction import DESCRIPTION
+from straightline.serving.prediction import DESCRIPTION, read_description
 from straightline.tracking import registry, store
 
 
@@ -46,7 +45,7 @@ def _fetched(root: Path, champion: ModelVersion) -> Path:
     folder.mkdir(parents=True)
     path = Path(download_artifacts(f"models:/{champion.name}/{champion.version}", dst_path=str(folder)))
     mlmodel.require_ours(path)
-    found = read_json(next(path.rglob(DESCRIPTION)))["digest"]
+    found = read_description(next(path.rglob(DESCRIPTION))).digest
     if found != champion.tags.get("digest"):
         raise UserError(
             f"{path}: holds the model {found[:12]}, but {champion.name} {champion.version} was registered with "

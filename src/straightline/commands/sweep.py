@@ -14,15 +14,17 @@ import yaml
 from straightline.config.composition import render
 from straightline.config.settings import Config, chosen_target, load, parse
 from straightline.config.table_options import TableOptions, table_settings
+from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
 from straightline.errors import UserError
 from straightline.report.pictures import studies
-from straightline.runtime.artifacts import md5, read_json, read_parquet, replacing, write_csv, write_json, write_text
+from straightline.runtime.artifacts import md5, read_parquet, replacing, write_csv, write_json, write_text
 from straightline.runtime.processes import temporary_folder
 from straightline.stages import data
 from straightline.sweeps import ranking, search, terminal
 from straightline.sweeps.adoption import adopt
 from straightline.sweeps.space import Point, Space, space
+from straightline.sweeps.winner import Winner
 from straightline.tracking.messages import Conclusion
 from straightline.tracking.publisher import Publisher
 
@@ -100,7 +102,7 @@ def _of_table(file: Path, column: str, fixed: Sequence[str]) -> TableOptions:
         time=None,
         delimiter=None,
         decimal=None,
-        task="auto",
+        family="auto",
         held_out=None,
         overrides=fixed,
     )
@@ -119,7 +121,7 @@ def _sweep(root: Path, home: Path, of: Space, target: str, options: Options) -> 
         if publisher is not None:
             publisher.send(conclusion)
             print(publisher.close())
-    if conclusion.verdict is None:
+    if conclusion.metrics is None:
         why = "no config could be trained; the last column says why"
         why = "interrupted" if conclusion.status == "KILLED" else why
         raise UserError(f"sweep: {why}; what was found is in sweeps/{options.name}.csv")
@@ -156,7 +158,9 @@ def _tried(
             return point, len(rows), Conclusion("KILLED", None)
         found = _concluded(home, of, target, table, point, len(rows))
     _write_verdict(root, of, options, point, found)
-    return point, len(rows), Conclusion("FINISHED", found)
+    metrics = {"relative_gain": found.relative_gain, "selected_from": float(found.selected_from)}
+    metrics |= {f"held_out_loss_{model}": loss for model, loss in found.held_out.items()}
+    return point, len(rows), Conclusion("FINISHED", metrics)
 
 
 def _searched(
@@ -204,24 +208,23 @@ def _trainer(options: Options, *of: Any) -> AbstractContextManager[Any]:
     return nullcontext(Trainer(*of))
 
 
-def _concluded(home: Path, of: Space, target: str, table: Any, point: Mapping[str, Any], tried: int) -> dict[str, Any]:
-    from straightline.data.encoding import matrix, of_json
+def _concluded(home: Path, of: Space, target: str, table: Any, point: Mapping[str, Any], tried: int) -> Winner:
+    from straightline.data.encoding import matrix
     from straightline.sweeps import selection
     from straightline.training.progress import epochs_shown
 
-    found, fitted = selection.verdict(table, of.config(point), of.model, tried, epochs_shown)
-    schema = read_json(home / "data/schema.json")
+    schema = read_schema(home)
     test = read_parquet(home / "data/test.parquet")
-    features = matrix(test, of_json(schema["encoding"]))
-    labels = test[schema["targets"][target]["column"]].to_numpy(float)
-    return found | {"held_out": selection.held_out(fitted, features, labels, table.task)}
+    features = matrix(test, schema.encoding)
+    labels = test[schema.targets[target].column].to_numpy(float)
+    return selection.winner(table, of.config(point), of.model, tried, features, labels, epochs_shown)
 
 
-def _write_verdict(root: Path, of: Space, options: Options, point: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+def _write_verdict(root: Path, of: Space, options: Options, point: Mapping[str, Any], found: Winner) -> None:
     fixed = [text for text in options.overrides if text.split("=")[0] not in point]
     words = [*fixed, *ranking.settings(of, point)]
     line = " ".join(["dvc exp run", *(f"-S {shlex.quote(text)}" for text in words)])
-    write_json(root / f"sweeps/{options.name}.json", {"point": dict(point), **found, "try": line})
-    print("\n".join(terminal.verdict(found, of.model)))
+    write_json(root / f"sweeps/{options.name}.json", {"point": dict(point), **found.to_json(), "try": line})
+    print("\n".join(terminal.winner_lines(found, of.model)))
     print(f"Try it in the pipeline: {line}" if options.table is None else f"Its settings: {' '.join(words)}")
     print(f"written: sweeps/{options.name}.csv, .json and .png")

@@ -51,3 +51,12 @@ def _literal(value: Any) -> Any:
     if isinstance(value, list):
         return [_literal(one) for one in value]
     return value.replace("${", "\\${") if isinstance(value, str) else value
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested mappings by dotted key."""
+    leaves: dict[str, Any] = {}
+    for key, value in values.items():
+        is_inner = isinstance(value, Mapping) and len(value) > 0
+        leaves |= flattened(value, f"{prefix}{key}.") if is_inner else {f"{prefix}{key}": value}
+    return leaves

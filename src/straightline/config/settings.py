@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from straightline.errors import UserError
+from straightline.families import AUTO, FAMILIES
 from straightline.models import Model
 
 STRICT = ConfigDict(extra="forbid", strict=True)
@@ -87,10 +88,17 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Target:
-    """A column to predict; `task: auto` is settled by the data stage."""
+    """A column to predict; `family: auto` is settled by the data stage."""
 
     column: str
-    task: Literal["auto", "binary", "continuous"]
+    family: str
+
+    @field_validator("family")
+    @classmethod
+    def _is_known(cls, family: str) -> str:
+        if family not in (AUTO, *FAMILIES):
+            raise PydanticCustomError("family", "{known}", {"known": f"one of {', '.join((AUTO, *FAMILIES))}"})
+        return family
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -34,7 +34,7 @@ class TableOptions:
     time: str | None
     delimiter: str | None
     decimal: str | None
-    task: str
+    family: str
     held_out: float | None
     overrides: Sequence[str]
 
@@ -46,7 +46,7 @@ def command_line(options: TableOptions) -> str:
         *((f"--{name}", _listed(getattr(options, name))) for name in ("features", "exclude", "categorical")),
         *((f"--{name}", getattr(options, name)) for name in ("groups", "time", "delimiter", "decimal")),
         ("--split", None if options.split == "chance" else options.split),
-        ("--task", None if options.task == "auto" else options.task),
+        ("--family", None if options.family == "auto" else options.family),
         ("--held-out", options.held_out),
     ]
     words = [word for name, value in given if value not in (None, "") for word in (name, str(value))]
@@ -94,7 +94,7 @@ def _targets(options: TableOptions) -> dict[str, dict[str, str]]:
         key = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_") or "target"
         while key in targets:
             key += "_"
-        targets[key] = {"column": column, "task": options.task}
+        targets[key] = {"column": column, "family": options.family}
     if len({own["column"] for own in targets.values()}) < len(targets):
         raise UserError(f"--target: expected different columns, got {', '.join(options.targets)}")
     return targets

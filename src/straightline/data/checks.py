@@ -8,15 +8,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from straightline.data.columns import Column
+from straightline.families import FAMILIES, Family
+from straightline.families.target import Target
 
 ALIKE = 0.9999  # correlation from which on two columns are told to be nearly the same
 INVOLVED = 0.1  # weight, of a unit vector, from which on a column takes part in what is collinear
-RARE_SHARE, RARE_ROWS = 0.05, 30  # of a class
 SHOWN = 5  # columns in a warning
 
 
-def warnings(table: pd.DataFrame, targets: Mapping[str, Column], divided_by: str = "chance") -> list[str]:
+def warnings(table: pd.DataFrame, targets: Mapping[str, Target], divided_by: str = "chance") -> list[str]:
     """Return a sentence for each thing that is odd about the columns of `table`, all numbers, and its targets.
 
     `divided_by` is how its rows are divided: by `chance`, in `groups`, or by `time`.
@@ -81,21 +81,15 @@ def _dependent(values: NDArray) -> list[int]:
     return [int(column) for column in np.flatnonzero(involved[:, involved.sum(axis=0) > 2].any(axis=1))]
 
 
-def _target(features: pd.DataFrame, values: NDArray, target: Column) -> list[str]:
-    told = []
-    if target.task == "binary" and target.classes is not None:
-        counts = np.bincount(values.astype(int), minlength=2)
-        rarer = int(counts.argmin())
-        if counts[rarer] < max(RARE_SHARE * len(values), RARE_ROWS):
-            told.append(
-                f"{target.column}: only {counts[rarer]:,} of {len(values):,} rows are {target.classes[rarer]!r}"
-            )
-    if sure := [name for name, own in features.items() if _determines(own.to_numpy(np.float64), values, target.task)]:
+def _target(features: pd.DataFrame, values: NDArray, target: Target) -> list[str]:
+    family = FAMILIES[target.family]
+    told = family.warnings(values, target)
+    if sure := [name for name, own in features.items() if _determines(own.to_numpy(np.float64), values, family)]:
         told.append(f"{target.column}: {_listed(sure)} alone determines it; is it known before {target.column} is?")
     return told
 
 
-def _order(values: NDArray, target: Column) -> list[str]:
+def _order(values: NDArray, target: Target) -> list[str]:
     alike = _neighbours(values)
     if alike <= 4 / math.sqrt(len(values)):
         return []
@@ -105,13 +99,8 @@ def _order(values: NDArray, target: Column) -> list[str]:
     ]
 
 
-def _determines(values: NDArray, target: NDArray, task: str) -> bool:
-    if np.ptp(values) == 0:
-        return False
-    if task == "continuous":
-        return bool(abs(np.corrcoef(values, target)[0, 1]) > 1 - 1e-9)
-    ones, zeros = values[target > 0], values[target == 0]
-    return bool(ones.min() > zeros.max() or ones.max() < zeros.min())
+def _determines(values: NDArray, labels: NDArray, family: Family) -> bool:
+    return bool(np.ptp(values) > 0) and family.is_determined_by(values, labels)
 
 
 def _neighbours(values: NDArray) -> float:

@@ -1,15 +1,16 @@
 """Columns as people have them (numbers, words, dates, gaps) to the numbers that models take, and back to names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from straightline.data.columns import days, is_date, require_column, require_finite
+from straightline.data.columns import days, is_date, require_column
 from straightline.errors import UserError
+from straightline.families.numbers import require_finite
 
 MISSING, OTHER = "(missing)", "(other)"
 LEVELS = 50  # of a column, at most; rarer ones are one
@@ -150,30 +151,6 @@ def unseen(frame: pd.DataFrame, features: Sequence[Feature]) -> list[str]:
 def references(features: Sequence[Feature]) -> list[str]:
     """Return the reference level of each category, as `color[red]`."""
     return [f"{feature.name}[{feature.reference}]" for feature in features if feature.kind == "category"]
-
-
-def as_json(features: Sequence[Feature]) -> list[dict[str, Any]]:
-    """Return `features` for schema.json."""
-    return [
-        {
-            "name": feature.name,
-            "kind": feature.kind,
-            "fill": feature.fill,
-            "levels": list(feature.levels),
-            "reference": feature.reference,
-            "other": feature.other,
-            "terms": feature.terms,
-        }
-        for feature in features
-    ]
-
-
-def of_json(values: Sequence[Mapping[str, Any]]) -> list[Feature]:
-    """Return what `as_json` was given."""
-    return [
-        Feature(one["name"], one["kind"], one["fill"], tuple(one["levels"]), one["reference"], one["other"])
-        for one in values
-    ]
 
 
 def _feature(values: pd.Series, rows: NDArray, name: str, is_category: bool) -> tuple[Feature | None, str | None]:

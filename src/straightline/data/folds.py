@@ -14,9 +14,8 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
+from straightline.data.rows import RowNumbers
 from straightline.errors import UserError
-
-Rows = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class Fold:
 
     repeat: int
     fold: int
-    train: Rows
-    test: Rows
+    train: RowNumbers
+    test: RowNumbers
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Split:
     groups: NDArray | None = None
     ordered: bool = False
 
-    def set_aside(self, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+    def set_aside(self, rows: RowNumbers, share: float, seed: int) -> tuple[RowNumbers, RowNumbers]:
         """Divide `rows`, ascending, into (kept, set aside), both ascending.
 
         A share of the rows, by chance; the last ones of ordered rows; a share of the groups. Classes keep their shares
@@ -58,7 +57,7 @@ class Split:
         kept, aside = train_test_split(rows, test_size=count, random_state=seed, stratify=self._strata(rows, count))
         return np.sort(kept), np.sort(aside)
 
-    def sample(self, rows: Rows, share: float, seed: int) -> Rows:
+    def sample(self, rows: RowNumbers, share: float, seed: int) -> RowNumbers:
         """Return a share of `rows`: the last of ordered ones, else those that `set_aside` would keep."""
         return rows[-_count(len(rows), share) :] if self.ordered else self.set_aside(rows, 1 - share, seed)[0]
 
@@ -82,7 +81,7 @@ class Split:
                 )
         return folds
 
-    def _strata(self, rows: Rows, count: int) -> NDArray | None:
+    def _strata(self, rows: RowNumbers, count: int) -> NDArray | None:
         if self.classes is None:
             return None
         strata = self.classes[rows]
@@ -131,7 +130,7 @@ def _count(rows: int, share: float) -> int:
     return min(max(round(share * rows), 1), rows - 1)
 
 
-def _groups_aside(rows: Rows, groups: NDArray, share: float, seed: int) -> tuple[Rows, Rows]:
+def _groups_aside(rows: RowNumbers, groups: NDArray, share: float, seed: int) -> tuple[RowNumbers, RowNumbers]:
     different = len(np.unique(groups))
     if different < 2:
         raise UserError(f"all {len(rows)} rows are of one group, which cannot be divided; choose another column")

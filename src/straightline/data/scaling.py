@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from straightline.data.rows import Rows
+
 UNKNOWN = 1e30  # what a column that does not vary is divided by: as good as infinite, also squared in float64
 
 
@@ -52,8 +54,9 @@ class Moments:
         return np.sqrt(self.squares / self.rows + self.means**2)
 
 
-def moments(features: NDArray, labels: NDArray) -> Moments:
-    """Return the moments of `features` `(rows, columns)` and `labels` `(rows,)`."""
+def moments(rows: Rows) -> Moments:
+    """Return the moments of the columns and the labels."""
+    features, labels = rows.features, rows.labels
     means, target_mean = features.mean(axis=0), float(labels.mean())
     squares = np.square(features - means).sum(axis=0)
     return Moments(len(labels), means, squares, target_mean, float(np.square(labels - target_mean).sum()))

@@ -12,7 +12,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from straightline.data.folds import Rows
+from straightline.data.rows import RowNumbers, Rows
 from straightline.runtime.threads import THREADS
 
 PASS_SHARE = 4  # of a block for training is as fast to pass over, and copies of it take less memory
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Source:
-    """A table's rows: `read(groups)` returns features `(rows, columns)` and labels `(rows,)` of some groups, float64.
+    """A table's rows: `read(groups)` returns those of some groups.
 
     `offsets` `(groups + 1,)` tells where each group starts among all rows; a table that is held is one group. Training
     reads `block_groups` of them at once.
@@ -30,7 +30,7 @@ class Source:
 
     offsets: NDArray[np.int64]
     columns: int
-    read: Callable[[NDArray], tuple[NDArray, NDArray]]
+    read: Callable[[NDArray], Rows]
     block_groups: int = 1
 
     @property
@@ -47,7 +47,7 @@ class Source:
         """Return the groups `order` as blocks of `of` groups; only the last may be smaller."""
         return [order[first : first + of] for first in range(0, len(order), of)]
 
-    def within(self, rows: Rows, block: NDArray) -> Rows:
+    def within(self, rows: RowNumbers, block: NDArray) -> RowNumbers:
         """Return which of `rows`, ascending, are in a block of neighbours, counted from its start."""
         if len(block) == len(self.groups):
             return rows
@@ -56,9 +56,9 @@ class Source:
         return rows[first:last] - bounds[0]
 
 
-def held(features: NDArray, labels: NDArray) -> Source:
+def held(rows: Rows) -> Source:
     """Return the source of a table in memory."""
-    return Source(np.array([0, len(labels)]), features.shape[1], lambda groups: (features, labels))
+    return Source(np.array([0, len(rows)]), rows.features.shape[1], lambda groups: rows)
 
 
 def streamed(path: Path, features: Sequence[str], target: str, block_rows: int) -> Source:
@@ -69,14 +69,14 @@ def streamed(path: Path, features: Sequence[str], target: str, block_rows: int) 
     metadata = pa.parquet.read_metadata(path)
     rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
-    def read(groups: NDArray) -> tuple[NDArray, NDArray]:
+    def read(groups: NDArray) -> Rows:
         with pa.parquet.ParquetFile(path, metadata=metadata) as file:
             table = file.read_row_groups(groups.tolist(), columns=[*features, target], use_threads=False)
         labels = table[target].to_numpy().astype(np.float64)
         values = np.empty((table.num_rows, len(features)), order="F")  # without pandas' copies
         for number, name in enumerate(features):
             values[:, number] = table[name].to_numpy()
-        return values, labels
+        return Rows(values, labels)
 
     return Source(np.cumsum([0, *rows]), len(features), read, max(1, block_rows // max(rows)))
 
@@ -98,20 +98,20 @@ def rewritten(
 
 
 class Pass(NamedTuple):
-    """What a computation wants to know of its rows: `of(features, labels)` for some of them, `both` for two such."""
+    """A question about rows: `of` some of them, and `both` joins the answers of two parts."""
 
-    of: Callable[[NDArray, NDArray], Any]
+    of: Callable[[Rows], Any]
     both: Callable[[Any, Any], Any]
 
 
-def one_pass(source: Source, parts: Sequence[Rows], asked: Iterable[Pass]) -> list[Any]:
+def one_pass(source: Source, parts: Sequence[RowNumbers], asked: Iterable[Pass]) -> list[Any]:
     """Return, for each of `parts` (row numbers), what it asked of its rows; every block is read once."""
     wanted = list(zip(asked, parts, strict=True))
     found: list[Any] = [None] * len(parts)
 
     def look(block: NDArray) -> list[Any]:
-        features, labels = source.read(block)
-        return [_asked_of(one, features, labels, source.within(part, block)) for one, part in wanted]
+        rows = source.read(block)
+        return [_answer(asked, rows, source.within(part, block)) for asked, part in wanted]
 
     size = max(1, source.block_groups // PASS_SHARE)
     # BLAS' own threads slow such small products down, and their number would show in the last digits.
@@ -123,16 +123,14 @@ def one_pass(source: Source, parts: Sequence[Rows], asked: Iterable[Pass]) -> li
     return found
 
 
-def _asked_of(one: Pass, features: NDArray, labels: NDArray, rows: Rows) -> Any:
-    if not len(rows):
+def _answer(asked: Pass, rows: Rows, numbers: RowNumbers) -> Any:
+    if not len(numbers):
         return None
-    if len(rows) == len(labels):
-        return one.of(features, labels)
-    return one.of(np.take(features.T, rows, axis=1).T, labels[rows])
+    return asked.of(rows if len(numbers) == len(rows) else rows.take(numbers))
 
 
 def in_step(
-    source: Source, parts: Sequence[Rows], computations: Sequence[Generator[Pass, Any, Result]]
+    source: Source, parts: Sequence[RowNumbers], computations: Sequence[Generator[Pass, Any, Result]]
 ) -> list[Result]:
     """Run `computations`, each on its part, pass by pass at the same time, and return what each returns."""
     results: dict[int, Result] = {}

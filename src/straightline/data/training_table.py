@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from straightline.data import encoding
 from straightline.data.folds import Split
+from straightline.data.rows import Rows
+from straightline.data.schema import read_schema
 from straightline.data.source import Source, held, rewritten, streamed
+from straightline.families import FAMILIES, Family
 from straightline.models import terms
-from straightline.runtime.artifacts import read_json, read_parquet
+from straightline.runtime.artifacts import read_parquet
 from straightline.runtime.processes import temporary_folder
 
 HELD_ROWS, HELD_VALUES = 250_000, 2**22  # at most, unless fit.held_rows says otherwise
@@ -22,7 +25,7 @@ HELD_ROWS, HELD_VALUES = 250_000, 2**22  # at most, unless fit.held_rows says ot
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """Training rows: `source` with the columns `names`, its `labels` `(rows,)` (0 and 1 where `task` is binary).
+    """Training rows: `source` with the columns `names`, its `labels` `(rows,)` as its `family` has them.
 
     `groups` `(rows,)` numbers what must stay together; `ordered` rows are in the order of time.
     """
@@ -30,7 +33,7 @@ class TrainingTable:
     source: Source
     labels: NDArray
     names: Sequence[str]
-    task: str
+    family: Family
     standardize: bool
     groups: NDArray | None = None
     ordered: bool = False
@@ -39,9 +42,9 @@ class TrainingTable:
         """The same rows with the terms of `terms.py` for columns."""
         read = self.source.read
 
-        def expanded(groups: NDArray) -> tuple[NDArray, NDArray]:
-            features, labels = read(groups)
-            return terms.values(features), labels
+        def expanded(groups: NDArray) -> Rows:
+            rows = read(groups)
+            return replace(rows, features=terms.values(rows.features))
 
         names = terms.names(self.names)
         return replace(self, source=replace(self.source, columns=len(names), read=expanded), names=names)
@@ -49,33 +52,34 @@ class TrainingTable:
     @property
     def split(self) -> Split:
         """How its rows may be divided."""
-        classes = self.labels.astype(np.int8) if self.task == "binary" else None
-        return Split(classes, self.groups, self.ordered)
+        return Split(self.family.strata(self.labels), self.groups, self.ordered)
 
 
 @contextmanager
 def training_table(root: Path, target: str, held_rows: int | None) -> Iterator[TrainingTable]:
     """Yield the training rows: in memory, or, where they are many, by a file of what they are encoded to."""
-    schema = read_json(root / "data/schema.json")
+    schema = read_schema(root)
     path = root / "data/train.parquet"
-    column, split = schema["targets"][target], schema["split"]
-    labels = _column(path, column["column"]).to_numpy(np.float64)
-    groups = pd.factorize(_column(path, split["column"]))[0] if split["by"] == "groups" else None
-    features = encoding.of_json(schema["encoding"])
+    column, split = schema.targets[target], schema.split
+    labels = _column(path, column.column).to_numpy(np.float64)
+    groups = pd.factorize(_column(path, split.column))[0] if split.by == "groups" and split.column else None
+    features = schema.encoding
     names = encoding.term_names(features)
     held_rows = held_rows or min(HELD_ROWS, HELD_VALUES // (len(names) + 1))
     encode = partial(encoding.matrix, features=features)
     with temporary_folder() as folder:
         if len(labels) <= held_rows:
-            source = held(encode(read_parquet(path, columns=schema["features"])), labels)
+            source = held(Rows(encode(read_parquet(path, columns=schema.features)), labels))
         elif encoding.is_plain(features):
-            source = streamed(path, names, column["column"], held_rows // 8)
+            source = streamed(path, names, column.column, held_rows // 8)
         else:
             numbers = [str(number) for number in range(len(names) + 1)]  # a term may be called as the target is
             encoded = folder / "encoded.parquet"
-            rewritten(path, encoded, schema["features"], column["column"], numbers, encode)
+            rewritten(path, encoded, schema.features, column.column, numbers, encode)
             source = streamed(encoded, numbers[:-1], numbers[-1], held_rows // 8)
-        yield TrainingTable(source, labels, names, column["task"], schema["standardize"], groups, split["by"] == "time")
+        yield TrainingTable(
+            source, labels, names, FAMILIES[column.family], schema.standardize, groups, split.by == "time"
+        )
 
 
 def _column(path: Path, name: str) -> pd.Series:

@@ -1,56 +1,32 @@
-"""How far gradient descent came to a regression's exact optimum, and what its folds tell."""
+"""The certificate of a regression: how far gradient descent came to the exact optimum (certificate.json)."""
 
-import operator
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+from straightline.runtime.contracts import Contract
 
-from straightline.data.source import Pass, one_pass
-from straightline.data.training_table import TrainingTable
-from straightline.families.scores import LOSSES
-from straightline.regression import exact
-from straightline.regression.coefficients import agreeing_digits
-
-TOLD = 5  # messages of folds at most, since each may name other columns
 CONVERGED = 1e-3  # a descent has converged when its loss exceeds the optimum by less than this share of it
 
 
-def fold_messages(fitted: Sequence[exact.Optimum], known: Sequence[str]) -> list[str]:
-    """Return what is told of some of the folds `fitted` and is none of `known`, the commonest first."""
-    told = Counter(message for one in fitted for message in one.messages if message not in known)
-    lines = [f"in {count} of {len(fitted)} folds {message}" for message, count in told.most_common(TOLD)]
-    return [*lines, f"{len(told) - TOLD} more such messages of single folds"] if len(told) > TOLD else lines
+@dataclass(frozen=True)
+class Certificate(Contract):
+    """How far gradient descent came to the exact optimum, and what a user should know of that (certificate.json).
 
-
-def certificate(table: TrainingTable, best: exact.Optimum, folds: Sequence[str], trained: NDArray) -> dict[str, Any]:
-    """Return certificate.json: how far the descent's coefficients `trained` are from the optimum `best`.
-
-    `folds` are the `fold_messages`.
+    `loss` is the name of the loss, `method` that of the `Optimum`, `gap` the descent's loss less the exact one. The
+    descent has `converged` where the gap is at most the share `tolerance` of the exact loss. `digits` are those that
+    agree in the worst coefficient, None where none is identified; `condition_number` is None where it is infinite.
+    `standard_errors` names their kind.
     """
 
-    def total(features: NDArray, labels: NDArray) -> float:
-        return len(labels) * exact.mean_loss(trained[0] + features @ trained[1:], labels, table.task)
-
-    rows = len(table.labels)
-    (loss,) = one_pass(table.source, [np.arange(rows, dtype=np.int32)], [Pass(total, operator.add)])
-    reached = loss / rows
-    gap = reached - best.loss
-    condition, known = best.condition_number, best.identified
-    return {
-        "loss": LOSSES[table.task],
-        "method": best.method,
-        "rows": rows,
-        "descent_loss": reached,
-        "exact_loss": best.loss,
-        "gap": gap,
-        "tolerance": CONVERGED,
-        "converged": bool(gap <= CONVERGED * best.loss),
-        "digits": agreeing_digits(trained[known], best.coefficients[known]) if known.any() else None,
-        "condition_number": condition if np.isfinite(condition) else None,
-        "standard_errors": best.errors,
-        "messages": best.messages,
-        "fold_messages": list(folds),
-    }
+    loss: str
+    method: str
+    rows: int
+    descent_loss: float
+    exact_loss: float
+    gap: float
+    tolerance: float
+    converged: bool
+    digits: float | None
+    condition_number: float | None
+    standard_errors: str
+    messages: list[str]
+    fold_messages: list[str]

@@ -8,21 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, special
+from scipy import linalg
 
+from straightline.data.rows import Rows, joined
 from straightline.data.scaling import Moments
 from straightline.data.source import Pass
+from straightline.families import Family
 from straightline.regression.separation import RANK_TOLERANCE, Separation, firth, separating
 
 NEWTON_STEPS = 100  # an optimum that exists takes about ten
 SUSPICIOUS_LOG_ODDS = 25.0  # Newton's method reaches more only on its way to infinity, or nearly so
 LEFT_OUT = 1e-10  # share of itself that a row leaves to the others, below which they do not determine its fit
 ROUNDING_SHOWS = 100.0  # condition number from which on float64 leaves less than twelve digits
-
-
-def cross_entropy(log_odds: NDArray, labels: NDArray) -> float:
-    """Return the mean cross-entropy of `labels` (0 and 1) under `log_odds`, both `(rows,)`."""
-    return float(np.mean(np.logaddexp(0.0, np.where(labels > 0, -log_odds, log_odds))))
 
 
 class Standardized:
@@ -82,10 +79,10 @@ def least_squares(standardized: Standardized, refined: bool) -> Generator[Pass, 
     of the method of seminormal equations for linear least squares problems").
     """
 
-    def reduced(features: NDArray, labels: NDArray) -> NDArray:
-        rows = standardized(features, further=1)
-        rows[:, -1] = labels - standardized.target_mean
-        return _triangle(rows)
+    def reduced(rows: Rows) -> NDArray:
+        design = standardized(rows.features, further=1)
+        design[:, -1] = rows.labels - standardized.target_mean
+        return _triangle(design)
 
     triangle = yield Pass(reduced, _joined)
     root, reach = triangle[:, :-1], triangle[:, -1]
@@ -105,54 +102,56 @@ def least_squares(standardized: Standardized, refined: bool) -> Generator[Pass, 
     return Found(weights, root, residual / freedom, residual / standardized.rows)
 
 
-def _extended_gradient(standardized: Standardized, weights: NDArray, features: NDArray, labels: NDArray) -> NDArray:
-    design = standardized(features.astype(np.longdouble))
-    return (labels - design @ weights.astype(np.longdouble)) @ design
+def _extended_gradient(standardized: Standardized, weights: NDArray, rows: Rows) -> NDArray:
+    design = standardized(rows.features.astype(np.longdouble))
+    return (rows.labels - design @ weights.astype(np.longdouble)) @ design
 
 
-def maximum_likelihood(standardized: Standardized, guess: NDArray | None) -> Generator[Pass, Any, Found]:
+def maximum_likelihood(
+    standardized: Standardized, family: Family, guess: NDArray | None
+) -> Generator[Pass, Any, Found]:
     """Find a logistic regression's weights by Newton's method, a pass a step; `guess` are raw coefficients.
 
     Where the classes are separated, it asks for the rows, and finds Firth's weights (Heinze and Schemper 2002, eq. 2).
     """
     weights = np.zeros(len(standardized.kept)) if guess is None else standardized.weights(guess)
-    here = yield _likelihood(standardized, weights)
+    here = yield _likelihood(standardized, family, weights)
     for _ in range(NEWTON_STEPS):
         step = linalg.lstsq(here.triangle[:, :-1], here.triangle[:, -1], cond=RANK_TOLERANCE)[0]
         if step @ here.gradient < 1e-14:
             break
-        there = yield _likelihood(standardized, weights + step)
+        there = yield _likelihood(standardized, family, weights + step)
         while there.loss > here.loss and np.abs(step).max() > 1e-12:
             step = step / 2
-            there = yield _likelihood(standardized, weights + step)
+            there = yield _likelihood(standardized, family, weights + step)
         weights, here = weights + step, there
     found = Found(weights, here.triangle[:, :-1], 1.0, here.loss)
-    if here.largest <= SUSPICIOUS_LOG_ODDS:
+    if not family.is_separable or here.largest <= SUSPICIOUS_LOG_ODDS:
         return found
-    features, labels = yield Pass(
-        lambda *rows: rows, lambda one, other: tuple(map(np.concatenate, zip(one, other, strict=True)))
-    )
-    design = standardized(features)
-    separation = separating(design, features, labels)
+    every: Rows = yield Pass(lambda rows: rows, lambda first, second: joined([first, second]))
+    design, labels = standardized(every.features), every.labels
+    separation = separating(design, every)
     if separation is None:
         return found
     weights, converged = firth(design, labels, standardized.kept)
     messages = [] if converged else ["Firth's estimate has not fully converged"]
-    return Found(weights, found.root, 1.0, cross_entropy(design @ weights, labels), separation, messages)
+    return Found(
+        weights, found.root, 1.0, float(family.predictor_losses(design @ weights, labels).mean()), separation, messages
+    )
 
 
-def scores_squared(standardized: Standardized, weights: NDArray, inverse: NDArray | None) -> Pass:
+def scores_squared(standardized: Standardized, family: Family, weights: NDArray, inverse: NDArray | None) -> Pass:
     """Ask for the sum of the rows' outer products times their squared residuals, the middle of a robust covariance.
 
     With the `inverse` of a least-squares fit's Gram matrix each residual is that of the other rows' fit (HC3), without
     it they are those of probabilities.
     """
 
-    def of(features: NDArray, labels: NDArray) -> NDArray:
-        design = standardized(features)
+    def of(rows: Rows) -> NDArray:
+        design, labels = standardized(rows.features), rows.labels
         predictor = design @ weights
         if inverse is None:
-            residual = labels - special.expit(predictor)
+            residual = family.newton(predictor, labels).residual
         else:
             rest = 1 - np.einsum("ij,jk,ik->i", design, inverse, design)
             residual = np.where(rest > LEFT_OUT, labels - predictor, np.inf) / np.maximum(rest, LEFT_OUT)
@@ -171,19 +170,18 @@ class _Likelihood(NamedTuple):
     largest: Any
 
 
-def _likelihood(standardized: Standardized, weights: NDArray) -> Pass:
-    def of(features: NDArray, labels: NDArray) -> _Likelihood:
-        rows = standardized(features, further=1)
-        design = rows[:, :-1]
+def _likelihood(standardized: Standardized, family: Family, weights: NDArray) -> Pass:
+    def of(rows: Rows) -> _Likelihood:
+        labels, extended = rows.labels, standardized(rows.features, further=1)
+        design = extended[:, :-1]
         predictor = design @ weights
-        probability = special.expit(predictor)
-        error = labels - probability
-        gradient = error @ design / standardized.rows
-        spread = np.sqrt(np.maximum(probability * (1 - probability), 1e-300))
+        residual, curvature = family.newton(predictor, labels)
+        gradient = residual @ design / standardized.rows
+        spread = np.sqrt(np.maximum(curvature, 1e-300))
         design *= spread[:, np.newaxis]
-        rows[:, -1] = error / spread
-        loss = cross_entropy(predictor, labels) * len(labels) / standardized.rows
-        return _Likelihood(loss, gradient, _triangle(rows), np.abs(predictor).max())
+        extended[:, -1] = residual / spread
+        loss = float(family.predictor_losses(predictor, labels).mean()) * len(labels) / standardized.rows
+        return _Likelihood(loss, gradient, _triangle(extended), np.abs(predictor).max())
 
     def both(one: _Likelihood, other: _Likelihood) -> _Likelihood:
         return _Likelihood(

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from straightline.data.folds import Rows
+from straightline.data.rows import RowNumbers, Rows
 from straightline.data.scaling import joined, moments
 from straightline.data.source import Pass, Source, held, in_step
+from straightline.families import Family
 from straightline.regression.estimation import (
     Standardized,
-    cross_entropy,
     least_squares,
     maximum_likelihood,
     scores_squared,
@@ -53,23 +53,23 @@ class Optimum:
         return np.add(self.coefficients[0], features @ self.coefficients[1:])
 
 
-def optimum(features: NDArray, labels: NDArray, task: str, names: Sequence[str], intercept: bool = True) -> Optimum:
-    """Return the optimum on all rows of `features` `(rows, columns)` and `labels` `(rows,)`; see `optima`."""
-    every = np.arange(len(labels), dtype=np.int32)
-    return optima(held(features, labels), [every], task, names, intercept=intercept)[0]
+def optimum(rows: Rows, family: Family, names: Sequence[str], intercept: bool = True) -> Optimum:
+    """Return the optimum on all of `rows`; see `optima`."""
+    every = np.arange(len(rows), dtype=np.int32)
+    return optima(held(rows), [every], family, names, intercept=intercept)[0]
 
 
 def optima(
     source: Source,
-    parts: Sequence[Rows],
-    task: str,
+    parts: Sequence[RowNumbers],
+    family: Family,
     names: Sequence[str],
     start: Optimum | None = None,
     inference: bool = True,
     robust: bool = False,
     intercept: bool = True,
 ) -> list[Optimum]:
-    """Return ordinary least squares (task `continuous`) or maximum likelihood (`binary`, labels 0 and 1) on each part.
+    """Return ordinary least squares, or the maximum of the family's likelihood, on each part.
 
     `parts` are row numbers of `source`, whose columns are `names`; each reading of the table serves all parts. A
     constant column gets the weight 0. Collinear columns share the minimum-norm weights, which predict the same as any
@@ -81,18 +81,18 @@ def optima(
     Without an `intercept` the line goes through the origin.
     """
     guess = None if start is None or start.method == "firth" else start.coefficients
-    return in_step(source, parts, [_optimum(task, names, guess, inference, robust, intercept) for _ in parts])
+    return in_step(source, parts, [_optimum(family, names, guess, inference, robust, intercept) for _ in parts])
 
 
 def _optimum(
-    task: str, names: Sequence[str], guess: NDArray | None, inference: bool, robust: bool, intercept: bool
+    family: Family, names: Sequence[str], guess: NDArray | None, inference: bool, robust: bool, intercept: bool
 ) -> Generator[Pass, Any, Optimum]:
     of = yield Pass(moments, joined)
     standardized = Standardized(of, intercept)
-    if task == "continuous":
+    if family.is_least_squares:
         found = yield from least_squares(standardized, refined=inference)
     else:
-        found = yield from maximum_likelihood(standardized, guess)
+        found = yield from maximum_likelihood(standardized, family, guess)
     separation, back = found.separation, standardized.back
     inverse, identified, condition, rank = _inverse(found.root, standardized.kept)
     robust = robust and separation is None
@@ -100,7 +100,9 @@ def _optimum(
     if inference and of.rows > standardized.kept.sum():
         covariance = found.dispersion * inverse
         if robust:
-            meat = yield scores_squared(standardized, found.weights, inverse if task == "continuous" else None)
+            meat = yield scores_squared(
+                standardized, family, found.weights, inverse if family.is_least_squares else None
+            )
             with np.errstate(invalid="ignore"):  # where it does not exist
                 covariance = inverse @ meat @ inverse
         covariance = back @ covariance @ back.T if np.isfinite(covariance).all() else None
@@ -109,7 +111,7 @@ def _optimum(
     if inference:
         messages += inference_messages(standardized, covariance, condition, separation)
     if separation is not None and inference:
-        estimates, covariance = _finite_part(separation, back, names, intercept)
+        estimates, covariance = _finite_part(separation, family, back, names, intercept)
         messages += undetermined_messages(separation, estimates, names)
     return Optimum(
         coefficients=back @ found.weights,
@@ -117,16 +119,16 @@ def _optimum(
         covariance=covariance,
         loss=found.loss,
         method="exact" if separation is None else "firth",
-        degrees_of_freedom=float(of.rows - rank) if task == "continuous" else np.inf,
+        degrees_of_freedom=float(of.rows - rank) if family.has_dispersion else np.inf,
         condition_number=condition,
-        errors=("HC3" if task == "continuous" else "sandwich") if robust else "classical",
+        errors=family.robust_errors if robust else "classical",
         intercept=intercept,
         messages=messages,
     )
 
 
 def _finite_part(
-    separation: Separation, back: NDArray, names: Sequence[str], intercept: bool
+    separation: Separation, family: Family, back: NDArray, names: Sequence[str], intercept: bool
 ) -> tuple[NDArray, NDArray | None]:
     """Return the estimates that are finite, and their covariance.
 
@@ -135,18 +137,11 @@ def _finite_part(
     """
     if separation.complete:
         return np.full(len(back), np.nan), None
-    rest = optimum(separation.features, separation.labels, "binary", names, intercept)
+    rest = optimum(separation.rest, family, names, intercept)
     direction = np.abs(separation.direction)
     infinite = np.abs(back @ separation.direction) > SEPARATES * (np.abs(back) @ direction)
     infinite[1:] &= direction[1:] > SEPARATES
     return np.where(infinite, np.nan, rest.estimates), rest.covariance
-
-
-def mean_loss(predictor: NDArray, labels: NDArray, task: str) -> float:
-    """Return the mean squared error, or for a binary task the mean cross-entropy of the log odds `predictor`."""
-    if task == "continuous":
-        return float(np.mean((labels - predictor) ** 2))
-    return cross_entropy(predictor, labels)
 
 
 def _inverse(root: NDArray, kept: NDArray) -> tuple[NDArray, NDArray, float, int]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, optimize
 
+from straightline.data.rows import Rows
 from straightline.errors import UserError
 
 RANK_TOLERANCE = 1e-10
@@ -17,17 +18,16 @@ SEPARATES = 1e-6  # log odds that are more than a linear program's rounding, of 
 class Separation:
     """Classes that weights of the standardised columns, `direction`, tell apart without a mistake.
 
-    `features` and `labels` are the rows on which it does not decide; there are none where some direction decides all.
+    `rest` are the rows on which it does not decide; there are none where some direction decides all.
     """
 
     direction: NDArray
-    features: NDArray
-    labels: NDArray
+    rest: Rows
 
     @property
     def complete(self) -> bool:
         """Whether no row is left."""
-        return not len(self.labels)
+        return not len(self.rest)
 
     @property
     def columns(self) -> NDArray:
@@ -35,24 +35,24 @@ class Separation:
         return np.asarray(np.abs(self.direction[1:]) > SEPARATES * np.abs(self.direction).max())
 
 
-def separating(design: NDArray, features: NDArray, labels: NDArray) -> Separation | None:
+def separating(design: NDArray, rows: Rows) -> Separation | None:
     """Find a direction that every row favours by 1 or more, or else one that some row favours and none contradicts.
 
-    `design` are the standardised rows. These are linear programs (Konis 2007, section 4); the first makes the columns'
-    weights small, which zeroes many.
+    `design` are the standardised `rows`. These are linear programs (Konis 2007, section 4); the first makes the weights
+    of the columns small, which zeroes many.
     """
-    signed = np.where(labels > 0, 1.0, -1.0)[:, np.newaxis] * design
+    signed = np.where(rows.labels > 0, 1.0, -1.0)[:, np.newaxis] * design
     cost = np.append(0.0, np.ones(design.shape[1] - 1))
     both = np.hstack([-signed, signed])  # weights as differences of two that are not negative
     all_rows = optimize.linprog(np.tile(cost, 2), both, -np.ones(len(signed)))
     if all_rows.status == 0:
-        return Separation(np.subtract(*np.split(all_rows.x, 2)), features[:0], labels[:0])
+        return Separation(np.subtract(*np.split(all_rows.x, 2)), rows.take(np.arange(0, dtype=np.int32)))
     bounds = [(-1, 1)] * design.shape[1]
     some_rows = optimize.linprog(-signed.sum(axis=0), -signed, np.zeros(len(signed)), bounds=bounds)
     if some_rows.status != 0 or -some_rows.fun <= SEPARATES:
         return None
-    left = signed @ some_rows.x <= SEPARATES
-    return Separation(some_rows.x, features[left], labels[left])
+    left = np.flatnonzero(signed @ some_rows.x <= SEPARATES).astype(np.int32)
+    return Separation(some_rows.x, rows.take(left))
 
 
 def firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, bool]:

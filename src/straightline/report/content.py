@@ -7,22 +7,23 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from straightline.comparison.verdict import Finding, Verdict
 from straightline.config.settings import Balloons
 from straightline.data import balloons, encoding
 from straightline.report import figures
 from straightline.report.equation import equation
 from straightline.report.figures import Figure
-from straightline.report.tables import LOSS_NAMES, METRIC_NAMES, clear_bins, more_rows
+from straightline.report.tables import clear_bins, more_rows
 from straightline.results import sentences
 from straightline.results.files import Results, Variant
 from straightline.runtime.artifacts import md5
 
 FINDINGS = {
-    "neural_better": "{challenger} is better by more than the margin",
-    "regression_better": "{baseline} is better by more than the margin",
-    "practically_equivalent": "the difference is smaller than the margin either way",
-    "regression_enough": "{challenger} is not better by the margin",
-    "undecided": "the folds do not tell",
+    Finding.challenger_better: "{challenger} is better by more than the margin",
+    Finding.baseline_better: "{baseline} is better by more than the margin",
+    Finding.practically_equivalent: "the difference is smaller than the margin either way",
+    Finding.baseline_enough: "{challenger} is not better by the margin",
+    Finding.undecided: "the folds do not tell",
 }
 PACKAGES = ("straightline", "tensorflow", "keras", "numpy", "scipy", "pandas", "scikit-learn")
 
@@ -41,11 +42,11 @@ def content(results: Results, settings: str) -> Content:
     schema, root = results.schema, results.root
     values = {
         "targets": targets,
-        "rows": schema["rows"],
-        "features": schema["features"],
-        "division": sentences.division(schema),
-        "warnings": schema["warnings"],
-        "references": encoding.references(encoding.of_json(schema["encoding"])),
+        "rows": schema.rows,
+        "features": schema.features,
+        "division": sentences.division(schema.split),
+        "warnings": schema.warnings,
+        "references": encoding.references(schema.encoding),
         "path": results.config.data.path,
         "settings": settings,
         "digests": {f"data/{part}.parquet": md5(root / f"data/{part}.parquet") for part in ("train", "test")},
@@ -70,24 +71,25 @@ def _figures(target: Mapping[str, Any]) -> list[Figure]:
 
 def _target(results: Results, target: str) -> dict[str, Any]:
     verdict, variants = results.verdicts[target], results.of_target(target)
-    schema = results.schema["targets"][target]
-    metrics = [name for name in METRIC_NAMES if name in variants[0].metrics]
+    schema, family = results.schema.targets[target], results.family_of(target)
+    metrics = [name for name in family.metrics if name in variants[0].metrics]
     return {
         "key": target,
-        "column": schema["column"],
-        "classes": schema["classes"],
+        "column": schema.column,
+        "prediction_note": family.prediction_note(schema),
+        "coefficient_unit": family.coefficient_unit(schema),
+        "baseline_name": family.baseline_name,
         "verdict": verdict,
-        "loss_name": LOSS_NAMES[verdict["loss"]],
-        "headline": sentences.headline(verdict, schema["column"]),
-        "finding": FINDINGS[verdict["finding"]].format(**verdict),
-        "level": sentences.interval_level(verdict),
+        "loss_name": family.loss_title,
+        "headline": sentences.headline(verdict, schema.column),
+        "finding": _finding_words(verdict, verdict.challenger),
+        "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
         "selected": sentences.selected(verdict),
         "challengers": [
-            {"name": name, "words": FINDINGS[found["finding"]].format(challenger=name, baseline=verdict["baseline"])}
-            | found
-            for name, found in verdict["challengers"].items()
+            {"name": name, "words": _finding_words(verdict, name), "result": challenger}
+            for name, challenger in verdict.challengers.items()
         ],
-        "metric_names": [METRIC_NAMES[name] for name in metrics],
+        "metric_names": [family.metrics[name] for name in metrics],
         "models": [_model(variant, verdict, metrics) for variant in variants],
         "baseline": [variants[0].metrics["baseline"][name] for name in metrics],
         "held_out_rows": variants[0].metrics["rows"],
@@ -98,18 +100,23 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "more_rows": more_rows(results, target),
         "held_out": figures.held_out(results, target),
         "columns": list(figures.by_column(results, target)),
-        "bins": [_bins(results.variants[target, name]) for name in verdict["challengers"]],
+        "bins": [_bins(results.variants[target, name]) for name in verdict.challengers],
     }
 
 
-def _model(variant: Variant, verdict: Mapping[str, Any], metrics: list[str]) -> dict[str, Any]:
+def _finding_words(verdict: Verdict, challenger: str) -> str:
+    words = FINDINGS[verdict.challengers[challenger].finding]
+    return words.format(challenger=challenger, baseline=verdict.baseline)
+
+
+def _model(variant: Variant, verdict: Verdict, metrics: list[str]) -> dict[str, Any]:
     weights = variant.weights
     return {
         "name": variant.model,
-        "loss": verdict["losses"][variant.model],
-        "interval": verdict["loss_intervals"][variant.model],
+        "loss": verdict.losses[variant.model],
+        "interval": verdict.loss_intervals[variant.model],
         "held_out_loss": variant.metrics.get("loss"),
-        "fits": verdict["fits"][variant.model],
+        "fits": verdict.fits[variant.model],
         "epochs": weights["epochs"],
         "parameters": weights["parameters"],
         "scores": [variant.metrics[name] for name in metrics],
@@ -128,11 +135,11 @@ def _regression(results: Results, variant: Variant) -> dict[str, Any]:
     settings = results.config.models[variant.model]
     straight = getattr(settings, "terms", "linear") == "linear" and getattr(settings, "intercept", True)
     weights, loss = _population(results, variant.target) if straight else ({}, None)
-    schema = results.schema["targets"][variant.target]
+    schema = results.schema.targets[variant.target]
     return {
         "model": variant.model,
         "finish": getattr(settings, "finish", "exact"),
-        "equation": equation(table, schema["column"], schema["classes"]),
+        "equation": equation(table, results.family_of(variant.target).predictor_name(schema)),
         "terms": [row | {"exact": weights.get(str(row["term"]))} for row in table.to_dict("records")],
         "exact": bool(weights),
         "exact_loss": loss,
@@ -143,7 +150,7 @@ def _regression(results: Results, variant: Variant) -> dict[str, Any]:
 
 def _population(results: Results, target: str) -> tuple[dict[str, float], float | None]:
     """Return the best model's weights and loss over all balloons that the generator can make; nothing elsewhere."""
-    data, column = results.config.data, results.schema["targets"][target]["column"]
+    data, column = results.config.data, results.schema.targets[target].column
     if isinstance(data, Balloons) and column == "num_balloons":
         return balloons.exact_linear(data.partnered_children), balloons.exact_linear_loss(data.partnered_children)
     if isinstance(data, Balloons) and column == "color":

@@ -1,21 +1,17 @@
 """A regression as an equation in the columns' own units."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import pandas as pd
 
 from straightline.formatting import number
 
 
-def equation(coefficients: pd.DataFrame, column: str, classes: Sequence[Any] | None) -> str | None:
-    """Return `price = 1.5 + 2 × rooms − 0.3 × age`, of log odds where there are `classes`.
+def equation(coefficients: pd.DataFrame, left: str) -> str | None:
+    """Return `price = 1.5 + 2 × rooms − 0.3 × age` with the left side `left`; levels of words are terms of 0 or 1.
 
-    Words are terms of 0 or 1. None where an estimate is blank, so that no equation holds.
+    None where an estimate is blank, so that no equation holds.
     """
     if coefficients["estimate"].isna().any():
         return None
-    left = column if classes is None else f"log odds of {column} = {classes[1]}"
     parts = []
     for term, value in zip(coefficients["term"], coefficients["estimate"], strict=True):
         sign = "−" if value < 0 else "+"

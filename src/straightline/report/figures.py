@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from straightline.families import Family
 from straightline.formatting import number, percent
 from straightline.report.pictures import canvas, columns, comparison, predictions
 from straightline.report.pictures.canvas import WIDTH, Panel
-from straightline.report.tables import LOSS_NAMES, important_columns, learning_table
+from straightline.report.tables import important_columns, learning_table
 from straightline.results.files import Results, Variant
 from straightline.runtime.artifacts import read_parquet
 
@@ -29,8 +30,8 @@ class Figure:
 def answer(results: Results, target: str) -> Figure:
     """Return the picture that shows why: each fold's difference against the margin."""
     verdict = results.verdicts[target]
-    challengers = [_gains(results, target, name) for name in verdict["challengers"]]
-    margin = verdict["margin"]
+    challengers = [_gains(results, target, name) for name in verdict.challengers]
+    margin = verdict.margin
     told = "; ".join(
         f"{one.name}: {percent(one.gain)}, interval {percent(one.low)} to {percent(one.high)}" for one in challengers
     )
@@ -39,7 +40,7 @@ def answer(results: Results, target: str) -> Figure:
         svg=canvas.svg(comparison.differences(challengers, margin), WIDTH * 1.12, 1.2 + 0.6 * len(challengers)),
         alt=f"What each model saves of the straight line's loss, fold by fold, against the margin of "
         f"{100 * margin:.3g} %. {told}.",
-        caption=f"Each dot is a fold ({verdict['repeats']} × {verdict['folds']}, the same for all models); the diamond "
+        caption=f"Each dot is a fold ({verdict.repeats} × {verdict.folds}, the same for all models); the diamond "
         "is their mean, the bar its interval. Differences in the shaded strip are too small to matter: by your margin, "
         "neither side is better. Right of the dashed line the straight line is not enough.",
     )
@@ -51,7 +52,7 @@ def losses(results: Results, target: str) -> Figure:
     told = "; ".join(
         f"{one.model}: {number(one.curve['shown'].iloc[-1])} after {one.weights['epochs']} epochs" for one in variants
     )
-    fits = max(results.verdicts[target]["fits"].values())
+    fits = max(results.verdicts[target].fits.values())
     return Figure(
         name=f"losses-{target}",
         svg=canvas.svg(losses_panel(results, target)),
@@ -98,7 +99,7 @@ def coefficients(results: Results, variant: Variant) -> Figure | None:
         return None
     largest = slopes["statistic"].abs().sort_values(ascending=False, kind="stable", na_position="last").index[:TERMS]
     kept = slopes.loc[sorted(largest)]
-    unit = "log odds" if results.verdicts[variant.target]["task"] == "binary" else variant.target
+    unit = results.family_of(variant.target).coefficient_unit(results.schema.targets[variant.target])
     some = f" The {TERMS} terms with the largest statistics of {len(slopes)}." if len(slopes) > TERMS else ""
     return Figure(
         name=f"coefficients-{variant.target}-{variant.model}",
@@ -113,36 +114,38 @@ def held_out(results: Results, target: str) -> list[Figure]:
     variants = results.of_target(target)
     if not variants[0].metrics["rows"]:
         return []
-    scores = "; ".join(f"{one.model}: {_scores(one.metrics)}" for one in variants)
-    told = {
+    family = results.family_of(target)
+    scores = "; ".join(f"{variant.model}: {_scores(variant.metrics, family)}" for variant in variants)
+    captions = {
         "truth": "Truth by prediction; on the line is right.",
         "residuals": "What predictions miss; a pattern here is what the model has not learned.",
         "reliability": "Of the rows given a probability, the share of ones; a larger dot stands for more rows.",
         "roc": "True against false positives over all thresholds; the further from the line, the better.",
     }
-    task = results.verdicts[target]["task"]
-    panels = predictions.of_task(task, _named(variants))
-    kinds = ["truth", "residuals"] * len(variants) if task == "continuous" else ["reliability", "roc"]
+    panels = predictions.panels(family.pictures, _named(variants))
     return [
         Figure(
-            f"predictions-{target}-{place}", canvas.svg(panel), f"{told[kind]} Held-out scores: {scores}.", told[kind]
+            f"predictions-{target}-{place}",
+            canvas.svg(panel),
+            f"{captions[kind]} Held-out scores: {scores}.",
+            captions[kind],
         )
-        for place, (kind, panel) in enumerate(zip(kinds, panels, strict=False), start=1)
+        for place, (kind, panel) in enumerate(panels, start=1)
     ]
 
 
 def predictions_panels(results: Results, target: str) -> list[Panel]:
     """Return the same panels for predictions-<target>.png."""
     variants = results.of_target(target)
-    return predictions.of_task(results.verdicts[target]["task"], _named(variants))
+    return [panel for _, panel in predictions.panels(results.family_of(target).pictures, _named(variants))]
 
 
 def by_column(results: Results, target: str) -> Iterator[tuple[str, list[Figure]]]:
     """Yield the columns that matter most, each with its gains by bin and the models' partial dependence."""
     verdict = results.verdicts[target]
-    effects = {name: results.variants[target, name].effects for name in verdict["challengers"]}
+    effects = {name: results.variants[target, name].effects for name in verdict.challengers}
     curves = {one.model: one.dependence for one in results.of_target(target)}
-    unit = "probability" if verdict["task"] == "binary" else "prediction"
+    unit = results.family_of(target).prediction_name
     for place, column in enumerate(important_columns(list(curves.values())), start=1):
         gains = {name: _of(table, column) for name, table in effects.items()}
         means = {name: _of(table, column) for name, table in curves.items()}
@@ -181,20 +184,17 @@ def _named(variants: list[Variant]) -> list[tuple[str, pd.DataFrame]]:
     return [(one.model, read_parquet(one.predictions)) for one in variants]
 
 
-def _scores(metrics: Mapping[str, Any]) -> str:
-    names = ("rmse", "mae", "r2") if "rmse" in metrics else ("cross_entropy", "accuracy", "roc_auc")
-    return ", ".join(f"{name.replace('_', ' ')} {number(metrics[name])}" for name in names)
+def _scores(metrics: Mapping[str, Any], family: Family) -> str:
+    return ", ".join(f"{family.metrics[name]} {number(metrics[name])}" for name in family.headline_metrics)
 
 
 def _gains(results: Results, target: str, name: str) -> comparison.Gains:
     verdict = results.verdicts[target]
-    line, own = (results.variants[target, model].fold_losses for model in (verdict["baseline"], name))
-    found = verdict["challengers"][name]
+    line, own = (results.variants[target, model].fold_losses for model in (verdict.baseline, name))
+    found = verdict.challengers[name]
     scale = float(line.mean()) or 1.0
     folds = ((line - own) / scale).to_numpy()
-    return comparison.Gains(
-        name, _numbers(results)[name], folds, found["relative_gain"], *found["relative_gain_interval"]
-    )
+    return comparison.Gains(name, _numbers(results)[name], folds, found.relative_gain, *found.relative_gain_interval)
 
 
 def _numbers(results: Results) -> dict[str, int]:
@@ -202,4 +202,4 @@ def _numbers(results: Results) -> dict[str, int]:
 
 
 def _loss_name(results: Results, target: str) -> str:
-    return LOSS_NAMES[results.verdicts[target]["loss"]]
+    return results.family_of(target).loss_title

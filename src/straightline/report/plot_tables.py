@@ -37,7 +37,7 @@ def fold_table(results: Results) -> pd.DataFrame:
     """
 
     def gains(variant: Variant) -> pd.DataFrame | None:
-        baseline = results.variants[variant.target, results.verdicts[variant.target]["baseline"]]
+        baseline = results.variants[variant.target, results.verdicts[variant.target].baseline]
         if variant is baseline:
             return None
         losses, own = baseline.fold_losses, variant.fold_losses
@@ -47,10 +47,10 @@ def fold_table(results: Results) -> pd.DataFrame:
 
 
 def prediction_table(results: Results) -> pd.DataFrame:
-    """Return predictions of continuous targets, and truth minus prediction, in an even sample of the held-out rows."""
+    """Return predictions of numbers, and truth minus prediction, in an even sample of the held-out rows."""
 
     def sample(variant: Variant) -> pd.DataFrame | None:
-        if not _is_scored(results, variant, "continuous"):
+        if not _is_pictured(results, variant, "truth"):
             return None
         rows = read_parquet(variant.predictions)
         return rows.iloc[evenly(len(rows), SAMPLE)].assign(residual=lambda table: table["truth"] - table["prediction"])
@@ -64,14 +64,14 @@ def coefficient_table(results: Results) -> pd.DataFrame:
 
 
 def confusion_table(results: Results) -> pd.DataFrame:
-    """Return the held-out rows of binary targets by actual class and the class predicted at probability 0.5."""
+    """Return the held-out rows by actual class and the class predicted at probability 0.5, of two classes."""
 
     def cells(variant: Variant) -> pd.DataFrame | None:
-        if not _is_scored(results, variant, "binary"):
+        if not _is_pictured(results, variant, "confusion"):
             return None
         rows = read_parquet(variant.predictions) > 0.5
         counts = np.bincount(2 * rows["truth"] + rows["prediction"], minlength=4)
-        classes = list(product(results.schema["targets"][variant.target]["classes"], repeat=2))
+        classes = list(product(results.schema.targets[variant.target].classes or (), repeat=2))
         return pd.DataFrame(classes, columns=["actual", "predicted"]).assign(rows=counts)
 
     return _long(results, ["actual", "predicted", "rows"], cells)
@@ -88,5 +88,5 @@ def _long(results: Results, columns: list[str], table_of: Callable[[Variant], pd
     return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _is_scored(results: Results, variant: Variant, task: str) -> bool:
-    return results.schema["targets"][variant.target]["task"] == task and variant.metrics["rows"] > 0
+def _is_pictured(results: Results, variant: Variant, picture: str) -> bool:
+    return picture in results.family_of(variant.target).pictures and variant.metrics["rows"] > 0

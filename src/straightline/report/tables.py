@@ -6,17 +6,6 @@ import pandas as pd
 
 from straightline.results.files import Results, Variant
 
-LOSS_NAMES = {"mean_squared_error": "mean squared error", "binary_crossentropy": "cross-entropy"}
-METRIC_NAMES = {
-    "mse": "mean squared error",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R²",
-    "cross_entropy": "cross-entropy",
-    "accuracy": "accuracy",
-    "roc_auc": "ROC AUC",
-    "brier": "Brier score",
-}
 COLUMNS = 4  # that the report shows, at most
 
 

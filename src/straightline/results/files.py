@@ -7,8 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from straightline.comparison.evidence import fold_means
+from straightline.comparison.verdict import Verdict
 from straightline.config.settings import Config, load
+from straightline.data.schema import Schema, read_schema
 from straightline.errors import UserError
+from straightline.families import FAMILIES, Family
+from straightline.regression.certificate import Certificate
 from straightline.runtime.artifacts import read_json
 
 
@@ -54,7 +59,7 @@ class Variant:
     @property
     def fold_losses(self) -> pd.Series:
         """The loss by (repeat, fold), as the verdict has it: losses, never predictions, are averaged over seeds."""
-        return self.folds.groupby(["repeat", "fold"])["loss"].mean()
+        return fold_means(self.folds)
 
     @property
     def learning(self) -> pd.DataFrame:
@@ -78,10 +83,10 @@ class Variant:
         return _read_named(path) if path.exists() else None
 
     @property
-    def certificate(self) -> dict[str, Any] | None:
+    def certificate(self) -> Certificate | None:
         """certificate.json of a regression, else None."""
         path = self.folder / "certificate.json"
-        return dict(read_json(path)) if path.exists() else None
+        return Certificate.from_json(read_json(path), str(path)) if path.exists() else None
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,13 @@ class Results:
 
     root: Path
     config: Config
-    schema: Mapping[str, Any]
-    verdicts: Mapping[str, Mapping[str, Any]]
+    schema: Schema
+    verdicts: Mapping[str, Verdict]
     variants: Mapping[tuple[str, str], Variant]
+
+    def family_of(self, target: str) -> Family:
+        """Return the family of `target`."""
+        return FAMILIES[self.schema.targets[target].family]
 
     def of_target(self, target: str) -> list[Variant]:
         """Return the variants of `target` in the order of the config."""
@@ -106,14 +115,18 @@ def load_results(root: Path) -> Results:
         return Results(
             root=root,
             config=config,
-            schema=read_json(root / "data/schema.json"),
-            verdicts={target: read_json(root / f"verdicts/{target}.json") for target in config.targets},
+            schema=read_schema(root),
+            verdicts={target: _verdict(root / f"verdicts/{target}.json") for target in config.targets},
             variants={
                 (target, model): _variant(root, target, model) for target in config.targets for model in config.models
             },
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: not there yet; run `dvc repro` (or `make`) first") from None
+
+
+def _verdict(path: Path) -> Verdict:
+    return Verdict.from_json(read_json(path), str(path))
 
 
 def _read_named(path: Path) -> pd.DataFrame:

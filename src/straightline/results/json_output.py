@@ -1,10 +1,10 @@
 """All results as JSON, as `straightline show --json` prints them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from straightline.comparison.verdict import Verdict
 from straightline.results.files import Results, Variant
 
 
@@ -13,27 +13,27 @@ def as_dict(results: Results) -> dict[str, Any]:
     return {
         "targets": {
             target: {
-                "verdict": dict(verdict),
+                "verdict": verdict.to_json(),
                 "models": {variant.model: _model(variant, verdict) for variant in results.of_target(target)},
             }
             for target, verdict in results.verdicts.items()
         },
-        "warnings": results.schema["warnings"],
+        "warnings": results.schema.warnings,
         "report": str(results.root / "reports/index.html"),
     }
 
 
-def _model(variant: Variant, verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _model(variant: Variant, verdict: Verdict) -> dict[str, Any]:
     weights = variant.weights
-    coefficients = variant.coefficients
+    coefficients, certificate = variant.coefficients, variant.certificate
     return {
-        "cross_validated_loss": verdict["losses"][variant.model],
+        "cross_validated_loss": verdict.losses[variant.model],
         "held_out": dict(variant.metrics),
         "epochs": weights["epochs"],
         "parameters": weights["parameters"],
-        "fits": verdict["fits"][variant.model],
+        "fits": verdict.fits[variant.model],
         "coefficients": None if coefficients is None else _records(coefficients),
-        "certificate": variant.certificate,
+        "certificate": None if certificate is None else certificate.to_json(),
     }
 
 

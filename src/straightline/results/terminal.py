@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from straightline.comparison.verdict import Challenger, Verdict
 from straightline.data import encoding
 from straightline.results.files import Results, Variant
 from straightline.results.sentences import division, headline, selected, ui_command
@@ -23,9 +24,9 @@ LEAST = -0.5  # gains below it are at the edge of a gauge
 class Gauge:
     """The gain of each challenger with its interval, in a line each as wide as the terminal, against the margin."""
 
-    def __init__(self, verdict: Mapping[str, Any]) -> None:
-        self._margin = float(verdict["margin"])
-        self._challengers: Mapping[str, Mapping[str, Any]] = verdict["challengers"]
+    def __init__(self, verdict: Verdict) -> None:
+        self._margin = verdict.margin
+        self._challengers = verdict.challengers
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield a line a challenger, and one that says what its signs are."""
@@ -38,9 +39,9 @@ class Gauge:
         told = f"│ 0  ░ less than the margin of {100 * self._margin:.3g} %  ◆ mean  ━ interval"
         yield Text(f"{'loss saved':>{names}}  {told}", style="dim")
 
-    def _line(self, found: Mapping[str, Any], cells: int) -> str:
+    def _line(self, found: Challenger, cells: int) -> str:
         low, high = self._ends()
-        gain, interval = found["relative_gain"], found["relative_gain_interval"]
+        gain, interval = found.relative_gain, found.relative_gain_interval
 
         def place(value: float) -> int:
             return round((min(max(value, low), high) - low) / (high - low) * (cells - 1))
@@ -53,7 +54,7 @@ class Gauge:
         return "".join(line)
 
     def _ends(self) -> tuple[float, float]:
-        found = [(one["relative_gain"], *one["relative_gain_interval"]) for one in self._challengers.values()]
+        found = [(one.relative_gain, *one.relative_gain_interval) for one in self._challengers.values()]
         known = [value for values in found for value in values if value is not None]
         return max(min(-2 * self._margin, *known), LEAST), max(2 * self._margin, *known)
 
@@ -85,18 +86,16 @@ class FittingTable:
 
 def printed(results: Results) -> RenderableType:
     """Return the answers, their gauges and tables, and where to look on."""
-    parts: list[RenderableType] = [
-        Text(f"Warning: {warning}", style="yellow") for warning in results.schema["warnings"]
-    ]
-    if sentence := division(results.schema):
+    parts: list[RenderableType] = [Text(f"Warning: {warning}", style="yellow") for warning in results.schema.warnings]
+    if sentence := division(results.schema.split):
         parts.append(Text(sentence))
     for target, verdict in results.verdicts.items():
-        column = results.schema["targets"][target]["column"]
-        parts += [Text(headline(verdict, column), style=STYLES[verdict["answer"]]), Text(verdict["advice"])]
+        column = results.schema.targets[target].column
+        parts += [Text(headline(verdict, column), style=STYLES[verdict.answer]), Text(verdict.advice)]
         parts += [Padding(Gauge(verdict), (1, 0)), _models(results, target)]
         parts += map(Text, selected(verdict))
-        if verdict["ladder"]:
-            parts.append(Text(verdict["ladder"]["advice"]))
+        if verdict.ladder:
+            parts.append(Text(verdict.ladder.advice))
         for variant in results.of_target(target):
             if variant.coefficients is not None:
                 parts += [_coefficients(variant), *map(Text, [*_references(results), *_notes(variant)])]
@@ -126,33 +125,33 @@ def _places(results: Results) -> list[str]:
 
 
 def _models(results: Results, target: str) -> RenderableType:
-    verdict = results.verdicts[target]
-    interval = f"{200 * verdict['confidence'] - 100:.4g} % interval"
+    verdict, family = results.verdicts[target], results.family_of(target)
+    interval = f"{200 * verdict.confidence - 100:.4g} % interval"
     rows = []
     for variant in results.of_target(target):
         weights, held_out = variant.weights, variant.metrics.get("loss")
         rows.append(
             {
                 "model": variant.model,
-                "cross-validated": f"{verdict['losses'][variant.model]:.5g}",
-                interval: "{:.5g} to {:.5g}".format(*verdict["loss_intervals"][variant.model]),
+                "cross-validated": f"{verdict.losses[variant.model]:.5g}",
+                interval: "{:.5g} to {:.5g}".format(*verdict.loss_intervals[variant.model]),
                 "held-out": _number(held_out),
                 "epochs": str(weights["epochs"]),
                 "parameters": str(weights["parameters"]),
-                "fold fits": str(verdict["fits"][variant.model]),
+                "fold fits": str(verdict.fits[variant.model]),
             }
         )
     baseline = results.of_target(target)[0].metrics.get("baseline", {}).get("loss")
-    mean = {"model": "predicting the mean", "cross-validated": _number(verdict["mean_loss"])}
+    mean = {"model": family.baseline_name, "cross-validated": _number(verdict.mean_loss)}
     rows.append(dict.fromkeys(rows[0], "-") | mean | {"held-out": _number(baseline)})
-    title = f"{target}: {verdict['loss'].replace('_', ' ')}"
+    title = f"{target}: {family.loss_title}"
     return FittingTable(title, rows, [interval, "fold fits", "parameters", "epochs"])
 
 
 def _coefficients(variant: Variant) -> RenderableType:
     coefficients = variant.coefficients
     assert coefficients is not None
-    kind = (variant.certificate or {}).get("standard_errors", "classical")
+    kind = "classical" if variant.certificate is None else variant.certificate.standard_errors
     errors = "std error" if kind == "classical" else f"std error ({kind})"
     rows = [
         {
@@ -168,13 +167,14 @@ def _coefficients(variant: Variant) -> RenderableType:
 
 
 def _references(results: Results) -> list[str]:
-    levels = encoding.references(encoding.of_json(results.schema["encoding"]))
+    levels = encoding.references(results.schema.encoding)
     return [f"Reference levels, which the others are compared with: {', '.join(levels)}."] if levels else []
 
 
 def _notes(variant: Variant) -> list[str]:
-    certificate = variant.certificate or {}
-    return [f"Note: {message}." for key in ("messages", "fold_messages") for message in certificate.get(key, [])]
+    if (certificate := variant.certificate) is None:
+        return []
+    return [f"Note: {message}." for message in [*certificate.messages, *certificate.fold_messages]]
 
 
 def _number(value: Any) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from straightline.config.composition import flattened
 from straightline.revisions import lockfile
-from straightline.revisions.lockfile import ABSENT, Stages, flat
+from straightline.revisions.lockfile import ABSENT, Stages
 
 TOLD = (
     "answer",
@@ -143,7 +144,7 @@ def compare(before: Snapshot, after: Snapshot, metrics: Mapping[str, Sequence[Ch
             for target in {**before.verdicts, **after.verdicts}
         ],
         metrics=metrics,
-        params=changes(flat(before.params), flat(after.params)),
+        params=changes(flattened(before.params), flattened(after.params)),
         recorded=changes(_recorded(old), _recorded(new)) if is_known else [],
         data=changes(lockfile.data(old), lockfile.data(new)) if is_known else [],
         code=_modules(old, new) if is_known else [],
@@ -153,7 +154,7 @@ def compare(before: Snapshot, after: Snapshot, metrics: Mapping[str, Sequence[Ch
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
-    """Return what differs between two flat mappings, in their own order."""
+    """Return what differs between two flattened mappings, in their own order."""
     found = (Change(name, before.get(name, ABSENT), after.get(name, ABSENT)) for name in {**before, **after})
     return [change for change in found if change.before != change.after]
 
@@ -164,7 +165,7 @@ def stale(snapshot: Snapshot) -> list[Change]:
     for stage in lockfile.current(snapshot.stages, snapshot.params).values():
         then = lockfile.recorded(stage)
         now = {key: value for key in then if (value := lockfile.lookup(snapshot.params, key)) is not ABSENT}
-        found.update({change.name: change for change in changes(flat(then), flat(now))})
+        found.update({change.name: change for change in changes(flattened(then), flattened(now))})
     return list(found.values())
 
 
@@ -174,7 +175,7 @@ def _told(snapshot: Snapshot, target: str) -> dict[str, Any] | None:
 
 
 def _recorded(stages: Stages) -> dict[str, Any]:
-    return {key: value for stage in stages.values() for key, value in flat(lockfile.recorded(stage)).items()}
+    return {key: value for stage in stages.values() for key, value in flattened(lockfile.recorded(stage)).items()}
 
 
 def _modules(before: Stages, after: Stages) -> list[Module]:

@@ -1,6 +1,6 @@
 """What dvc.lock records: the params, data and code that each stage last ran with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 ABSENT: Any = object()  # None is a value of its own in params.yaml
@@ -42,19 +42,6 @@ def lookup(values: Any, dotted: str) -> Any:
     for key in dotted.split("."):
         values = values.get(key, ABSENT) if isinstance(values, Mapping) else ABSENT
     return values
-
-
-def flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the leaves of nested mappings by dotted key."""
-    return dict(_leaves(values, ""))
-
-
-def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _digests(stage: Mapping[str, Any], kind: str) -> dict[str, str]:

@@ -16,17 +16,18 @@ import yaml
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from straightline.data import encoding
 from straightline.data.encoding import Feature
 from straightline.errors import UserError
+from straightline.families import FAMILIES
+from straightline.families.target import Target
 from straightline.runtime.artifacts import write_json
 from straightline.runtime.processes import temporary_folder
-from straightline.serving.prediction import ARCHIVE, DESCRIPTION
+from straightline.serving.prediction import ARCHIVE, DESCRIPTION, Description
 
 LOADER = "straightline.serving"
 LIBRARIES = ("keras", "numpy", "pandas", "tensorflow")
 TYPES = {"number": DataType.double, "date": DataType.string, "category": DataType.string}  # MLflow's CSV has no dates
-CLASSES = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
+TYPES_OF_VALUES = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
 EXAMPLES = 5  # rows
 
 
@@ -40,17 +41,16 @@ class _Pyfunc:
         mlflow.pyfunc.save_model(path=path, **options)
 
 
-def log(archive: Path, digest: str, target: Mapping[str, Any], schema: Mapping[str, Any], rows: pd.DataFrame) -> str:
+def log(archive: Path, digest: str, target: Target, features: Sequence[Feature], rows: pd.DataFrame) -> str:
     """Log the Keras archive with the SHA-256 `digest` to the active run; return the model's URI.
 
-    `target` and `schema` are those of schema.json. `rows` are training rows, the first of which are the example.
+    `target` and `features` are those of schema.json. `rows` are training rows, the first of which are the example.
     """
-    features = encoding.of_json(schema["encoding"])
     with temporary_folder() as made:
         folder = made / "model"
         folder.mkdir()
         (folder / ARCHIVE).write_bytes(archive.read_bytes())
-        write_json(folder / DESCRIPTION, {"target": target, "encoding": schema["encoding"], "digest": digest})
+        write_json(folder / DESCRIPTION, Description(target, list(features), digest).to_json())
         logged = Model.log(
             artifact_path=None,
             flavor=_Pyfunc,
@@ -65,13 +65,12 @@ def log(archive: Path, digest: str, target: Mapping[str, Any], schema: Mapping[s
     return str(logged.model_uri)
 
 
-def _signature(features: Sequence[Feature], target: Mapping[str, Any]) -> ModelSignature:
+def _signature(features: Sequence[Feature], target: Target) -> ModelSignature:
     inputs: list[ColSpec | TensorSpec] = [ColSpec(TYPES[feature.kind], feature.name) for feature in features]
-    outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, target["column"])]
-    if target["task"] == "binary":
-        kind = CLASSES[type(target["classes"][1])]
-        probability = f"probability of {target['classes'][1]}"
-        outputs = [ColSpec(kind, target["column"]), ColSpec(DataType.double, probability)]
+    columns = FAMILIES[target.family].predicted_columns(target, np.zeros(1))
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(TYPES_OF_VALUES[type(value)], name) for name, (value,) in columns.items()
+    ]
     return ModelSignature(Schema(inputs), Schema(outputs))
 
 

@@ -1,6 +1,7 @@
 """A saved model that takes a table's columns by name and returns predictions, as MLflow loads it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +9,33 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from straightline.data import encoding
+from straightline.data.encoding import Feature
 from straightline.errors import UserError
+from straightline.families import FAMILIES
+from straightline.families.target import Target
 from straightline.runtime.artifacts import read_json
+from straightline.runtime.contracts import Contract
 
 ARCHIVE, DESCRIPTION = "model.keras", "model.json"  # in the folder of a model
+FORMER_FAMILIES = {"continuous": "gaussian", "binary": "bernoulli"}
+
+
+@dataclass(frozen=True)
+class Description(Contract):
+    """What a saved model predicts, how columns become its numbers, and the SHA-256 of its archive (model.json)."""
+
+    target: Target
+    encoding: list[Feature]
+    digest: str
 
 
 class Predictor:
     """A saved model and how its columns become numbers."""
 
-    def __init__(self, model: Any, description: Mapping[str, Any]) -> None:
+    def __init__(self, model: Any, description: Description) -> None:
         self._model = model
-        self._target = description["target"]
-        self._features = encoding.of_json(description["encoding"])
+        self._target = description.target
+        self._features = description.encoding
 
     def predict(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Return what `straightline predict` writes of the rows of `frame`.
@@ -38,16 +53,9 @@ class Predictor:
         return predicted_columns(self._target, predictions(self._model, frame, self._features))
 
 
-def predicted_columns(target: Mapping[str, Any], values: NDArray) -> pd.DataFrame:
-    """Return predictions `(rows,)` of a target of schema.json as columns.
-
-    A continuous target has a column of its name, a binary one the probability of its second class too.
-    """
-    if target["task"] == "continuous":
-        return pd.DataFrame({target["column"]: values})
-    first, second = target["classes"]
-    chosen = [second if value > 0.5 else first for value in values]
-    return pd.DataFrame({target["column"]: chosen, f"probability of {second}": values})
+def predicted_columns(target: Target, predictions: NDArray) -> pd.DataFrame:
+    """Return predictions `(rows,)` as the columns that the target's family gives a user."""
+    return pd.DataFrame(FAMILIES[target.family].predicted_columns(target, predictions))
 
 
 def load(folder: Path) -> Predictor:
@@ -57,5 +65,14 @@ def load(folder: Path) -> Predictor:
     import_tensorflow()
     from straightline.serving.archive import load_model
 
-    description = read_json(folder / DESCRIPTION)
-    return Predictor(load_model(folder / ARCHIVE, description["digest"]), description)
+    description = read_description(folder / DESCRIPTION)
+    return Predictor(load_model(folder / ARCHIVE, description.digest), description)
+
+
+def read_description(path: Path) -> Description:
+    """Return a model's description. Versions before 0.2 called the family of a target its task."""
+    values = read_json(path)
+    target = values["target"]
+    if "task" in target:
+        values["target"] = target | {"family": FORMER_FAMILIES[target["task"]]}
+    return Description.from_json(values, str(path))

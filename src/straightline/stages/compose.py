@@ -2,13 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from straightline.config.composition import render
+from straightline.config.composition import flattened, render
 from straightline.config.settings import Config, parse
 from straightline.errors import UserError
 from straightline.runtime.artifacts import write_text
@@ -32,7 +32,7 @@ def run(root: Path) -> None:
     after = render(root / "conf")
     config = parse(yaml.safe_load(after), "conf")
     if after != before:
-        old, new = _flat(yaml.safe_load(before) or {}), _flat(yaml.safe_load(after))
+        old, new = flattened(yaml.safe_load(before) or {}), flattened(yaml.safe_load(after))
         for key in sorted(old.keys() | new.keys()) if old else ():
             if old.get(key) != new.get(key):
                 print(f"compose: {key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}")
@@ -55,18 +55,6 @@ def check(root: Path) -> None:
 
 def _expansion(values: Mapping[str, Any]) -> tuple[list[str], list[str], str]:
     return sorted(values.get("targets", {})), sorted(values.get("models", {})), values.get("data", {}).get("path")
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    return dict(_leaves(values, prefix))
-
-
-def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _remove_gone(root: Path, config: Config) -> None:

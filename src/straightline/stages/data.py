@@ -1,6 +1,5 @@
 """Stage `data`: generate or read the table, check it, hold rows out, write Parquet and a schema."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,14 @@ from numpy.typing import NDArray
 from straightline.config.settings import Balloons, Config, Example, Table, load
 from straightline.data import balloons, encoding, examples
 from straightline.data.checks import warnings
-from straightline.data.columns import Column, encode_target, group_numbers, require_column, time_order
-from straightline.data.folds import Rows, Split
+from straightline.data.columns import encode_target, group_numbers, require_column, time_order
+from straightline.data.folds import Split
 from straightline.data.reading import read_table
+from straightline.data.rows import RowNumbers
+from straightline.data.schema import Division, DivisionKind, RowCounts, Schema
 from straightline.errors import UserError
+from straightline.families import FAMILIES
+from straightline.families.target import Target
 from straightline.runtime.artifacts import write_json, write_parquet
 from straightline.runtime.stage import stage
 
@@ -41,19 +44,18 @@ def run(root: Path) -> None:
         print(f"data: warning: {warning}")
     kept = dict.fromkeys([*(feature.name for feature in features), *([column] if by == "groups" else [])])
     table = pd.concat([frame[list(kept)], targets], axis=1)
-    schema = {
-        "features": [feature.name for feature in features],
-        "encoding": encoding.as_json(features),
-        "standardize": config.data.standardize,
-        "split": {"by": by, "column": column},
-        "targets": {key: asdict(column) for key, column in found.items()},
-        "rows": {"train": len(train), "test": len(test)},
-        "warnings": told,
-    }
+    schema = Schema(
+        encoding=features,
+        standardize=config.data.standardize,
+        split=Division(by, column),
+        targets=found,
+        rows=RowCounts(len(train), len(test)),
+        warnings=told,
+    )
     group_rows = max(1, min(GROUP_ROWS, GROUP_VALUES // table.shape[1]))
     write_parquet(root / "data/train.parquet", table.iloc[train], group_rows)
     write_parquet(root / "data/test.parquet", table.iloc[test], group_rows)
-    write_json(root / "data/schema.json", schema)
+    write_json(root / "data/schema.json", schema.to_json())
     print(f"data: {len(train):,} training rows, {len(test):,} held out, {len(features)} features")
 
 
@@ -75,11 +77,11 @@ def _features(config: Config, frame: pd.DataFrame) -> list[str]:
     return config.data.features
 
 
-def _divided_by(config: Config) -> tuple[str, str | None]:
+def _divided_by(config: Config) -> tuple[DivisionKind, str | None]:
     """Return `chance`, `groups` or `time`, and the column that it goes by."""
     if not isinstance(config.data, Table):
         return "chance", None
-    by = "chance" if config.data.groups is None else "groups"
+    by: DivisionKind = "chance" if config.data.groups is None else "groups"
     column = config.data.groups or config.data.time
     if column in [target.column for target in config.targets.values()]:
         raise UserError(f"data: {column!r} is a target, by which rows cannot be divided; choose another column")
@@ -99,7 +101,7 @@ def _in_order(
         return frame, None
 
 
-def _held_out(split: Split, config: Config, rows: int, problems: list[str]) -> tuple[Rows, Rows]:
+def _held_out(split: Split, config: Config, rows: int, problems: list[str]) -> tuple[RowNumbers, RowNumbers]:
     every = np.arange(rows, dtype=np.int32)
     try:
         return split.set_aside(every, config.data.held_out, config.data.seed)
@@ -108,7 +110,7 @@ def _held_out(split: Split, config: Config, rows: int, problems: list[str]) -> t
         return every, every[:0]
 
 
-def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[pd.DataFrame, dict[str, Column]]:
+def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[pd.DataFrame, dict[str, Target]]:
     table, found = {}, {}
     for key, target in config.targets.items():
         try:
@@ -118,13 +120,16 @@ def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[
     return pd.DataFrame(table), found
 
 
-def _strata(targets: pd.DataFrame, found: dict[str, Column]) -> NDArray | None:
-    binary = [column.column for column in found.values() if column.task == "binary"]
-    return targets.groupby(binary).ngroup().to_numpy() if binary else None
+def _strata(targets: pd.DataFrame, found: dict[str, Target]) -> NDArray | None:
+    strata = {
+        target.column: FAMILIES[target.family].strata(targets[target.column].to_numpy()) for target in found.values()
+    }
+    table = pd.DataFrame({name: values for name, values in strata.items() if values is not None})
+    return table.groupby(list(table)).ngroup().to_numpy() if len(table.columns) else None
 
 
 def _encoded(
-    config: Config, frame: pd.DataFrame, train: Rows, names: list[str], problems: list[str]
+    config: Config, frame: pd.DataFrame, train: RowNumbers, names: list[str], problems: list[str]
 ) -> tuple[list[encoding.Feature], list[str]]:
     categorical = config.data.categorical if isinstance(config.data, Table) else []
     try:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from straightline.comparison.effects import dependence, effects
 from straightline.config.settings import load
 from straightline.data import encoding
-from straightline.families.scores import row_losses, score
+from straightline.data.schema import read_schema
+from straightline.families import FAMILIES, Family
 from straightline.models import baseline_of
 from straightline.runtime.artifacts import read_json, read_parquet, write_csv, write_json, write_parquet
 from straightline.runtime.stage import stage
@@ -25,13 +26,14 @@ from straightline.serving.encoder import predictions_of
 def run(root: Path) -> None:
     """Write metrics/, predictions/ and effects/ below `root`, for every target and model."""
     config = load(root / "params.yaml")
-    schema = read_json(root / "data/schema.json")
+    schema = read_schema(root)
     baseline = baseline_of(config.models)
     train, test = (read_parquet(root / f"data/{part}.parquet") for part in ("train", "test"))
-    features = encoding.of_json(schema["encoding"])
+    features = schema.encoding
     columns = {feature.name: encoding.raw(test, feature) for feature in features} if len(test) else {}
     for target in config.targets:
-        column, task = schema["targets"][target]["column"], schema["targets"][target]["task"]
+        column, family = schema.targets[target].column, FAMILIES[schema.targets[target].family]
+        mean = family.baseline(train[column].to_numpy(np.float64))
         truth = test[column].to_numpy(np.float64)
         losses: dict[str, NDArray] = {}
         for model in [baseline, *(name for name in config.models if name != baseline)]:
@@ -40,8 +42,8 @@ def run(root: Path) -> None:
             fitted = load_model(folder / "model.keras", read_json(folder / "weights.json")["digest"])
             predict = partial(predictions_of, fitted, features=features)
             predicted = predict(columns) if len(truth) else np.empty(0)
-            losses[model] = row_losses(truth, predicted, task)
-            write_json(root / f"metrics/{name}.json", _metrics(truth, predicted, float(train[column].mean()), task))
+            losses[model] = family.row_losses(truth, predicted)
+            write_json(root / f"metrics/{name}.json", _metrics(truth, predicted, mean, family))
             write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": predicted}))
             by_bin = effects(columns, losses[model], losses[baseline] if model != baseline else None)
             write_csv(root / f"effects/{name}.csv", by_bin)
@@ -49,11 +51,11 @@ def run(root: Path) -> None:
     print(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")
 
 
-def _metrics(truth: NDArray, predicted: NDArray, mean: float, task: str) -> dict[str, object]:
+def _metrics(truth: NDArray, predicted: NDArray, mean: float, family: Family) -> dict[str, object]:
     if not len(truth):
         return {"rows": 0}
-    baseline = score(truth, np.full(len(truth), mean), task)
-    return {"rows": len(truth), **score(truth, predicted, task), "baseline": baseline}
+    baseline = family.scores(truth, np.full(len(truth), mean))
+    return {"rows": len(truth), **family.scores(truth, predicted), "baseline": baseline}
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import keras
 from numpy.typing import NDArray
 
 from straightline.config.settings import load
-from straightline.data import encoding
+from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
-from straightline.runtime.artifacts import md5, read_json, write_csv, write_json
+from straightline.runtime.artifacts import md5, write_csv, write_json
 from straightline.runtime.stage import stage
 from straightline.serving.archive import save_model
 from straightline.serving.encoder import with_encoding
@@ -44,8 +44,7 @@ def run(root: Path, target: str, model: str) -> None:
                 live.on_epoch(epoch, running, final)
 
             trained = train(table, settings, config.fit, folds, on_epoch)
-            features = encoding.of_json(read_json(root / "data/schema.json")["encoding"])
-            _save(trained, with_encoding(trained.model, features), root / "runs" / target / model)
+            _save(trained, with_encoding(trained.model, read_schema(root).encoding), root / "runs" / target / model)
             live.finish(md5(root / "runs" / target / model / "history.csv"))
     for message in trained.messages:
         print(f"train {target}/{model}: {message}")
@@ -65,7 +64,8 @@ def _save(trained: Trained, model: keras.Model, folder: Path) -> None:
         write_csv(folder / "fold_history.csv", trained.fold_history)
     if trained.coefficients is not None:
         write_csv(folder / "coefficients.csv", trained.coefficients)
-        write_json(folder / "certificate.json", trained.certificate)
+    if trained.certificate is not None:
+        write_json(folder / "certificate.json", trained.certificate.to_json())
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ except ModuleNotFoundError:
 import_tensorflow()
 
 from straightline.data.folds import Fold
+from straightline.data.rows import Rows, joined
 from straightline.data.training_table import TrainingTable
 from straightline.runtime.threads import THREADS
 from straightline.sweeps.trainer import OnProgress, Scored, Trainer
@@ -124,12 +125,9 @@ class _Groups:
 
     stored: Sequence[Any]
 
-    def __call__(self, groups: NDArray) -> tuple[NDArray, NDArray]:
-        found = ray.get([self.stored[number] for number in groups])
-        if len(found) == 1:
-            return found[0]  # shared memory, which all tasks of a node have in common
-        features, labels = zip(*found, strict=True)
-        return np.concatenate(features), np.concatenate(labels)
+    def __call__(self, groups: NDArray) -> Rows:
+        # Where it is one group, its arrays are in memory that all tasks of a node share.
+        return joined(ray.get([self.stored[number] for number in groups]))
 
 
 def _scored(job: Sequence[Any], configs: Sequence[Config], expected: dict[str, str]) -> list[Scored]:

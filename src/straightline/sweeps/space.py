@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from straightline.config.composition import flattened
 from straightline.config.settings import Config, parse
 from straightline.errors import UserError
 from straightline.models.neural import Neural
@@ -93,7 +94,7 @@ def space(overrides: Sequence[str], compose: Callable[[Sequence[str]], Mapping[s
             "'models.neural.learning_rate=tag(log,interval(1e-4,1e-1))'"
         )
     base = compose(fixed)
-    known = dict(_leaves(base))
+    known = flattened(base)
     for one in dimensions:
         _require_known(one.key, known)
     return Space(dimensions, base, _network(dimensions, base))
@@ -140,14 +141,6 @@ def _dimension(override: Any, text: str) -> Dimension:
     if not found:
         raise UserError(f"sweep: {text}: is empty; expected at least one value")
     return Dimension(key, {override._get_value_element_as_str(one): override._convert_value(one) for one in found})
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Any:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _require_known(key: str, known: Mapping[str, Any]) -> None:

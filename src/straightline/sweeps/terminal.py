@@ -10,25 +10,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from straightline.formatting import percent
+from straightline.results.sentences import gain_words
+from straightline.sweeps.winner import Winner
 
 SHOWN = 10  # configs in the printed table
 
 
-def verdict(found: Mapping[str, Any], model: str) -> list[str]:
-    """Return what `selection.verdict` found, and the losses on held-out rows, in sentences."""
-    gain, (low, high) = found["relative_gain"], found["relative_gain_interval"]
-    change = f"{'lowers' if gain >= 0 else 'raises'} the loss by {percent(abs(gain))}"
-    level = 100 * (1 - 2 * (1 - found["confidence"]))
+def winner_lines(winner: Winner, model: str) -> list[str]:
+    """Return in sentences what the winner, the network `model`, is worth."""
+    gain = gain_words(winner.relative_gain, winner.relative_gain_interval, winner.confidence, winner.margin)
     lines = [
-        f"On fresh folds {model} {change} ({level:.3g} % interval of the gain {percent(low)} to {percent(high)}; "
-        f"margin {100 * found['margin']:.3g} %): {found['finding'].replace('_', ' ')}. {found['words'][0].upper()}"
-        f"{found['words'][1:]}.",
-        found["advice"],
+        f"On fresh folds {model} {gain}: {winner.finding.replace('_', ' ')}. {winner.words[0].upper()}"
+        f"{winner.words[1:]}.",
+        winner.advice,
     ]
-    if found["held_out"]:
-        shown = ", ".join(f"{name} {loss:.5g}" for name, loss in found["held_out"].items())
-        lines.append(f"Loss on held-out rows, which nothing was chosen on: {shown}.")
+    if winner.held_out:
+        losses = ", ".join(f"{name} {loss:.5g}" for name, loss in winner.held_out.items())
+        lines.append(f"Loss on held-out rows, which nothing was chosen on: {losses}.")
     return lines
 
 

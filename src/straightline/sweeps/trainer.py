@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from straightline.config.settings import Config, Fit
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
-from straightline.families.scores import ACTIVATIONS, mean_loss
 from straightline.models.neural import Neural
 from straightline.regression import exact
 from straightline.training import fit
@@ -47,7 +46,7 @@ class Trainer:
         self._model = model
         self._parts = parts
         self._seeds = seeds
-        self._built: dict[str, keras.Model] = {}
+        self._built: dict[str, tuple[keras.Model, keras.Model]] = {}  # one that descends, one that predicts
         self._divided: dict[tuple[int, float], list[Replica]] = {}
         self._lines: list[NDArray] | None = None
 
@@ -91,15 +90,21 @@ class Trainer:
         # Rates and penalties are the replicas' own, so that all batches of a shape run the same program.
         settings, how, table = self._common(configs[0]), configs[0].fit, self._table
         if shape not in self._built:
-            self._built[shape] = settings.build(len(table.names), ACTIVATIONS[table.task], how.dtype)
-        model = self._built[shape]
+            linear, predicting = (
+                settings.build(len(table.names), activation, how.dtype)
+                for activation in ("linear", table.family.activation)
+            )
+            self._built[shape] = linear, predicting
+        model, predicting = self._built[shape]
         replicas = [one for config in configs for one in self._replicas(self._network(config), config.fit)]
         descent = descent_settings(table, settings, how)
         fitted = fit.fit(
             model, table.source, replicas, descent, lambda epoch, running, first: on_progress(f"epoch {epoch}"), SIZES
         )
         parts = [part for _ in configs for part in self._parts for _ in range(self._seeds)]
-        losses = self._losses(model, fitted, parts).reshape(len(configs), len(self._parts), self._seeds).mean(axis=2)
+        losses = (
+            self._losses(predicting, fitted, parts).reshape(len(configs), len(self._parts), self._seeds).mean(axis=2)
+        )
         each = [fitted[first : first + self.fits()] for first in range(0, len(fitted), self.fits())]
         return [_scored(own, of) for own, of in zip(losses, each, strict=True)]
 
@@ -116,7 +121,7 @@ class Trainer:
     def _regressions(self) -> list[NDArray]:
         if self._lines is None:
             table, trains = self._table, [part.train for part in self._parts]
-            fitted = exact.optima(table.source, trains, table.task, table.names, inference=False)
+            fitted = exact.optima(table.source, trains, table.family, table.names, inference=False)
             self._lines = [one.coefficients for one in fitted]
         return self._lines
 
@@ -124,10 +129,10 @@ class Trainer:
         table = self._table
         if len(table.source.groups) > 1:
             return np.array([one["loss"] for one in fold_losses(table, parts, network_predictors(model, fitted))])
-        features, labels = table.source.read(table.source.groups)
-        predictions = stacked_predictions(model, fitted, [features[part.test] for part in parts])
+        rows = table.source.read(table.source.groups)
+        predictions = stacked_predictions(model, fitted, [rows.features[part.test] for part in parts])
         pairs = zip(parts, predictions, strict=True)
-        return np.array([mean_loss(labels[part.test], found, table.task) for part, found in pairs])
+        return np.array([table.family.mean_loss(rows.labels[part.test], found) for part, found in pairs])
 
 
 def _scored(losses: NDArray, fitted: Sequence[fit.Fitted]) -> Scored:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from numpy.typing import NDArray
 
@@ -25,7 +24,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """How a sweep ended, in MLflow's words, and the winner's verdict, if there is one."""
+    """How a sweep ended, as MLflow calls it, and the metrics of the winner, None where there is no winner."""
 
     status: str
-    verdict: Mapping[str, Any] | None
+    metrics: Mapping[str, float] | None

@@ -56,7 +56,7 @@ def _already_there(client: MlflowClient, experiment: str, identity: str) -> bool
 
 def _publish(client: MlflowClient, experiment: str, results: Results, identity: str) -> list[str]:
     tags = {PIPELINE_TAG: identity} | store.environment_tags(results.root)
-    name = ", ".join(f"{target}: {verdict['answer']}" for target, verdict in results.verdicts.items())
+    name = ", ".join(f"{target}: {verdict.answer}" for target, verdict in results.verdicts.items())
     headlines = [headline(verdict, target) for target, verdict in results.verdicts.items()]
     note = {"mlflow.note.content": "\n\n".join(headlines)}
     parent = client.create_run(experiment, tags=tags | {ROLE_TAG: "pipeline"} | note, run_name=name).info.run_id
@@ -64,7 +64,7 @@ def _publish(client: MlflowClient, experiment: str, results: Results, identity: 
     models: dict[tuple[str, str], tuple[str, str]] = {}
     with store.closing(client, parent):
         client.log_batch(parent, params=store.params(asdict(results.config)))
-        gains = {f"{target}_relative_gain": verdict["relative_gain"] for target, verdict in results.verdicts.items()}
+        gains = {f"{target}_relative_gain": verdict.relative_gain for target, verdict in results.verdicts.items()}
         client.log_batch(parent, metrics=[Metric(name, gain, 0, 0) for name, gain in gains.items()])
         client.log_artifact(parent, str(results.root / "params.yaml"))
         for folder in ("reports", "verdicts"):
@@ -86,10 +86,10 @@ def _candidates(
     """Yield each target's model by the verdict: the regression unless a network is clearly better."""
     lock = results.root / "dvc.lock"
     for target, verdict in results.verdicts.items():
-        model = verdict["challenger" if verdict["answer"] == "no" else "baseline"]
+        model = verdict.challenger if verdict.answer == "no" else verdict.baseline
         variant = results.variants[target, model]
         run, uri = models[target, model]
-        own = {"target": target, "model": model, "verdict": verdict["answer"], "digest": variant.weights["digest"]}
+        own = {"target": target, "model": model, "verdict": verdict.answer, "digest": variant.weights["digest"]}
         own |= {"dvc.lock": md5(lock)} if lock.exists() else {}
         yield Candidate(
             name=registry.registered_name(results.config.data.path, target),
@@ -97,7 +97,7 @@ def _candidates(
             run=run,
             tags={key: value for key, value in tags.items() if key != PROCESS_TAG} | own,
             loss=variant.metrics.get("loss"),
-            margin=verdict["margin"],
+            margin=verdict.margin,
         )
 
 
@@ -139,9 +139,9 @@ def _log_variant(client: MlflowClient, run: str, results: Results, variant: Vari
     with mlflow.start_run(run_id=run):
         for dataset, context in datasets:
             mlflow.log_input(dataset, context=context)
-        rows = read_parquet(results.root / "data/train.parquet", columns=results.schema["features"])
+        rows = read_parquet(results.root / "data/train.parquet", columns=results.schema.features)
         archive, digest = variant.folder / ARCHIVE, variant.weights["digest"]
-        return mlmodel.log(archive, digest, results.schema["targets"][variant.target], results.schema, rows)
+        return mlmodel.log(archive, digest, results.schema.targets[variant.target], results.schema.encoding, rows)
 
 
 def _metrics(results: Results, variant: Variant) -> Iterator[Metric]:
@@ -151,7 +151,7 @@ def _metrics(results: Results, variant: Variant) -> Iterator[Metric]:
             yield Metric(name, float(value), 0, int(epoch))
     for step, value in enumerate(variant.fold_losses):
         yield Metric("fold_loss", float(value), 0, step)
-    yield Metric("cross_validated_loss", results.verdicts[variant.target]["losses"][variant.model], 0, 0)
+    yield Metric("cross_validated_loss", results.verdicts[variant.target].losses[variant.model], 0, 0)
     for name, value in variant.metrics.items():
         if isinstance(value, int | float):
             yield Metric(f"held_out_{name}", float(value), 0, 0)
@@ -200,7 +200,7 @@ def _variant_tags(results: Results, variant: Variant) -> dict[str, str]:
         ROLE_TAG: "variant",
         "target": variant.target,
         "model": variant.model,
-        "answer": verdict["answer"],
-        "finding": verdict["finding"],
-        "mlflow.note.content": headline(verdict, results.schema["targets"][variant.target]["column"]),
+        "answer": verdict.answer,
+        "finding": verdict.finding,
+        "mlflow.note.content": headline(verdict, results.schema.targets[variant.target].column),
     }

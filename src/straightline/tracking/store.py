@@ -5,7 +5,7 @@ import os
 import sqlite3
 import subprocess
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextlib import closing as closing_connection
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from straightline.config.composition import flattened
 from straightline.errors import UserError
 from straightline.runtime.backend import import_mlflow
 from straightline.runtime.processes import is_dead, signature
@@ -71,15 +72,7 @@ def closing(client: MlflowClient, run: str, well: str = "FINISHED") -> Iterator[
 
 def params(values: Mapping[str, Any]) -> list[Param]:
     """Return nested settings as MLflow's params, by dotted key."""
-    return [Param(key, str(value)[:6000]) for key, value in _flat(values, "")]
-
-
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+    return [Param(key, str(value)[:6000]) for key, value in flattened(values).items()]
 
 
 def environment_tags(root: Path) -> dict[str, str]:

@@ -61,7 +61,5 @@ def _publish_conclusion(client: MlflowClient, parent: str, root: Path, name: str
     for suffix in ("csv", "json", "png"):
         if (path := root / f"sweeps/{name}.{suffix}").exists():
             client.log_artifact(parent, str(path))
-    if (found := conclusion.verdict) is not None:
-        values = {"relative_gain": found["relative_gain"], "selected_from": found["selected_from"]}
-        values |= {f"held_out_loss_{model}": loss for model, loss in found["held_out"].items()}
-        client.log_batch(parent, metrics=[Metric(key, float(value), 0, 0) for key, value in values.items()])
+    if conclusion.metrics is not None:
+        client.log_batch(parent, metrics=[Metric(key, value, 0, 0) for key, value in conclusion.metrics.items()])

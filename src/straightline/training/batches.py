@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from straightline.data.folds import Rows
+from straightline.data.rows import RowNumbers
 
 MONITOR_ROWS = 1024  # rows of a forward pass of the monitored loss: large for speed, small enough for the cache
 
@@ -20,20 +20,22 @@ class Replica:
     intercept first, of the regression that it starts from, in the columns' and the target's own units.
     """
 
-    train: Rows
-    validation: Rows
+    train: RowNumbers
+    validation: RowNumbers
     seed: int
     learning_rate: float | None = None
     l2: float | None = None
     line: NDArray | None = None
 
     @property
-    def monitored(self) -> Rows:
+    def monitored(self) -> RowNumbers:
         """The rows whose loss is watched."""
         return self.validation if len(self.validation) else self.train
 
 
-def epoch_batches(rows: Rows, size: int, steps: int, epochs: int, random: np.random.Generator) -> NDArray[np.int64]:
+def epoch_batches(
+    rows: RowNumbers, size: int, steps: int, epochs: int, random: np.random.Generator
+) -> NDArray[np.int64]:
     """Return row numbers `(epochs, steps, size)`, in each epoch every row once before any comes again.
 
     What a last, smaller batch lacks is -1. Epochs drawn one by one are those drawn at once.
@@ -69,7 +71,7 @@ def in_chunks(replicas: Iterable[NDArray[np.int64]], shape: tuple[int, int, int,
     return joined.reshape(*shape, size)
 
 
-def monitor_batches(rows: Sequence[Rows], lanes: int, room: int) -> NDArray[np.int32]:
+def monitor_batches(rows: Sequence[RowNumbers], lanes: int, room: int) -> NDArray[np.int32]:
     """Return row numbers `(steps, lanes, rows)` with room for `room` rows of a lane, -1 where a lane has no more."""
     size = min(MONITOR_ROWS, room)
     joined = np.full((lanes, -(-room // size) * size), -1, np.int32)

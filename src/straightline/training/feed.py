@@ -10,12 +10,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from straightline.data.folds import Rows
+from straightline.data.rows import RowNumbers, Rows
 from straightline.data.scaling import Scaling
 from straightline.data.source import Source
 from straightline.training.batches import Replica, epoch_batches, epoch_rows, in_chunks, monitor_batches
-from straightline.training.program import CHUNK, Program, Settings, State
-from straightline.training.program import Rows as LaneRows
+from straightline.training.program import CHUNK, Program, Settings, StackRows, State
 
 CALL = 16_384  # replica-steps that a call of the program should have, since one costs milliseconds by itself
 
@@ -26,7 +25,7 @@ class Stack:
 
     numbers: NDArray
     state: State
-    rows: LaneRows
+    rows: StackRows
 
     @property
     def ended(self) -> NDArray:
@@ -58,7 +57,7 @@ class Feed:
         """Return `table` and `monitored` of the rows that the replicas `lanes` see in every call, or None."""
         raise NotImplementedError
 
-    def prepare(self, program: Program, rows: LaneRows) -> Callable[[], object]:
+    def prepare(self, program: Program, rows: StackRows) -> Callable[[], object]:
         """Trace what can be, given what some stack sees, and return what compiles it."""
         return lambda: None
 
@@ -70,10 +69,10 @@ class Feed:
         """Return the sums of the losses on each stack's monitored rows, in scaled units, `(replicas,)`."""
         raise NotImplementedError
 
-    def _scaled(self, features: NDArray, labels: NDArray) -> NDArray:
-        table = np.empty((len(labels), features.shape[1] + 1), self._dtype)
-        table[:, :-1] = (features - self._overall.center) / self._overall.scale
-        table[:, -1] = (labels - self._overall.target_center) / self._overall.target_scale
+    def _scaled(self, rows: Rows) -> NDArray:
+        table = np.empty((len(rows), rows.features.shape[1] + 1), self._dtype)
+        table[:, :-1] = (rows.features - self._overall.center) / self._overall.scale
+        table[:, -1] = (rows.labels - self._overall.target_center) / self._overall.target_scale
         return table
 
 
@@ -84,7 +83,7 @@ class HeldFeed(Feed):
         self, source: Source, overall: Scaling, dtype: str, replicas: Sequence[Replica], settings: Settings, lanes: int
     ) -> None:
         super().__init__(source, overall, dtype, replicas, settings, lanes)
-        self._table = tf.constant(self._scaled(*source.read(source.groups)))
+        self._table = tf.constant(self._scaled(source.read(source.groups)))
         watched = [one.monitored for one in replicas]
         self._monitored = monitor_batches(watched, len(watched), max(map(len, watched)))
         fitting = CALL // (lanes * settings.steps)
@@ -95,7 +94,7 @@ class HeldFeed(Feed):
         """Return the table and the monitored rows."""
         return self._table, tf.constant(self._monitored[:, lanes])
 
-    def prepare(self, program: Program, rows: LaneRows) -> Callable[[], object]:
+    def prepare(self, program: Program, rows: StackRows) -> Callable[[], object]:
         """Return what runs no epochs."""
         state, batches = program.blank(), in_chunks([], self._shape, self._settings.batch_size)
         program.trace(state, batches, rows)
@@ -132,13 +131,13 @@ class _Block:
     `table` has room for more rows; `steps` is how many they are trained on.
     """
 
-    first: Rows
-    last: Rows
-    shift: Rows
+    first: RowNumbers
+    last: RowNumbers
+    shift: RowNumbers
     table: Any
     steps: int
 
-    def places(self, rows: Rows) -> Rows:
+    def places(self, rows: RowNumbers) -> RowNumbers:
         """Return where in `table` those of `rows`, ascending, are that it has."""
         bounds = np.searchsorted(rows, np.stack([self.first, self.last]))
         found = np.concatenate([rows[first:last] for first, last in bounds.T])
@@ -200,7 +199,7 @@ class StreamedFeed(Feed):
         table = np.zeros((self._room, self._source.columns + 1), self._dtype)
         first, last = (self._source.offsets[groups + end].astype(np.int32) for end in (0, 1))
         ends = np.cumsum(last - first, dtype=np.int32)
-        table[: ends[-1]] = self._scaled(*self._source.read(groups))
+        table[: ends[-1]] = self._scaled(self._source.read(groups))
         return _Block(first, last, ends - last, tf.constant(table), int(steps))
 
     def _train(self, program: Program, block: _Block, one: Stack, losses: NDArray) -> None:

@@ -21,7 +21,7 @@ from straightline.runtime.threads import THREADS
 from straightline.training import stack
 from straightline.training.batches import Replica
 from straightline.training.feed import HeldFeed, Stack, StreamedFeed
-from straightline.training.program import Rows, Settings, State, program
+from straightline.training.program import Settings, StackRows, State, program
 
 __all__ = ["LANES", "Fitted", "OnEpoch", "Settings", "fit"]
 
@@ -62,6 +62,8 @@ def fit(
     sizes: Sequence[int] = range(1, LANES + 1),
 ) -> list[Fitted]:
     """Fit `model` (rows, inputs -> rows, 1) once for each replica; results do not depend on which others there are.
+
+    Its output is the linear predictor, so that the loss is computed from that instead of from a rounded probability.
 
     Fits of one `model` object and shape compile once. A `source` of several groups is streamed, and the replicas' rows
     must ascend. `sizes`, ascending to LANES, are those that a stack may have: few where fits of one shape come again in
@@ -112,7 +114,7 @@ class _Job:
         self._replicas = replicas
         self._settings = settings
         overall, *self._scalings = _scalings(source, replicas, settings)
-        self.units = np.array([own.target_scale for own in self._scalings]) ** 2
+        self.units = np.array([settings.family.loss_unit(own.target_scale) for own in self._scalings])
         self._lanes = _Lanes(
             *scaling.stacked([scaling.relative(own, overall) for own in self._scalings], dtype),
             _own([one.learning_rate for one in replicas], settings.learning_rate, dtype),
@@ -143,9 +145,9 @@ class _Job:
         states = _gathered(lanes, stacks) if stacks else map(self._start, lanes)
         return [Stack(part, state, self._rows(own)) for part, state, own in zip(parts, states, lanes, strict=True)]
 
-    def _rows(self, lanes: NDArray) -> Rows:
+    def _rows(self, lanes: NDArray) -> StackRows:
         own = self._lanes
-        return Rows(
+        return StackRows(
             *self._feed.seen(lanes),
             *(tf.constant(values[lanes]) for values in (own.center, own.scale, own.rates, own.penalties, own.patience)),
         )
@@ -235,8 +237,10 @@ def _scalings(source: Source, replicas: Sequence[Replica], settings: Settings) -
     everything = np.arange(source.rows, dtype=np.int32)
     parts = {id(rows): rows for rows in (everything, *(one.train for one in replicas))}  # seeds share their rows
     found = one_pass(source, list(parts.values()), [Pass(scaling.moments, scaling.joined)] * len(parts))
-    target = settings.loss != "binary_crossentropy"
-    own = {part: scaling.standardization(one, target, settings.center) for part, one in zip(parts, found, strict=True)}
+    own = {
+        part: scaling.standardization(one, settings.family.scales_target, settings.center)
+        for part, one in zip(parts, found, strict=True)
+    }
     return [own[id(rows)] for rows in (everything, *(one.train for one in replicas))]
 
 

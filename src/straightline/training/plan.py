@@ -9,7 +9,6 @@ import numpy as np
 from straightline.config.settings import Fit, Folds
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
-from straightline.families.scores import LOSSES
 from straightline.models import Model
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
@@ -46,7 +45,7 @@ def descent_settings(table: TrainingTable, settings: Model, how: Fit) -> fit.Set
     rows = len(table.labels)
     steps, epochs = _epochs(rows if isinstance(settings, Regression) else rows - round(rows * how.validation), how)
     return fit.Settings(
-        loss=LOSSES[table.task],
+        family=table.family,
         optimizer=how.optimizer,
         momentum=how.momentum,
         learning_rate=settings.learning_rate,

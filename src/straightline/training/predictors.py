@@ -8,10 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from scipy import special
 
 from straightline.data.training_table import TrainingTable
-from straightline.families.scores import ACTIVATIONS
+from straightline.families import Family
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
 from straightline.regression import exact
@@ -22,11 +21,9 @@ STACKED = 256  # networks that predict at once
 FORWARDS = 64  # traced functions that are kept for the next batch of a sweep
 
 
-def regression_predictor(best: exact.Optimum, task: str) -> Predictor:
-    """Return what predicts as `best` does; for a binary task probabilities."""
-    if task == "continuous":
-        return best.predict
-    return lambda features: np.asarray(special.expit(best.predict(features)))
+def regression_predictor(best: exact.Optimum, family: Family) -> Predictor:
+    """Return what predicts as `best` does."""
+    return lambda features: family.inverse_link(best.predict(features))
 
 
 def network_predictors(model: keras.Model, fits: Sequence[fit.Fitted]) -> list[Predictor]:
@@ -70,7 +67,7 @@ def raw_coefficients(fitted: fit.Fitted) -> NDArray:
 
 def shipped_regression(settings: Regression, table: TrainingTable, coefficients: NDArray) -> keras.Model:
     """Return the regression with `coefficients` `(1 + terms,)`: raw columns in, the target's own units out."""
-    model = settings.build(len(table.names), ACTIVATIONS[table.task], "float64")
+    model = settings.build(len(table.names), table.family.activation, "float64")
     model.layers[-1].set_weights([coefficients[1:, np.newaxis], coefficients[:1]][: 1 + settings.intercept])
     return model
 
@@ -83,7 +80,7 @@ def shipped_network(settings: Neural, table: TrainingTable, fitted: fit.Fitted) 
     standardization = (
         keras.layers.Rescaling(factor, offset, dtype="float64", name="standardization") if table.standardize else None
     )
-    model = settings.build(len(table.names), ACTIVATIONS[table.task], dtype, standardization, "float64")
+    model = settings.build(len(table.names), table.family.activation, dtype, standardization, "float64")
     weights, frozen = ([array * 1 for array in arrays] for arrays in (fitted.weights, fitted.frozen))
     for last in filter(None, (weights, frozen)):  # the layers whose sum is the target
         last[-2] *= scaling.target_scale

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from straightline.families import Family
 from straightline.training import stack
 from straightline.training.optimizer import optimizer
 
@@ -33,7 +34,7 @@ class State(NamedTuple):
     since: Any
 
 
-class Rows(NamedTuple):
+class StackRows(NamedTuple):
     """What a stack's replicas see, by lane.
 
     `table` is `(rows, columns + 1)`, the target last; `monitored` `(chunks, lanes, rows)` holds row numbers in it, -1
@@ -54,7 +55,7 @@ class Rows(NamedTuple):
 class Settings:
     """How a stack descends.
 
-    `loss` is `mean_squared_error` or `binary_crossentropy`; `learning_rate`, and `l2`, the kernels' penalty, are those
+    `family` has the loss; `learning_rate`, and `l2`, the kernels' penalty, are those
     of replicas that have none of their own. `momentum` is that of `sgd` and `rmsprop`. An epoch is `steps` batches,
     whatever the rows of a replica: one with few rows goes through them more than once. `schedule` is `constant` or
     `cosine` (Loshchilov and Hutter 2017, eq. 5, to 0 over all epochs). `standardize` takes from each column, and from
@@ -62,7 +63,7 @@ class Settings:
     only divides, by the root mean square.
     """
 
-    loss: str
+    family: Family
     optimizer: str
     momentum: float
     learning_rate: float
@@ -123,7 +124,7 @@ class Program:
         """Return the best weights, stacked."""
         return [part.numpy() for part in self._joint.parts(state.best)]
 
-    def __call__(self, state: State, batches: NDArray, epochs: int, rows: Rows) -> tuple[State, Any]:
+    def __call__(self, state: State, batches: NDArray, epochs: int, rows: StackRows) -> tuple[State, Any]:
         """Return the state after `epochs` epochs, and the losses `(epochs or more, 2, lanes)`.
 
         `batches` are row numbers `(epochs or more, chunks, CHUNK, lanes, rows)`, -1 for none. The losses are sums over
@@ -132,7 +133,7 @@ class Program:
         """
         return self._run(self._epochs, state, tf.constant(batches), tf.constant(epochs), rows)
 
-    def train(self, state: State, batches: NDArray, steps: int, rows: Rows) -> tuple[State, Any]:
+    def train(self, state: State, batches: NDArray, steps: int, rows: StackRows) -> tuple[State, Any]:
         """Return the state after `steps` steps of an epoch, and the sums of the losses of their rows.
 
         `batches` are row numbers `(chunks, CHUNK, lanes, rows)`; otherwise as above, but for a part of the rows.
@@ -140,11 +141,11 @@ class Program:
         variables, losses = self._run(self._train, state.variables, tf.constant(batches), tf.constant(steps), rows)
         return state._replace(variables=variables), losses
 
-    def monitor(self, state: State, chunks: int, rows: Rows) -> Any:
+    def monitor(self, state: State, chunks: int, rows: StackRows) -> Any:
         """Return the sums of the losses of the first `chunks` of `rows.monitored`."""
         return self._run(self._monitor, state.variables, tf.constant(chunks), rows)
 
-    def trace(self, state: State, batches: NDArray, rows: Rows) -> None:
+    def trace(self, state: State, batches: NDArray, rows: StackRows) -> None:
         """Trace what a call runs, whose first one then only compiles it."""
         self._trace(self._epochs, state, tf.constant(batches), tf.constant(0), rows)
 
@@ -167,7 +168,7 @@ class Program:
             warnings.warn(f"XLA cannot compile the training, which runs uncompiled and slower: {reason}", stacklevel=3)
             return self._compiled[key](*arguments)
 
-    def _epochs(self, state: State, batches: Any, epochs: Any, rows: Rows) -> tuple[State, Any]:
+    def _epochs(self, state: State, batches: Any, epochs: Any, rows: StackRows) -> tuple[State, Any]:
         def epoch(number: Any, state: State, losses: Any) -> Any:
             variables, loss = self._train(state.variables, tf.gather(batches, number), self._settings.steps, rows)
             monitored = self._monitor(variables, rows.monitored.shape[0], rows)
@@ -189,7 +190,7 @@ class Program:
             since=tf.where(better, 0, tf.where(finite, state.since + 1, patience)),
         )
 
-    def _train(self, variables: list[Any], batches: Any, steps: Any, rows: Rows) -> tuple[list[Any], Any]:
+    def _train(self, variables: list[Any], batches: Any, steps: Any, rows: StackRows) -> tuple[list[Any], Any]:
         def chunk(number: Any, *carried: Any) -> Any:
             values, real = _gather(tf.gather(batches, number), rows)
             share = real / tf.maximum(tf.reduce_sum(real, axis=2, keepdims=True), 1)
@@ -207,7 +208,7 @@ class Program:
         _, losses, variables = tf.while_loop(lambda number, *_: number * CHUNK < steps, chunk, start)
         return variables, losses
 
-    def _monitor(self, variables: list[Any], chunks: Any, rows: Rows) -> Any:
+    def _monitor(self, variables: list[Any], chunks: Any, rows: StackRows) -> Any:
         def chunk(number: Any, total: Any) -> Any:
             values, real = _gather(tf.gather(rows.monitored, number), rows)
             with keras.StatelessScope(state_mapping=self._mapping(variables)):
@@ -217,7 +218,7 @@ class Program:
         none = tf.zeros((rows.monitored.shape[1],), rows.table.dtype)
         return tf.while_loop(lambda number, *_: number < chunks, chunk, (0, none))[1]
 
-    def _step(self, variables: list[Any], values: Any, share: Any, rows: Rows) -> tuple[list[Any], Any]:
+    def _step(self, variables: list[Any], values: Any, share: Any, rows: StackRows) -> tuple[list[Any], Any]:
         with keras.StatelessScope(state_mapping=[*self._mapping(variables), (self._rates, rows.rates)]) as scope:
             weights = [tf.convert_to_tensor(variable) for variable in self._stacked.trainable_variables]
             with tf.GradientTape() as tape:
@@ -235,7 +236,7 @@ class Program:
 
     def _row_losses(self, values: Any, training: bool) -> Any:
         features, labels = tf.split(values, [-1, 1], axis=-1)
-        return keras.losses.get(self._settings.loss)(labels, self._stacked(features, training=training))
+        return self._settings.family.keras_loss(labels, self._stacked(features, training=training))
 
 
 @lru_cache(maxsize=PROGRAMS)
@@ -244,6 +245,6 @@ def program(model: keras.Model, lanes: int, settings: Settings, penalized: bool)
     return Program(model, lanes, settings, penalized)
 
 
-def _gather(numbers: Any, rows: Rows) -> tuple[Any, Any]:
+def _gather(numbers: Any, rows: StackRows) -> tuple[Any, Any]:
     real = tf.cast(numbers >= 0, rows.table.dtype)
     return (tf.gather(rows.table, tf.maximum(numbers, 0)) - rows.center) / rows.scale, real

@@ -11,6 +11,7 @@ import pandas as pd
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
 from straightline.models.regression import SIDES
+from straightline.regression.certificate import Certificate
 from straightline.training import fit
 
 
@@ -30,7 +31,7 @@ class Trained:
     messages: list[str]
     fold_history: pd.DataFrame | None = None
     coefficients: pd.DataFrame | None = None
-    certificate: dict[str, Any] | None = None
+    certificate: Certificate | None = None
 
 
 def fold_place(part: Fold, seed: int) -> dict[str, int]:

@@ -11,12 +11,11 @@ from straightline.config.settings import Fit, Folds
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
-from straightline.families.scores import ACTIVATIONS
 from straightline.models import Model
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
 from straightline.regression import exact
-from straightline.regression.certificate import certificate, fold_messages
+from straightline.regression.certification import certify, fold_messages
 from straightline.regression.coefficients import coefficient_table
 from straightline.training import fit
 from straightline.training.batches import Replica
@@ -63,7 +62,7 @@ def _train_regression(
     on_epoch: fit.OnEpoch,
 ) -> Trained:
     raw, table = table, table.quadratic() if settings.terms == "quadratic" else table
-    model = replace(settings, terms="linear").build(len(table.names), ACTIVATIONS[table.task], how.dtype)
+    model = replace(settings, terms="linear").build(len(table.names), "linear", how.dtype)
     everything = Replica(np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32), how.seed)
     descent = descent_settings(table, settings, how)
     (reached,) = fit.fit(model, table.source, [everything], descent, on_epoch)
@@ -72,7 +71,7 @@ def _train_regression(
     (best,) = exact.optima(
         table.source,
         [everything.train],
-        table.task,
+        table.family,
         table.names,
         robust=settings.robust,
         intercept=settings.intercept,
@@ -93,7 +92,7 @@ def _train_regression(
         learning=learning_table(subsets, [loss["loss"] for loss in losses[len(parts) :]]),
         weights=weight_summary(shipped, table, reached),
         coefficients=coefficient_table(best, table.names, trained, CONFIDENCE),
-        certificate=certificate(table, best, of_folds, trained),
+        certificate=certify(table, best, of_folds, trained),
         messages=[*messages, *best.messages, *of_folds],
     )
 
@@ -104,9 +103,9 @@ def regression_losses(
     """Return the exact regression of each fold's training rows, and its loss; `best` is that of all rows."""
     trains = [part.train for part in parts]
     fitted = exact.optima(
-        table.source, trains, table.task, table.names, best, inference=False, intercept=best.intercept
+        table.source, trains, table.family, table.names, best, inference=False, intercept=best.intercept
     )
-    return fitted, fold_losses(table, parts, [regression_predictor(one, table.task) for one in fitted])
+    return fitted, fold_losses(table, parts, [regression_predictor(one, table.family) for one in fitted])
 
 
 def _train_network(
@@ -127,10 +126,12 @@ def _train_network(
         *(one for part in parts for one in fold_replicas(table, part, seeds, how, next(lines))),
         *(one for part in subsets for one in fold_replicas(table, part, 1, how, next(lines))),
     ]
-    model = settings.build(len(table.names), ACTIVATIONS[table.task], how.dtype)
+    model, predicting = (
+        settings.build(len(table.names), activation, how.dtype) for activation in ("linear", table.family.activation)
+    )
     final, *fitted = fit.fit(model, table.source, replicas, descent_settings(table, settings, how), on_epoch)
     messages = _divergences([("the final model", final), *zip(map(_place, scored), fitted, strict=True)])
-    losses = fold_losses(table, [part for part, _ in scored], network_predictors(model, fitted))
+    losses = fold_losses(table, [part for part, _ in scored], network_predictors(predicting, fitted))
     shipped = shipped_network(settings, table, final)
     return Trained(
         model=shipped,
@@ -149,9 +150,9 @@ def _train_network(
 
 
 def _lines(table: TrainingTable, parts: list[Fold]) -> list[NDArray]:
-    (best,) = exact.optima(table.source, [parts[0].train], table.task, table.names, inference=False)
+    (best,) = exact.optima(table.source, [parts[0].train], table.family, table.names, inference=False)
     trains = [part.train for part in parts[1:]]
-    rest = exact.optima(table.source, trains, table.task, table.names, best, inference=False)
+    rest = exact.optima(table.source, trains, table.family, table.names, best, inference=False)
     return [one.coefficients for one in (best, *rest)]
 
 

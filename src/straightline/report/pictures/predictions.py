@@ -98,15 +98,20 @@ def roc_curve(is_one: NDArray[np.bool_], prediction: NDArray) -> tuple[NDArray, 
     return false, true
 
 
-def of_task(task: str, models: Named) -> list[Panel]:
-    """Return what is shown of a `continuous` or `binary` target: truth and residuals by model, or reliability and ROC.
+def panels(pictures: Sequence[str], models: Named) -> list[tuple[str, Panel]]:
+    """Return the panels of the `pictures` that suit a family, each with its picture's name.
 
-    Without both classes among the rows there is no ROC curve.
+    Some show a model each, some all models. A ROC curve needs both classes among the rows.
     """
-    if task == "continuous":
-        return [panel(models, number) for number in range(len(models)) for panel in (truth, residuals)]
-    both = models[0][1]["truth"].nunique() == 2
-    return [reliability(models), *([roc(models)] if both else [])]
+    single = [(name, ONE_MODEL[name]) for name in pictures if name in ONE_MODEL]
+    found = [(name, panel(models, number)) for number in range(len(models)) for name, panel in single]
+    has_both = models[0][1]["truth"].nunique() == 2
+    shared = [name for name in pictures if name in ALL_MODELS and (has_both or name != "roc")]
+    return [*found, *((name, ALL_MODELS[name](models)) for name in shared)]
+
+
+ONE_MODEL = {"truth": truth, "residuals": residuals}
+ALL_MODELS = {"reliability": reliability, "roc": roc}
 
 
 def _sample(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,18 +11,15 @@ from straightline.report.pictures.canvas import COLORS, SOFT, Panel
 
 
 def calibration(table: pd.DataFrame) -> bytes:
-    """Return the rates of `neural_better` by rows, a panel a task and noise, a line a truth, of calibration.csv.
+    """Return the rates of `challenger_better` by rows, a panel a family and noise, a line a truth, of calibration.csv.
 
     A truth has one color in all panels; of scenarios that were simulated several times the largest is shown.
     """
-    largest = table.sort_values("simulations").drop_duplicates(["task", "noise", "truth", "rows"], keep="last")
+    largest = table.sort_values("simulations").drop_duplicates(["family", "noise", "truth", "rows"], keep="last")
     truths = list(largest.sort_values(["gain", "truth"])["truth"].unique())
     sizes = sorted(largest["rows"].unique())
-    groups = largest.groupby(["task", "noise"], sort=False)
-    panels = [
-        _rates(task if task == "binary" else f"{task}, {noise} noise", group, truths, sizes)
-        for (task, noise), group in groups
-    ]
+    groups = largest.groupby(["family", "noise"], sort=False)
+    panels = [_rates(f"{family}, {noise} noise", group, truths, sizes) for (family, noise), group in groups]
     return canvas.png(panels, shared_legend=True)
 
 

@@ -1,0 +1,110 @@
+"""From the fold losses of all models of a target to its verdict."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from straightline.comparison.evidence import fold_means, ledger, spread
+from straightline.comparison.findings import Decision, decide
+from straightline.comparison.ladder import ladder
+from straightline.comparison.t_test import Comparison, loss_interval, test_ratio
+from straightline.comparison.verdict import SCHEMA, Ladder, Verdict
+from straightline.data.schema import Division
+from straightline.errors import UserError
+from straightline.families import Family
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a verdict is reached: `k` folds, the margin, the confidence, and the models of a ladder, if one is asked."""
+
+    k: int
+    margin: float
+    confidence: float
+    ladder: Sequence[str] | None = None
+
+
+def judge(
+    target: str,
+    family: Family,
+    baseline: str,
+    folds: Mapping[str, pd.DataFrame],
+    configs: Mapping[str, int],
+    division: Division,
+    rows: int,
+    rules: Rules,
+) -> Verdict:
+    """Return the verdict by the fold losses of the models, their tables folds.csv by name.
+
+    `configs` says of how many configs each model was selected. Raises UserError for a ladder of unknown models.
+    """
+    means = {name: fold_means(table).to_numpy() for name, table in folds.items()}
+    ratio = mean_test_ratio(folds[baseline]) if division.by == "time" else None
+    comparisons = {
+        name: Comparison(means[baseline], losses, rules.k, ratio) for name, losses in means.items() if name != baseline
+    }
+    mean_loss = float(folds[baseline]["mean_loss"].mean())
+    decision = decide(comparisons, mean_loss, rules.margin, rules.confidence, rows)
+    return Verdict(
+        schema=SCHEMA,
+        target=target,
+        family=family.name,
+        loss=family.loss,
+        baseline=baseline,
+        margin=rules.margin,
+        confidence=rules.confidence,
+        losses={name: float(np.mean(losses)) for name, losses in means.items()},
+        loss_intervals={
+            name: loss_interval(losses, test_ratio(rules.k, ratio), rules.confidence) for name, losses in means.items()
+        },
+        mean_loss=mean_loss,
+        rows=rows,
+        split=division,
+        folds=rules.k,
+        repeats=int(folds[baseline]["repeat"].nunique()),
+        seeds=max(int(table["seed"].nunique()) for table in folds.values()),
+        fits={name: len(table) for name, table in folds.items()},
+        ledger={name: ledger(table, configs[name]) for name, table in folds.items()},
+        spread={name: spread(table) for name, table in folds.items()},
+        methods={
+            name: {str(key): int(count) for key, count in table["method"].value_counts().items()}
+            for name, table in folds.items()
+        },
+        ladder=_ladder(rules, means, ratio),
+        fold_losses={name: losses.tolist() for name, losses in means.items()},
+        **decided(decision),
+    )
+
+
+def decided(decision: Decision) -> dict[str, Any]:
+    """Return the fields of a verdict that a decision has."""
+    best = decision.best
+    return {
+        "answer": decision.answer,
+        "challenger": decision.challenger,
+        "finding": best.finding,
+        "relative_gain": best.relative_gain,
+        "relative_gain_interval": best.relative_gain_interval,
+        "probabilities": best.probabilities,
+        "challengers": dict(decision.challengers),
+        "advice": decision.advice,
+    }
+
+
+def mean_test_ratio(folds: pd.DataFrame) -> float:
+    """Return the test rows to a training row, averaged over the folds: later folds of ordered rows train on more."""
+    return float((folds["rows"] / folds["train_rows"]).mean())
+
+
+def _ladder(rules: Rules, means: Mapping[str, Any], ratio: float | None) -> Ladder | None:
+    if rules.ladder is None:
+        return None
+    if unknown := sorted({*rules.ladder} - {*means}):
+        raise UserError(
+            f"params.yaml: verdict.ladder: {', '.join(unknown)} is no model; expected some of {list(means)}"
+        )
+    rungs = {name: means[name] for name in rules.ladder}
+    return ladder(rungs, rules.k, rules.margin, rules.confidence, ratio)

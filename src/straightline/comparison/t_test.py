@@ -1,0 +1,113 @@
+"""The corrected repeated k-fold test of two models' losses on the same folds.
+
+Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52 (2003), section 3; Bouckaert and Frank,
+Evaluating the Replicability of Significance Tests for Comparing Learning Algorithms, PAKDD 2004, eq. 1.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+
+@dataclass(frozen=True)
+class FoldTest:
+    """The corrected t test of fold differences: their mean, its standard error, and the degrees of freedom."""
+
+    mean: float
+    std_error: float
+    degrees_of_freedom: int
+
+    def probability_positive(self) -> float:
+        """Return P(mean difference > 0), which the sign of the mean decides where the differences do not vary."""
+        if self.std_error == 0:
+            return 0.5 + 0.5 * float(np.sign(self.mean))
+        return float(stats.t.cdf(self.mean / self.std_error, self.degrees_of_freedom))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Mean losses of a baseline and a challenger on the same J = k R folds, each `(J,)`, and how they were divided.
+
+    `ratio` is the number of test rows to a training row, averaged over the folds; None stands for the 1/(k-1) of k
+    equal folds, which can be repeated. For folds of growing training sets (`folds.Split`) the correction is a rule of
+    thumb.
+    """
+
+    baseline: NDArray
+    challenger: NDArray
+    folds: int
+    ratio: float | None = None
+
+    @property
+    def gain(self) -> float:
+        """The share of the baseline's mean loss that the challenger saves."""
+        baseline, challenger = float(self.baseline.mean()), float(self.challenger.mean())
+        return 1 - challenger / baseline if baseline > 0 else 0.0
+
+    def test(self, differences: NDArray) -> FoldTest:
+        """Return the test of `differences` of its losses, `(J,)`."""
+        return corrected_t_test(differences, test_ratio(self.folds, self.ratio))
+
+    def differences(self, margin: float) -> tuple[NDArray, NDArray]:
+        """Return D1 = (1-margin) L_baseline - L_challenger and D2 = (1-margin) L_challenger - L_baseline, `(J,)`."""
+        baseline, challenger = self.baseline, self.challenger
+        return (1 - margin) * baseline - challenger, (1 - margin) * challenger - baseline
+
+    def gain_interval(self, level: float) -> tuple[float | None, float | None]:
+        """Return the bounds of the gain: the margins at which P(D1 > 0) is `level` and 1 - `level`.
+
+        A bound that no margin below 1 reaches is None.
+        """
+        if float(self.baseline.mean()) <= 0:
+            return None, None
+
+        def excess(margin: float, probability: float) -> float:
+            return self.test(self.differences(margin)[0]).probability_positive() - probability
+
+        return _crossing(excess, self.gain, -1.0, level), _crossing(excess, self.gain, 1.0, 1 - level)
+
+
+def corrected_t_test(differences: NDArray, ratio: float) -> FoldTest:
+    """Return the test of `(J,)` fold differences, whose standard error is s sqrt(1/J + n2/n1).
+
+    `ratio` is n2/n1, test rows to a training row: 1/(k-1) for k folds.
+    """
+    count = len(differences)
+    spread = float(np.std(differences, ddof=1))
+    # Between differences that are equal, rounding leaves a spread of some last bits.
+    if spread <= 1e-14 * float(np.abs(differences).max(initial=0.0)):
+        spread = 0.0
+    return FoldTest(float(np.mean(differences)), spread * math.sqrt(1 / count + ratio), count - 1)
+
+
+def test_ratio(folds: int, ratio: float | None) -> float:
+    """Return n2/n1, test rows to a training row: `ratio`, or that of equal folds."""
+    return 1 / (folds - 1) if ratio is None else ratio
+
+
+def loss_interval(losses: NDArray, ratio: float, confidence: float) -> tuple[float, float]:
+    """Return bounds of the mean of fold losses `(J,)`, each at `confidence`, by the same variance as the test's."""
+    test = corrected_t_test(losses, ratio)
+    reach = float(stats.t.ppf(confidence, test.degrees_of_freedom)) * test.std_error
+    return test.mean - reach, test.mean + reach
+
+
+def _crossing(
+    excess: Callable[[float, float], float], gain: float, direction: float, probability: float
+) -> float | None:
+    """Search outwards from the mean gain, where the probability is one half, for where it crosses `probability`."""
+    if excess(gain, probability) * -direction >= 0:
+        return gain  # The losses do not vary, and their mean difference is its rounding instead of 0.
+    inside, step = gain, 1e-6
+    for _ in range(60):
+        outside = gain + direction * step
+        if excess(outside, probability) * -direction >= 0:
+            return float(optimize.brentq(excess, *sorted((inside, outside)), args=(probability,), xtol=1e-13))
+        inside, step = outside, step * 2
+        if outside > 1 or outside < -1e6:
+            break
+    return None

@@ -1,0 +1,174 @@
+"""One of two values: logit link and cross-entropy, whose optimum is that of logistic regression."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from straightline.errors import UserError
+from straightline.families.family import Family, Newton
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from straightline.families.target import Target
+
+EPSILON = 1e-7  # Keras clips probabilities so (keras.config.epsilon), which bounds the cross-entropy of a row by 16.1.
+RARE_SHARE, RARE_ROWS = 0.05, 30  # A class with a smaller share, or with fewer rows, is worth a warning.
+
+
+class Bernoulli(Family):
+    """Two distinct values, whatever they are; the labels are 0 for the first and 1 for the second in their order."""
+
+    name = "bernoulli"
+    loss = "binary_crossentropy"
+    loss_title = "cross-entropy"
+    activation = "sigmoid"
+    scales_target = False
+    has_dispersion = False
+    is_least_squares = False
+    is_separable = True
+    robust_errors = "sandwich"
+    metrics: ClassVar = {
+        "cross_entropy": "cross-entropy",
+        "accuracy": "accuracy",
+        "roc_auc": "ROC AUC",
+        "brier": "Brier score",
+    }
+    headline_metrics = ("cross_entropy", "accuracy", "roc_auc")
+    pictures = ("reliability", "roc", "confusion")
+    noises = ("coin",)  # the only noise of such a target is the chance of its own probability
+    prediction_name = "probability"
+
+    def suits(self, values: pd.Series) -> bool:
+        """Return whether there are two distinct values."""
+        return bool(values.nunique() == 2)
+
+    def labels(self, values: pd.Series, where: str) -> tuple[pd.Series, list[Any] | None]:
+        """Return 0 and 1, and the values that they stand for. Raises UserError unless there are two."""
+        classes = sorted(values.unique().tolist(), key=lambda value: (str(type(value)), value))
+        if len(classes) != 2:
+            raise UserError(
+                f"{where} has {len(classes)} distinct values; a bernoulli target has two; set family: gaussian"
+            )
+        return (values == classes[1]).astype(np.int64), classes
+
+    def strata(self, labels: NDArray) -> NDArray | None:
+        """Return the classes."""
+        return labels.astype(np.int8)
+
+    def has_enough_for(self, labels: NDArray, folds: int) -> bool:
+        """Return whether the rarer class has a row for each fold."""
+        return bool(min(labels.sum(), len(labels) - labels.sum()) >= folds)
+
+    def warnings(self, labels: NDArray, target: Target) -> list[str]:
+        """Return a sentence where one class is rare."""
+        counts = np.bincount(labels.astype(int), minlength=2)
+        rarer = int(counts.argmin())
+        if target.classes is None or counts[rarer] >= max(RARE_SHARE * len(labels), RARE_ROWS):
+            return []
+        return [f"{target.column}: only {counts[rarer]:,} of {len(labels):,} rows are {target.classes[rarer]!r}"]
+
+    def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:
+        """Return whether a threshold on the column tells the classes apart."""
+        ones, zeros = column[labels > 0], column[labels == 0]
+        return bool(ones.min() > zeros.max() or ones.max() < zeros.min())
+
+    def link(self, mean: float) -> float:
+        """Return the log odds."""
+        from scipy import special
+
+        return float(special.logit(mean))
+
+    def inverse_link(self, predictor: NDArray) -> NDArray:
+        """Return probabilities of log odds."""
+        from scipy import special
+
+        return np.asarray(special.expit(predictor))
+
+    def row_losses(self, truth: NDArray, prediction: NDArray) -> NDArray:
+        """Return the cross-entropies of probabilities, which are clipped by EPSILON."""
+        truth, clipped = (
+            np.asarray(truth, np.float64),
+            np.clip(np.asarray(prediction, np.float64), EPSILON, 1 - EPSILON),
+        )
+        return np.negative(truth * np.log(clipped) + (1 - truth) * np.log1p(-clipped))
+
+    def predictor_losses(self, predictor: NDArray, labels: NDArray) -> NDArray:
+        """Return the cross-entropies of log odds."""
+        return np.logaddexp(0.0, np.where(labels > 0, -predictor, predictor))
+
+    def newton(self, predictor: NDArray, labels: NDArray) -> Newton:
+        """Return y - p and p (1 - p)."""
+        from scipy import special
+
+        probability = special.expit(predictor)
+        return Newton(labels - probability, probability * (1 - probability))
+
+    def keras_loss(self, labels: Any, predictor: Any) -> Any:
+        """Return `keras.losses.binary_crossentropy` of logits."""
+        import keras
+
+        return keras.losses.binary_crossentropy(labels, predictor, from_logits=True)
+
+    def scores(self, truth: NDArray, prediction: NDArray) -> dict[str, float | None]:
+        """Return `loss`, `cross_entropy`, `accuracy` at 0.5, `roc_auc` (None where `truth` has one class), `brier`."""
+        from sklearn import metrics
+
+        loss = self.mean_loss(truth, prediction)
+        return {
+            "loss": loss,
+            "cross_entropy": loss,
+            "accuracy": float(np.mean((prediction > 0.5) == (truth > 0.5))),
+            "roc_auc": float(metrics.roc_auc_score(truth, prediction)) if np.ptp(truth) > 0 else None,
+            "brier": float(np.mean((truth - prediction) ** 2)),
+        }
+
+    def predicted_columns(self, target: Target, predictions: NDArray) -> dict[str, list[Any]]:
+        """Return the likelier class under the target's name, and the probability of the second class."""
+        first, second = target.classes or (0, 1)
+        likelier = [second if probability > 0.5 else first for probability in predictions]
+        return {target.column: likelier, f"probability of {second}": predictions.tolist()}
+
+    def predictor_name(self, target: Target) -> str:
+        """Return that it is log odds, and of what."""
+        return f"log odds of {target.column} = {(target.classes or (0, 1))[1]}"
+
+    def coefficient_unit(self, target: Target) -> str:
+        """Return that it is log odds."""
+        return "log odds"
+
+    def prediction_note(self, target: Target) -> str | None:
+        """Return which class the ones are."""
+        return f"Ones are {target.column} = {(target.classes or (0, 1))[1]}."
+
+    def draw(self, predictor: NDArray, noise: str, scale: float, random: np.random.Generator) -> NDArray:
+        """Return a one with the probability of the log odds `predictor`."""
+        from scipy import special
+
+        return (random.random(len(predictor)) < special.expit(predictor)).astype(np.float64)
+
+    def curve_amplitude(self, gain: float, scale: float, features: NDArray, line: NDArray, curve: NDArray) -> float:
+        """Search for it, since the best line's expected cross-entropy has no closed form."""
+        from scipy import optimize
+
+        return float(
+            optimize.brentq(
+                lambda factor: _gain_over_line(features, line + factor * curve) - gain, 0.0, 100.0, xtol=1e-3
+            )
+        )
+
+
+def _gain_over_line(features: NDArray, log_odds: NDArray) -> float:
+    """Return the share of the best line's expected cross-entropy that knowing the true `log_odds` would save."""
+    from scipy import special
+    from sklearn.linear_model import LogisticRegression
+
+    probability = special.expit(log_odds)
+    both, weights = np.repeat([1, 0], len(features)), np.concatenate([probability, 1 - probability])
+    best = LogisticRegression(C=np.inf).fit(np.vstack([features, features]), both, sample_weight=weights)
+    predictor = best.decision_function(features)
+    line_loss = np.mean(np.logaddexp(0.0, predictor) - probability * predictor)
+    return float(1 - np.mean(special.entr(probability) + special.entr(1 - probability)) / line_loss)

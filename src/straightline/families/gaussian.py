@@ -1,0 +1,116 @@
+"""Numbers: identity link and squared error, whose optimum is that of ordinary least squares."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from straightline.errors import UserError
+from straightline.families.family import Family, Newton
+from straightline.families.numbers import require_finite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from straightline.families.target import Target
+
+
+class Gaussian(Family):
+    """Any finite number."""
+
+    name = "gaussian"
+    loss = "mean_squared_error"
+    loss_title = "mean squared error"
+    activation = "linear"
+    scales_target = True
+    has_dispersion = True
+    is_least_squares = True
+    is_separable = False
+    robust_errors = "HC3"
+    metrics: ClassVar = {"mse": "mean squared error", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+    headline_metrics = ("rmse", "mae", "r2")
+    pictures = ("truth", "residuals")
+    noises = ("normal", "heavy")  # heavy: Student's t with 3 degrees of freedom, which has no fourth moment
+
+    def suits(self, values: pd.Series) -> bool:
+        """Return True: what no other family takes is expected to be numbers."""
+        return True
+
+    def labels(self, values: pd.Series, where: str) -> tuple[pd.Series, list[Any] | None]:
+        """Return the numbers as float64. Raises UserError for words, and for numbers that are not finite."""
+        import pandas as pd
+
+        is_number = pd.to_numeric(values, errors="coerce").notna()
+        if not pd.api.types.is_numeric_dtype(values) and is_number.mean() < 0.5:
+            words = sorted(values.unique().tolist(), key=lambda value: (str(type(value)), value))
+            shown = ", ".join(map(str, words[:3])) + (", ..." if len(words) > 3 else "")
+            raise UserError(
+                f"{where} has {len(words):,} different words ({shown}); expected numbers or two classes: keep the rows "
+                "of two, or make a column that tells one from the others"
+            )
+        require_finite(values, where)
+        return values.astype(np.float64), None
+
+    def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:
+        """Return whether the labels are a straight line of the column."""
+        return bool(abs(np.corrcoef(column, labels)[0, 1]) > 1 - 1e-9)
+
+    def link(self, mean: float) -> float:
+        """Return the mean itself."""
+        return mean
+
+    def inverse_link(self, predictor: NDArray) -> NDArray:
+        """Return the predictor itself."""
+        return predictor
+
+    def row_losses(self, truth: NDArray, prediction: NDArray) -> NDArray:
+        """Return the squared errors."""
+        return np.square(np.asarray(truth, np.float64) - np.asarray(prediction, np.float64))
+
+    def predictor_losses(self, predictor: NDArray, labels: NDArray) -> NDArray:
+        """Return the squared errors."""
+        return np.asarray((labels - predictor) ** 2)
+
+    def newton(self, predictor: NDArray, labels: NDArray) -> Newton:
+        """Return the derivatives of half the squared error."""
+        return Newton(labels - predictor, np.ones_like(predictor))
+
+    def keras_loss(self, labels: Any, predictor: Any) -> Any:
+        """Return `keras.losses.mean_squared_error`."""
+        import keras
+
+        return keras.losses.mean_squared_error(labels, predictor)
+
+    def loss_unit(self, target_scale: float) -> float:
+        """Return the square of the scale."""
+        return target_scale**2
+
+    def scores(self, truth: NDArray, prediction: NDArray) -> dict[str, float | None]:
+        """Return `loss`, `mse`, `rmse`, `mae`, and `r2` about the mean of `truth`, None where that is constant."""
+        from sklearn import metrics
+
+        loss = self.mean_loss(truth, prediction)
+        return {
+            "loss": loss,
+            "mse": loss,
+            "rmse": float(np.sqrt(loss)),
+            "mae": float(metrics.mean_absolute_error(truth, prediction)),
+            "r2": float(metrics.r2_score(truth, prediction)) if np.ptp(truth) > 0 else None,
+        }
+
+    def predicted_columns(self, target: Target, predictions: NDArray) -> dict[str, list[Any]]:
+        """Return the predictions under the target's name."""
+        return {target.column: predictions.tolist()}
+
+    def draw(self, predictor: NDArray, noise: str, scale: float, random: np.random.Generator) -> NDArray:
+        """Return the predictor with noise of the standard deviation `scale`."""
+        rows = len(predictor)
+        standard = random.standard_normal(rows) if noise == "normal" else random.standard_t(3, rows) / math.sqrt(3)
+        return np.asarray(predictor + scale * standard)
+
+    def curve_amplitude(self, gain: float, scale: float, features: NDArray, line: NDArray, curve: NDArray) -> float:
+        """Return it for a curve of variance 1 that is not correlated with the features: scale^2 + a^2 is the loss."""
+        return scale * math.sqrt(gain / (1 - gain))
