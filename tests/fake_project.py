@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 
 from straightline.comparison.effects import Columns, dependence, effects
 from straightline.config.settings import Config, load
-from straightline.data import balloons, encoding
-from straightline.families.scores import row_losses, score
+from straightline.data import balloons
+from straightline.data.encoding import Feature
+from straightline.data.schema import Division, RowCounts, Schema
+from straightline.families import FAMILIES, Family
+from straightline.families.target import Target
+from straightline.regression.certificate import Certificate
 from straightline.runtime.artifacts import read_json, write_csv, write_json, write_parquet, write_text
 from straightline.stages import compare
 
 ROWS, FOLDS, SEEDS, UNITS = 200, 5, 2, 8
 PARAMS: dict[str, Any] = {
     "targets": {
-        "num_balloons": {"column": "num_balloons", "task": "continuous"},
-        "color": {"column": "color", "task": "binary"},
+        "num_balloons": {"column": "num_balloons", "family": "gaussian"},
+        "color": {"column": "color", "family": "bernoulli"},
     },
     "data": {
         "source": "balloons",
@@ -67,12 +71,11 @@ PARAMS: dict[str, Any] = {
     "verdict": {"margin": 0.05, "confidence": 0.95, "ladder": None},
 }
 FINAL_LOSSES = {
-    ("continuous", "regression"): 0.0205,
-    ("continuous", "neural"): 0.0002,
-    ("binary", "regression"): 0.197,
-    ("binary", "neural"): 0.012,
+    ("gaussian", "regression"): 0.0205,
+    ("gaussian", "neural"): 0.0002,
+    ("bernoulli", "regression"): 0.197,
+    ("bernoulli", "neural"): 0.012,
 }
-LOSSES = {"continuous": "mean_squared_error", "binary": "binary_crossentropy"}
 
 Layers = list[tuple[NDArray, NDArray]]  # (kernel, bias) of each layer
 
@@ -107,66 +110,62 @@ def write_project(root: Path, *, models: bool = False, held_out: float = 0.2) ->
 def _write_data(root: Path, data: _Data) -> None:
     write_parquet(root / "data/train.parquet", data.train)
     write_parquet(root / "data/test.parquet", data.test)
-    classes = {"num_balloons": None, "color": [0, 1]}
-    schema = {
-        "features": data.features,
-        "encoding": encoding.as_json([encoding.Feature(name, "number") for name in data.features]),
-        "standardize": False,
-        "split": {"by": "chance", "column": None},
-        "targets": {
-            name: {"column": name, "task": PARAMS["targets"][name]["task"], "classes": own}
-            for name, own in classes.items()
-        },
-        "rows": {"train": len(data.train), "test": len(data.test)},
-        "warnings": [],
-    }
-    write_json(root / "data/schema.json", schema)
+    classes: dict[str, list[int] | None] = {"num_balloons": None, "color": [0, 1]}
+    schema = Schema(
+        encoding=[Feature(name, "number") for name in data.features],
+        standardize=False,
+        split=Division("chance", None),
+        targets={name: Target(name, PARAMS["targets"][name]["family"], values) for name, values in classes.items()},
+        rows=RowCounts(len(data.train), len(data.test)),
+        warnings=[],
+    )
+    write_json(root / "data/schema.json", schema.to_json())
 
 
 def _write_variant(root: Path, config: Config, data: _Data, target: str, model: str, real: bool) -> None:
-    task = config.targets[target].task
+    family = FAMILIES[config.targets[target].family]
     random = np.random.default_rng([len(target), len(model)])
-    layers = _regression_layers(task) if model == "regression" else _network_layers(data, target, task, random)
+    layers = _regression_layers(family) if model == "regression" else _network_layers(data, target, family, random)
     folder = root / "runs" / target / model
     folder.mkdir(parents=True)
     mean = np.full(len(data.train), data.train[target].mean())
-    mean_loss = float(row_losses(data.train[target].to_numpy(), mean, task).mean())
-    _write_tables(folder, data, FINAL_LOSSES[task, model], mean_loss, model, random)
+    mean_loss = float(family.row_losses(data.train[target].to_numpy(), mean).mean())
+    _write_tables(folder, data, FINAL_LOSSES[family.name, model], mean_loss, model, random)
     parameters = sum(kernel.size + bias.size for kernel, bias in layers)
     _write_weights(folder, data, layers, parameters)
     if model == "regression":
-        _write_certificate(folder, data, layers, task)
-    _write_scores(root, data, layers, target, task, model)
+        _write_certificate(folder, data, layers, family)
+    _write_scores(root, data, layers, target, family, model)
     if real:
-        digest = _save_model(folder / "model.keras", config.models[model], layers, len(data.features), task)
+        digest = _save_model(folder / "model.keras", config.models[model], layers, len(data.features), family)
         write_json(folder / "weights.json", read_json(folder / "weights.json") | {"digest": digest})
     else:
         (folder / "model.keras").write_bytes(b"a placeholder")
 
 
-def _regression_layers(task: str) -> Layers:
-    exact = balloons.exact_linear(0.1) if task == "continuous" else balloons.exact_logistic()
+def _regression_layers(family: Family) -> Layers:
+    exact = balloons.exact_linear(0.1) if family.is_least_squares else balloons.exact_logistic()
     slopes = np.add([exact[name] for name in balloons.FEATURES], [0.001, -0.002, 0.003])
     return [(slopes[:, np.newaxis], np.array([exact["Intercept"] + 0.0005]))]
 
 
-def _network_layers(data: _Data, target: str, task: str, random: np.random.Generator) -> Layers:
+def _network_layers(data: _Data, target: str, family: Family, random: np.random.Generator) -> Layers:
     """Return random hidden units, and an output layer by least squares on them."""
     kernel, bias = random.normal(size=(len(data.features), UNITS)), random.normal(size=UNITS)
     hidden = np.maximum(data.train[data.features].to_numpy() @ kernel + bias, 0)
     labels = data.train[target].to_numpy(np.float64)
-    wanted = labels if task == "continuous" else 8 * labels - 4
+    wanted = labels if family.is_least_squares else 8 * labels - 4
     output = np.linalg.lstsq(np.column_stack([hidden, np.ones(len(hidden))]), wanted, rcond=None)[0]
     return [(kernel, bias), (output[:-1, np.newaxis], output[-1:])]
 
 
-def _predict(layers: Layers, features: NDArray, task: str) -> NDArray:
+def _predict(layers: Layers, features: NDArray, family: Family) -> NDArray:
     values = features
     for number, (kernel, bias) in enumerate(layers):
         values = values @ kernel + bias
         if number < len(layers) - 1:
             values = np.maximum(values, 0)
-    return values[:, 0] if task == "continuous" else 1 / (1 + np.exp(-values[:, 0]))
+    return family.inverse_link(values[:, 0])
 
 
 def _write_tables(
@@ -210,7 +209,7 @@ def _write_weights(folder: Path, data: _Data, layers: Layers, parameters: int) -
     write_json(folder / "weights.json", weights | {"digest": ""})
 
 
-def _write_certificate(folder: Path, data: _Data, layers: Layers, task: str) -> None:
+def _write_certificate(folder: Path, data: _Data, layers: Layers, family: Family) -> None:
     kernel, bias = layers[0]
     estimate = np.concatenate([bias, kernel[:, 0]])
     error = 0.01 + 0.02 * np.abs(estimate)
@@ -225,55 +224,54 @@ def _write_certificate(folder: Path, data: _Data, layers: Layers, task: str) -> 
         "trained": estimate * 0.999,
     }
     write_csv(folder / "coefficients.csv", pd.DataFrame(table))
-    loss = FINAL_LOSSES[task, "regression"]
-    certificate = {
-        "loss": LOSSES[task],
-        "method": "exact",
-        "rows": len(data.train),
-        "descent_loss": loss * 1.00001,
-        "exact_loss": loss,
-        "gap": loss * 0.00001,
-        "tolerance": 0.001,
-        "converged": True,
-        "digits": 3.0,
-        "condition_number": 1.5,
-        "standard_errors": "classical",
-        "messages": [],
-        "fold_messages": [],
-    }
-    write_json(folder / "certificate.json", certificate)
+    loss = FINAL_LOSSES[family.name, "regression"]
+    certificate = Certificate(
+        loss=family.loss,
+        method="exact",
+        rows=len(data.train),
+        descent_loss=loss * 1.00001,
+        exact_loss=loss,
+        gap=loss * 0.00001,
+        tolerance=0.001,
+        converged=True,
+        digits=3.0,
+        condition_number=1.5,
+        standard_errors="classical",
+        messages=[],
+        fold_messages=[],
+    )
+    write_json(folder / "certificate.json", certificate.to_json())
 
 
-def _write_scores(root: Path, data: _Data, layers: Layers, target: str, task: str, model: str) -> None:
+def _write_scores(root: Path, data: _Data, layers: Layers, target: str, family: Family, model: str) -> None:
     name, rows = f"{target}-{model}", len(data.test)
     truth = data.test[target].to_numpy(np.float64)
-    prediction = _predict(layers, data.test[data.features].to_numpy(), task)
+    prediction = _predict(layers, data.test[data.features].to_numpy(), family)
     write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": prediction}))
     metrics: dict[str, Any] = {"rows": rows}
     columns = {feature: data.test[feature].to_numpy() for feature in data.features} if rows else {}
-    losses = row_losses(truth, prediction, task)
-    line = _predict(_regression_layers(task), data.test[data.features].to_numpy(), task)
-    baseline = None if model == "regression" else row_losses(truth, line, task)
+    losses = family.row_losses(truth, prediction)
+    line = _predict(_regression_layers(family), data.test[data.features].to_numpy(), family)
+    baseline = None if model == "regression" else family.row_losses(truth, line)
     if rows:
         mean = np.full(rows, data.train[target].mean())
-        metrics |= score(truth, prediction, task) | {"baseline": score(truth, mean, task)}
+        metrics |= family.scores(truth, prediction) | {"baseline": family.scores(truth, mean)}
 
     def predict(values: Columns) -> NDArray:
-        return _predict(layers, np.column_stack([values[feature] for feature in data.features]), task)
+        return _predict(layers, np.column_stack([values[feature] for feature in data.features]), family)
 
     write_json(root / f"metrics/{name}.json", metrics)
     write_csv(root / f"effects/{name}.csv", effects(columns, losses, baseline))
     write_csv(root / f"effects/dependence/{name}.csv", dependence(predict, columns))
 
 
-def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, task: str) -> str:
+def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, family: Family) -> str:
     from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
     from straightline.serving.archive import save_model
 
-    activation = "linear" if task == "continuous" else "sigmoid"
     dtype = {"dtype": "float64"} if settings.kind == "regression" else {}
-    model = settings.build(inputs, activation, **dtype)
+    model = settings.build(inputs, family.activation, **dtype)
     model.set_weights([array for layer in layers for array in layer])
     return save_model(model, path)

@@ -1,0 +1,313 @@
+"""Tables of known truth, and how often the verdict errs on them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import special
+from typer.testing import CliRunner
+
+from straightline.__main__ import app
+from straightline.calibration import simulation, truths
+from straightline.calibration.truths import Truth
+from straightline.commands import calibrate
+from straightline.comparison.t_test import Comparison
+from straightline.comparison.verdict import Finding
+from straightline.config.settings import Fit, Folds, Verdict, parse
+from straightline.data.rows import Rows
+from straightline.errors import UserError
+from straightline.families import FAMILIES
+from straightline.models.neural import Neural
+from straightline.regression import exact
+from straightline.training import fit
+from straightline.training.plan import descent_settings
+from straightline.training.predictors import network_predictors, stacked_predictions
+from straightline.training.variants import fold_replicas, train
+from tests.conftest import small
+
+LINEAR, NOISE, CURVED = Truth("linear", True, 0.0), Truth("noise", False, 0.0), Truth("4 margins", True, 0.2)
+FOLDS = Folds(k=3, repeats=2, seeds=2, seed=0)
+VERDICT = Verdict(margin=0.05, confidence=0.95, ladder=None)
+
+
+@pytest.fixture
+def network(params: dict) -> tuple[Neural, Fit]:
+    config = parse(small(params, models__neural__hidden=[4, 3]))
+    settings = config.models["neural"]
+    assert isinstance(settings, Neural)
+    return settings, config.fit
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_a_curve_is_what_no_line_follows(columns: int) -> None:
+    features = np.random.default_rng(0).normal(2.0, 3.0, (200, columns))
+    bend = truths.curve(features)
+    design = np.column_stack([np.ones(200), features])
+    np.testing.assert_allclose(design.T @ bend, 0, atol=1e-9)
+    assert bend.std() == pytest.approx(1)
+
+
+def test_no_curve_goes_through_columns_of_two_values() -> None:
+    with pytest.raises(UserError, match="three values or more"):
+        truths.curve(np.array([[0.0], [1.0]] * 10))
+
+
+def test_the_curve_costs_the_best_line_the_gain_of_its_squared_error() -> None:
+    features = np.random.default_rng(1).normal(size=(300, 2))
+    world = truths.like(
+        features, features @ [1.0, 2.0] + np.random.default_rng(2).normal(size=300), FAMILIES["gaussian"]
+    )
+    swing = truths.amplitude(world, CURVED, np.random.default_rng(0))
+    truth = world.coefficients[0] + features @ world.coefficients[1:] + swing * truths.curve(features)
+    best = exact.optimum(Rows(features, truth), FAMILIES["gaussian"], ["a", "b"])
+    noise = world.noise_scale**2
+    assert 1 - noise / (noise + best.loss) == pytest.approx(CURVED.gain, rel=1e-9)
+
+
+def test_the_curve_costs_the_best_line_the_gain_of_its_cross_entropy() -> None:
+    world = truths.generated(FAMILIES["bernoulli"], 400_000, 2)
+    swing = truths.amplitude(world, CURVED, np.random.default_rng(0))
+    features, labels = truths.table(world, CURVED, "coin", swing, np.random.default_rng(1))
+    known = features @ world.coefficients[1:] + swing * truths.curve(features)
+    best = exact.optimum(Rows(features, labels), FAMILIES["bernoulli"], ["a", "b"])
+    assert 1 - FAMILIES["bernoulli"].predictor_losses(known, labels).mean() / best.loss == pytest.approx(
+        CURVED.gain, abs=0.01
+    )
+
+
+@pytest.mark.parametrize(("noise", "fourth"), [("normal", 3.0), ("heavy", 6.0)])
+def test_noise_has_the_variance_of_the_line_and_the_tails_of_its_name(noise: str, fourth: float) -> None:
+    world = truths.generated(FAMILIES["gaussian"], 200_000, 3)
+    features, labels = truths.table(world, LINEAR, noise, 0.0, np.random.default_rng(0))
+    residual = labels - features @ world.coefficients[1:]
+    assert residual.var() == pytest.approx(1, abs=0.1)
+    assert (features @ world.coefficients[1:]).var() == pytest.approx(1, abs=0.02)
+    kurtosis = np.mean(residual**4) / residual.var() ** 2
+    assert kurtosis == pytest.approx(fourth, abs=0.1) if noise == "normal" else kurtosis > fourth
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_a_world_like_a_table_has_its_columns_line_and_level(family: str) -> None:
+    random = np.random.default_rng(3)
+    features = random.normal(size=(5000, 2))
+    labels = features @ [1.0, -1.0] + 0.5
+    labels = (random.random(5000) < special.expit(labels)).astype(float) if family == "bernoulli" else labels
+    world = truths.like(features, labels, FAMILIES[family])
+    np.testing.assert_array_equal(
+        world.coefficients, exact.optimum(Rows(features, labels), FAMILIES[family], ["a", "b"]).coefficients
+    )
+    noise, drawn = truths.table(world, NOISE, "normal", 0.0, random), truths.table(world, LINEAR, "normal", 0.0, random)
+    np.testing.assert_array_equal(drawn[0], features)
+    assert noise[1].mean() == pytest.approx(labels.mean(), abs=0.05)
+    again = exact.optimum(Rows(*drawn), FAMILIES[family], ["a", "b"])
+    np.testing.assert_allclose(again.coefficients, world.coefficients, atol=0.15)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit], params: dict, family: str) -> None:
+    """The losses of three tables at once are those of each by itself in the pipeline's own training."""
+    settings, how = network
+    world = truths.generated(FAMILIES[family], 60, 2)
+    drawn = simulation.tables(world, CURVED, "normal", [4, 5, 6], FOLDS, seed=1)
+    model, predicting = (settings.build(2, kind, how.dtype) for kind in ("linear", FAMILIES[family].activation))
+    found = [simulation.outcomes(part, model, predicting, settings, how, FOLDS) for part in (drawn[:2], drawn[2:])]
+    found = [one for part in found for one in part]
+    regression = parse(params).models["regression"]
+    for (table, _), outcome in zip(drawn, found, strict=True):
+        trained = [train(table, one, how, FOLDS, lambda *_: None).folds for one in (regression, settings)]
+        means = [folds.groupby(["repeat", "fold"])["loss"].mean() for folds in trained]
+        np.testing.assert_allclose(outcome.comparison.baseline, means[0], rtol=1e-9)
+        np.testing.assert_allclose(outcome.comparison.challenger, means[1], rtol=1e-4)
+        assert outcome.mean_loss == pytest.approx(trained[0]["mean_loss"].mean())
+
+
+def test_a_table_does_not_depend_on_which_others_are_drawn() -> None:
+    world = truths.generated(FAMILIES["bernoulli"], 40, 2)
+    (alone,) = simulation.tables(world, LINEAR, "coin", [7], FOLDS, seed=1)
+    *_, last = simulation.tables(world, LINEAR, "coin", [5, 6, 7], FOLDS, seed=1)
+    np.testing.assert_array_equal(alone[0].labels, last[0].labels)
+    for one, other in zip(alone[1], last[1], strict=True):
+        np.testing.assert_array_equal(one.test, other.test)
+    (other,) = simulation.tables(world, LINEAR, "coin", [7], FOLDS, seed=2)
+    assert (alone[0].labels != other[0].labels).any()
+
+
+def test_a_table_with_too_few_of_a_class_is_drawn_again() -> None:
+    world = replace(truths.generated(FAMILIES["bernoulli"], 20, 1), level=-2.5)
+    for table, parts in simulation.tables(world, NOISE, "coin", range(20), FOLDS, seed=0):
+        assert table.labels.sum() >= FOLDS.k
+        assert len(parts) == 6
+
+
+def test_stacked_predictions_are_those_one_by_one(network: tuple[Neural, Fit], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, how = network
+    ((table, parts),) = simulation.tables(
+        truths.generated(FAMILIES["gaussian"], 50, 3), LINEAR, "normal", [0], FOLDS, 0
+    )
+    replicas = [one for part in parts for one in fold_replicas(table, part, 1, how)]
+    model = settings.build(3, "linear")
+    fitted = fit.fit(model, table.source, replicas, descent_settings(table, settings, how))
+    features = table.source.read(table.source.groups).features
+    tested = [features[: 3 + number] for number in range(len(fitted))]
+    for stacked in (2, 4, 256):
+        monkeypatch.setattr("straightline.training.predictors.STACKED", stacked)
+        together = stacked_predictions(model, fitted, tested)
+        for found, predict, rows in zip(together, network_predictors(model, fitted), tested, strict=True):
+            np.testing.assert_allclose(found, predict(rows), rtol=1e-5, atol=1e-6)
+
+
+def outcome(regression: float, neural: float, wobble: float = 0.0, baseline: float = 9.0) -> simulation.Outcome:
+    folds = 1 + wobble * np.linspace(-1, 1, 10)
+    return simulation.Outcome(Comparison(np.full(10, regression), neural * folds, 10), baseline)
+
+
+def test_findings_are_counted() -> None:
+    found = [
+        outcome(1.0, 0.5),
+        outcome(1.0, 0.9),
+        outcome(1.0, 2.0),
+        outcome(1.0, 1.0),
+        outcome(1.0, 0.95, wobble=0.5),
+        outcome(1.0, 0.5, baseline=0.4),
+    ]
+    counts = simulation.findings(found, VERDICT, 0.05, 100)
+    assert counts == dict.fromkeys(map(str, Finding), 0) | {
+        "challenger_better": 2,
+        "baseline_better": 1,
+        "practically_equivalent": 1,
+        "undecided": 2,
+    }
+    assert simulation.findings(found, VERDICT, 0.2, 100)["challenger_better"] == 1
+
+
+def test_at_the_edge_the_mean_difference_is_nothing() -> None:
+    found = [outcome(1.0, 0.5), outcome(3.0, 2.0), outcome(2.0, 2.2)]
+    margin = simulation.mean_gain(found)
+    differences = [(1 - margin) * one.comparison.baseline.mean() - one.comparison.challenger.mean() for one in found]
+    assert sum(differences) == pytest.approx(0)
+
+
+def test_the_edge_is_told_where_there_is_a_curve_to_find() -> None:
+    found = [outcome(1.0, 0.7), outcome(1.0, 0.8), outcome(1.0, 0.9)]
+    told = simulation.summary(found, VERDICT, 100, CURVED)
+    assert (told["challenger_better"], told["edge_challenger_better"], told["edge_rate"]) == (
+        3,
+        1,
+        pytest.approx(1 / 3),
+    )
+    assert simulation.summary(found, VERDICT, 100, LINEAR)["edge_rate"] is None
+    worse = [outcome(1.0, 1.2)]
+    assert simulation.summary(worse, VERDICT, 100, CURVED)["edge_rate"] is None
+
+
+def test_the_interval_of_a_rate_is_that_of_clopper_and_pearson() -> None:
+    low, high = simulation.rate_interval(0, 100)
+    assert (low, high) == (0, pytest.approx(1 - 0.025 ** (1 / 100)))
+    low, high = simulation.rate_interval(38, 1000)
+    assert special.betainc(38, 963, low) == pytest.approx(0.025)
+    assert special.betainc(39, 962, high) == pytest.approx(0.975)
+
+
+def run(root: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, object]:
+    monkeypatch.chdir(root)
+    result = CliRunner().invoke(app, ["calibrate", *arguments])
+    return result.exit_code, result.output, result.exception
+
+
+SMALL = [
+    "--rows",
+    "30",
+    "--rows",
+    "40",
+    "--columns",
+    "2",
+    "--simulations",
+    "3",
+    "--truth",
+    "linear",
+    "--truth",
+    "4",
+    "--task",
+    "gaussian",
+]
+
+
+@pytest.fixture
+def settings_only(tmp_path: Path, params: dict) -> Path:
+    values = small(params, folds__repeats=1, folds__seeds=1, fit__epochs=3)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    return tmp_path
+
+
+def test_the_command_writes_a_table_and_a_picture_and_goes_on_where_it_was(
+    settings_only: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, output, _ = run(settings_only, *SMALL, "--noise", "normal", monkeypatch=monkeypatch)
+    assert code == 0, output
+    folder = settings_only / "calibration"
+    table = pd.read_csv(folder / "calibration.csv")
+    assert table["truth"].tolist() == ["linear", "4 margins"] * 2
+    assert table["rows"].tolist() == [30, 30, 40, 40]
+    assert (table[list(Finding)].sum(axis=1) == 3).all()
+    assert "of 6" in output
+    assert (folder / "calibration.png").read_bytes().startswith(b"\x89PNG")
+
+    simulated = []
+    outcome = table.loc[0, next(iter(Finding)) :].to_dict()
+    monkeypatch.setattr(calibrate, "_simulated", lambda *args: simulated.append(args[4:6]) or outcome)
+    assert run(settings_only, *SMALL, monkeypatch=monkeypatch)[0] == 0
+    assert [noise for noise, _ in simulated] == ["heavy"] * 4
+    again = pd.read_csv(folder / "calibration.csv")
+    pd.testing.assert_frame_equal(again[again["noise"] == "normal"].reset_index(drop=True), table)
+
+    # Fewer tables are among the known ones; more take the place of fewer.
+    assert run(settings_only, *SMALL, "--simulations", "2", monkeypatch=monkeypatch)[0] == 0
+    assert len(simulated) == 4
+    assert run(settings_only, *SMALL, "--simulations", "5", "--noise", "normal", monkeypatch=monkeypatch)[0] == 0
+    assert len(simulated) == 8
+    more = pd.read_csv(folder / "calibration.csv")
+    assert more.groupby("noise")["simulations"].unique().map(list).to_dict() == {"normal": [5], "heavy": [3]}
+
+
+def test_the_command_takes_a_table_of_the_users(settings_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    mine = pd.DataFrame(random.normal(size=(40, 2)), columns=["size", "age"])
+    mine["sold"] = np.where(random.random(40) < 0.5, "yes", "no")
+    mine.to_csv(settings_only / "my.csv", index=False)
+    options = ("--like", "my.csv", "--target", "sold", "--simulations", "2", "--truth", "noise")
+    code, output, _ = run(settings_only, *options, monkeypatch=monkeypatch)
+    assert code == 0, output
+    table = pd.read_csv(settings_only / "calibration/calibration.csv")
+    assert table.loc[0, ["family", "rows", "columns", "noise", "truth"]].tolist() == [
+        "bernoulli",
+        40,
+        2,
+        "coin",
+        "noise",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--truth", "curved"), "--truth: expected noise, linear or a number of margins, got 'curved'"),
+        (("--truth", "20"), "20 margins of 0.05 are a gain of 1"),
+        (("--model", "regression"), "--model: expected a network of params.yaml (neural), got 'regression'"),
+        (("--like", "my.csv"), "--like: expected --target too"),
+        (("--rows", "12"), "12 training rows are too few for 10 folds"),
+    ],
+)
+def test_what_makes_no_sense_is_said_before_anything_is_written(
+    settings_only: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], told: str
+) -> None:
+    values = yaml.safe_load((settings_only / "params.yaml").read_text())
+    values["folds"]["k"] = 10
+    (settings_only / "params.yaml").write_text(yaml.safe_dump(values))
+    code, _, error = run(settings_only, "--simulations", "2", *options, monkeypatch=monkeypatch)
+    assert code == 1
+    assert isinstance(error, UserError)
+    assert told in str(error)
+    assert not (settings_only / "calibration").exists()

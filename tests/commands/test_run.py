@@ -1,0 +1,175 @@
+"""`straightline run`: a user's own table from file to answer."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from straightline.__main__ import app
+from straightline.config.table_options import TableOptions, column_names, table_settings
+from straightline.data.rows import Rows
+from straightline.errors import UserError
+from straightline.families import FAMILIES
+from straightline.regression import exact
+from straightline.stages import compose
+from tests.conftest import ROOT
+
+QUICK = ("models.neural.hidden=[4]", "fit.epochs=4", "folds.k=3", "folds.repeats=1", "folds.seeds=1")
+
+
+def houses(folder: Path) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"size": random.uniform(40, 200, 120), "rooms": random.integers(1, 6, 120)})
+    table["id"] = np.arange(120)
+    table["price"] = 1000 + 30 * table["size"] + 500 * table["rooms"] + random.normal(0, 200, 120)
+    table["sold"] = np.where(random.random(120) < 0.5, "yes", "no")
+    table.to_csv(folder / "houses.csv", index=False)
+    return table
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["run", *arguments])
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) -> None:
+    table = houses(here)
+    options = ("houses.csv", "--target", "price", "--target", "sold", "--exclude", "id", "--held-out", "0")
+    found = invoke(*options, *QUICK)
+    assert found.exit_code == 0, found.output
+    out = here / "straightline-houses"
+    assert {path.name for path in out.iterdir()} >= {"data", "runs", "metrics", "verdicts", "reports", "params.yaml"}
+    schema = json.loads((out / "data/schema.json").read_text())
+    assert schema["features"] == ["size", "rooms"]
+    assert schema["rows"] == {"train": 120, "test": 0}
+    assert {key: own["family"] for key, own in schema["targets"].items()} == {"price": "gaussian", "sold": "bernoulli"}
+    shown = pd.read_csv(out / "runs/price/regression/coefficients.csv")
+    known = exact.optimum(
+        Rows(table[["size", "rooms"]].to_numpy(float), table["price"].to_numpy()), FAMILIES["gaussian"], ["s", "r"]
+    )
+    np.testing.assert_allclose(shown["estimate"], known.coefficients, rtol=1e-9)
+    assert "predict price" in found.output
+    assert "predict sold" in found.output
+    assert str(Path("straightline-houses/reports/index.html")) in found.output
+    assert yaml.safe_load((out / "params.yaml").read_text())["models"]["neural"]["hidden"] == [4]
+
+    again = invoke("houses.csv", "--target", "price", "--features", "size", *QUICK)
+    assert again.exit_code == 0, again.output
+    assert json.loads((out / "data/schema.json").read_text())["features"] == ["size"]
+    assert not (out / "runs/sold").exists()
+    assert sorted(path.name for path in here.iterdir()) == ["houses.csv", "straightline-houses"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("none.csv", "--target", "price"), "none.csv: no such file"),
+        (("houses.csv", "--target", "prize"), "has no column 'prize'; nearest: price"),
+        (("houses.csv", "--target", "price", "--exclude", "key"), "data.exclude: has no column 'key'"),
+        (("houses.csv", "--target", "price", "--categorical", "kind"), "data.categorical: has no column 'kind'"),
+        (("houses.csv", "--target", "price", "--target", "price"), "--target: expected different columns"),
+        (("houses.csv", "--target", "price", "--exclude", "sold", "models.neural.hiden=[4]"), "Could not override"),
+        (("houses.csv", "--target", "price", "--exclude", "sold", "fit.epochs=no"), "fit.epochs: expected"),
+        (("houses.csv", "--target", "price", "--exclude", "sold", "--out", "full"), "full: is there and not an output"),
+        (
+            ("houses.csv", "--target", "sold", "--task", "gaussian", "--exclude", "id"),
+            "has 2 different words (no, yes)",
+        ),
+        (("houses.csv", "--target", "price", "--exclude", "sold", "folds.k=60"), "96 training rows are too few for 60"),
+        (
+            ("rare.csv", "--target", "sold"),
+            "the rarer class has 5 training rows, too few for 10 folds; set folds.k to 5",
+        ),
+        (("houses.csv", "--target", "size", "--delimiter", ";"), "has no column 'size'; its columns: size,rooms,id"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_nothing_is_written(here: Path, options: tuple[str, ...], told: str) -> None:
+    table = houses(here)
+    table.assign(sold=["yes" if row < 6 else "no" for row in range(120)]).to_csv(here / "rare.csv", index=False)
+    (here / "full").mkdir()
+    (here / "full/own.txt").write_text("mine")
+    found = invoke(*options)
+    assert isinstance(found.exception, UserError)
+    assert told in str(found.exception)
+    assert "\n" not in str(found.exception)
+    assert sorted(path.name for path in here.rglob("*")) == ["full", "houses.csv", "own.txt", "rare.csv"]
+
+
+def test_an_error_is_one_line_on_stderr_and_exit_status_2(here: Path) -> None:
+    houses(here)
+    command = (sys.executable, "-m", "straightline", "run", "houses.csv", "--target", "price", "folds.k=60")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    told = "96 training rows are too few for 60 folds; expected at least 120, or set folds.k"
+    assert done.stderr == f"straightline: {told}\n"
+    assert [path.name for path in here.iterdir()] == ["houses.csv"]
+
+
+def test_a_category_that_only_held_out_rows_have_is_told(here: Path) -> None:
+    table = houses(here)
+    test = pd.read_parquet(_run_data(here, "houses.csv") / "data/test.parquet")
+    table["kind"] = np.where(table["id"] % 3 == 0, "hut", "flat")
+    table.loc[table["id"] == test["id"].iloc[0], "kind"] = "castle"
+    table.to_csv(here / "castle.csv", index=False)
+    schema = json.loads((_run_data(here, "castle.csv") / "data/schema.json").read_text())
+    assert "kind: castle not in the training rows, taken as flat (held-out rows)" in schema["warnings"]
+
+
+def _run_data(here: Path, name: str) -> Path:
+    from straightline.stages import data
+
+    options = TableOptions(here / name, ["price"], [], [], [], None, "chance", None, None, None, "auto", None, [])
+    root = here / Path(name).stem
+    root.mkdir()
+    (root / "params.yaml").write_text(table_settings(options))
+    data.run(root)
+    return root
+
+
+def test_all_that_is_wrong_with_a_table_is_told_at_once(here: Path) -> None:
+    (here / "bad.csv").write_text("a,b,c,y\n1,-inf,inf,5\n2,3,4,\n")
+    found = invoke("bad.csv", "--target", "y")
+    message = str(found.exception)
+    for told in ("column 'b': expected finite", "column 'c': expected finite", "target 'y' is missing in 1"):
+        assert told in message
+    assert message.count("bad.csv") == 1
+
+
+def test_names_with_commas_are_quoted() -> None:
+    assert column_names('size, "price, net" ,rooms') == ["size", "price, net", "rooms"]
+    assert column_names("") == []
+
+
+def test_targets_get_keys_of_their_own() -> None:
+    columns = ["price ($)", "price (%)", "€"]
+    options = TableOptions(Path("t.csv"), columns, [], [], [], None, "chance", None, None, None, "auto", None, [])
+    values = yaml.safe_load(table_settings(options))
+    assert {key: own["column"] for key, own in values["targets"].items()} == {
+        "price": "price ($)",
+        "price_": "price (%)",
+        "target": "€",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "family"), [("diabetes", 442, "gaussian"), ("breast_cancer", 569, "bernoulli")]
+)
+def test_examples_come_with_scikit_learn(tmp_path: Path, name: str, rows: int, family: str) -> None:
+    from straightline.stages import data
+
+    (tmp_path / "params.yaml").write_text(compose.render(ROOT / "conf", [f"data={name}"]))
+    data.run(tmp_path)
+    schema = json.loads((tmp_path / "data/schema.json").read_text())
+    assert sum(schema["rows"].values()) == rows
+    assert [own["family"] for own in schema["targets"].values()] == [family]

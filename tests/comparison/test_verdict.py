@@ -1,0 +1,152 @@
+"""The verdict against its formula, its five findings by construction, and its symmetries."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from baycomp.single import CorrelatedTTest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from straightline.comparison.advice import rows_needed
+from straightline.comparison.findings import compare, decide
+from straightline.comparison.t_test import Comparison, corrected_t_test, loss_interval
+from straightline.comparison.verdict import Finding, TestSummary
+
+NOISE = np.random.default_rng(0).normal(size=100)
+
+
+def comparison(gain: float, noise: float = 0.01) -> Comparison:
+    return Comparison(np.ones(100), 1 - gain + noise * NOISE, 10)
+
+
+def losses(count: int = 10) -> st.SearchStrategy[np.ndarray]:
+    return st.lists(st.floats(0.1, 10), min_size=count, max_size=count).map(np.array)
+
+
+def test_the_test_is_the_corrected_one() -> None:
+    values = 0.02 + 0.1 * NOISE
+    found = corrected_t_test(values, 1 / 9)
+    error = np.std(values, ddof=1) * math.sqrt(1 / 100 + 1 / 9)
+    assert found.std_error == pytest.approx(error, rel=1e-12)
+    assert found.probability_positive() == pytest.approx(stats.t(99, values.mean(), error).sf(0), rel=1e-12)
+
+
+@given(st.integers(2, 10), st.integers(1, 5), st.floats(0, 0.3), st.integers(0, 999))
+@settings(max_examples=100, deadline=None)
+def test_probabilities_are_those_of_baycomp(folds: int, repeats: int, margin: float, seed: int) -> None:
+    regression, neural = np.random.default_rng(seed).normal(1, 0.1, size=(2, folds * repeats))
+    probabilities = compare(Comparison(regression, neural, folds), margin, 0.95).probabilities
+    for name, better, worse in (("challenger_better", neural, regression), ("baseline_better", regression, neural)):
+        _, known = CorrelatedTTest.probs(better, (1 - margin) * worse, runs=repeats)
+        assert getattr(probabilities, name) == pytest.approx(known, rel=1e-12, abs=1e-12)
+
+
+@given(st.integers(2, 50), st.floats(0.01, 1), st.floats(0.6, 0.99), st.integers(0, 999))
+def test_a_losss_interval_ends_where_the_test_says_so(count: int, ratio: float, confidence: float, seed: int) -> None:
+    losses = np.random.default_rng(seed).random(count)
+    low, high = loss_interval(losses, ratio, confidence)
+    assert corrected_t_test(losses - low, ratio).probability_positive() == pytest.approx(confidence)
+    assert corrected_t_test(losses - high, ratio).probability_positive() == pytest.approx(1 - confidence)
+
+
+def test_without_spread_the_sign_decides() -> None:
+    for value, probability in ((0.1, 1.0), (0.0, 0.5), (-0.1, 0.0)):
+        assert corrected_t_test(np.full(10, value), 1 / 9).probability_positive() == probability
+
+
+@pytest.mark.parametrize(
+    ("gain", "noise", "finding"),
+    [
+        (0.3, 0.01, "challenger_better"),
+        (-0.3, 0.01, "baseline_better"),
+        (0.0, 0.01, "practically_equivalent"),
+        (-0.05, 0.02, "baseline_enough"),
+        (0.05, 0.5, "undecided"),
+    ],
+)
+def test_each_finding_is_reached(gain: float, noise: float, finding: str) -> None:
+    assert compare(comparison(gain, noise), 0.05, 0.95).finding == finding
+
+
+@given(losses(), losses(), st.floats(0, 0.5), st.floats(0.6, 0.99))
+@settings(max_examples=200, deadline=None)
+def test_swapping_the_models_swaps_the_findings(
+    one: np.ndarray, other: np.ndarray, margin: float, level: float
+) -> None:
+    first = compare(Comparison(one, other, 10), margin, level)
+    second = compare(Comparison(other, one, 10), margin, level)
+    assert first.probabilities.challenger_better == pytest.approx(second.probabilities.baseline_better, abs=1e-12)
+    better, worse, equivalent = Finding.challenger_better, Finding.baseline_better, Finding.practically_equivalent
+    swapped = {better: worse, worse: better, equivalent: equivalent}
+    if first.finding in swapped:
+        assert second.finding == swapped[first.finding]
+
+
+@given(losses(), losses(), st.floats(0.01, 100))
+@settings(max_examples=100, deadline=None)
+def test_the_unit_of_the_loss_does_not_matter(one: np.ndarray, other: np.ndarray, unit: float) -> None:
+    plain = compare(Comparison(one, other, 10), 0.05, 0.95)
+    scaled = compare(Comparison(one * unit, other * unit, 10), 0.05, 0.95)
+    assert plain.probabilities.challenger_better == pytest.approx(scaled.probabilities.challenger_better, abs=1e-9)
+    assert plain.relative_gain == pytest.approx(scaled.relative_gain, abs=1e-9)
+
+
+@given(losses(), losses(), st.floats(0, 0.5))
+@settings(max_examples=200, deadline=None)
+def test_the_interval_inverts_the_test(one: np.ndarray, other: np.ndarray, margin: float) -> None:
+    found = compare(Comparison(one, other, 10), margin, 0.95)
+    low, high = found.relative_gain_interval
+    if low is not None and abs(low - margin) > 1e-9:
+        assert (low >= margin) == (found.finding == "challenger_better")
+    if low is not None and high is not None:
+        assert low <= found.relative_gain <= high
+
+
+@pytest.mark.parametrize("neural", [0.7, 0.9, 0.99999999, 1.0, 1.3])
+def test_the_interval_of_losses_that_do_not_vary_is_their_gain(neural: float) -> None:
+    found = compare(Comparison(np.ones(10), np.full(10, neural), 10), 0.05, 0.95)
+    assert found.relative_gain_interval == pytest.approx((1 - neural, 1 - neural), abs=1e-9)
+
+
+def test_challengers_share_the_error_rate_and_all_must_fall() -> None:
+    one = decide({"neural": comparison(0.3)}, 2.0, 0.05, 0.95, 1000)
+    assert (one.answer, one.challenger) == ("no", "neural")
+    both = decide({"weak": comparison(0.0), "strong": comparison(0.3)}, 2.0, 0.05, 0.95, 1000)
+    assert (both.answer, both.challenger) == ("no", "strong")
+    none = decide({"weak": comparison(0.0), "worse": comparison(-0.3)}, 2.0, 0.05, 0.95, 1000)
+    assert (none.answer, none.challenger) == ("yes", "weak")
+    mixed = decide({"weak": comparison(0.0), "noisy": comparison(0.05, 0.5)}, 2.0, 0.05, 0.95, 1000)
+    assert (mixed.answer, mixed.challenger) == ("undecided", "noisy")
+    assert "rows like them" in mixed.advice
+
+
+def test_a_network_that_failed_is_no_evidence() -> None:
+    found = decide({"neural": comparison(-0.9)}, 1.5, 0.05, 0.95, 1000)
+    assert found.answer == "undecided"
+    assert "failed to train" in found.advice
+
+
+def test_more_repeats_are_advised_where_they_would_decide() -> None:
+    """Of one repeat's ten folds the mean is 1.8 standard errors, of ten repeats' alike 2.4."""
+    spread = np.linspace(-1, 1, 10)
+    once = 0.95 - 0.02 * (spread / spread.std(ddof=1) + 1.8 * math.sqrt(1 / 10 + 1 / 9))
+    few = decide({"neural": Comparison(np.ones(10), once, 10)}, 2.0, 0.05, 0.95, 1000)
+    assert few.best.finding == "undecided"
+    assert "set folds.repeats to 10" in few.advice
+    many = decide({"neural": Comparison(np.ones(100), np.tile(once, 10), 10)}, 2.0, 0.05, 0.95, 1000)
+    assert many.best.finding == "challenger_better"
+
+
+def test_a_gain_just_below_all_is_not_rounded_to_all() -> None:
+    found = decide({"neural": Comparison(np.ones(100), 2e-6 + 1e-9 * NOISE, 10)}, 2.0, 0.05, 0.95, 1000)
+    assert "by 99.9998 %" in found.advice
+
+
+def test_rows_needed_follow_the_square_of_the_noise() -> None:
+    test = TestSummary(mean=0.01, std_error=0.02, degrees_of_freedom=9, folds=10, repeatable=True)
+    exact = 1000 * (stats.t.ppf(0.95, 9) * 2) ** 2
+    assert exact <= rows_needed(test, 0.95, 1000) <= exact * 1.1
+    assert rows_needed(replace(test, mean=0.0), 0.95, 1000) is None

@@ -1,0 +1,86 @@
+"""Warnings about a table: each by a table that deserves it, and none by one that does not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from straightline.data import balloons
+from straightline.data.checks import warnings
+from straightline.families.target import Target
+from straightline.stages import report
+from tests.conftest import FOUND, run_stages, small
+
+PRICE, SOLD = {"price": Target("price", "gaussian", None)}, {"sold": Target("sold", "bernoulli", ["no", "yes"])}
+ROWS = 200
+
+
+def table(**columns: np.ndarray) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    plain = {name: random.normal(size=ROWS) for name in ("size", "rooms", "price")}
+    return pd.DataFrame(plain | columns)
+
+
+def test_a_plain_table_deserves_none() -> None:
+    assert warnings(table(), PRICE) == []
+    targets = {"num_balloons": Target("num_balloons", "gaussian", None), "color": Target("color", "bernoulli", [0, 1])}
+    assert warnings(balloons.generate(5000, 0, 0.1), targets) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda rows: pd.concat([rows, rows.head(3)]), "3 of 203 rows repeat another one"),
+        (lambda rows: rows.head(2), "2 rows are no more than the 2 columns"),
+        (lambda rows: rows.assign(size=4.0), "size: the same in every row"),
+        (
+            lambda rows: rows.assign(id=np.random.default_rng(1).permutation(ROWS)),
+            "id: another whole number in every row",
+        ),
+        (lambda rows: rows.assign(area=3 * rows["size"] + 1), "size and area: nearly the same"),
+        (
+            lambda rows: rows.assign(sum=rows["size"] - 2 * rows["rooms"]),
+            "size, rooms, sum: nearly weighted sums of one another; leave one of them out",
+        ),
+        (
+            lambda rows: rows.assign(net=5 - rows["price"] / 3),
+            "price: net alone determines it; is it known before price is?",
+        ),
+        (lambda rows: rows.sort_values("price"), "price: neighbouring rows are alike (correlation 1.00)"),
+    ],
+)
+def test_each_warning_of_a_continuous_target(change: Callable[[pd.DataFrame], pd.DataFrame], told: str) -> None:
+    assert any(warning.startswith(told) for warning in warnings(change(table()), PRICE))
+
+
+@pytest.mark.parametrize(
+    ("sold", "extra", "told"),
+    [
+        (np.arange(ROWS) % 20 == 3, None, "sold: only 10 of 200 rows are 'yes'"),
+        (np.arange(ROWS) % 2 == 0, -1.0, "sold: fee alone determines it"),
+        (np.arange(ROWS) > 100, None, "sold: neighbouring rows are alike"),
+    ],
+)
+def test_each_warning_of_a_binary_target(sold: np.ndarray, extra: float | None, told: str) -> None:
+    rows = table(sold=sold.astype(int)).drop(columns="price")
+    if extra is not None:
+        rows["fee"] = np.where(sold, extra, rows["size"].abs())
+    assert any(warning.startswith(told) for warning in warnings(rows, SOLD))
+
+
+def test_many_columns_are_not_all_named() -> None:
+    rows = table(**{f"flat{number}": np.zeros(ROWS) for number in range(9)})
+    assert "flat0, flat1, flat2, flat3, flat4 and 4 more: the same in every row" in warnings(rows, PRICE)
+
+
+def test_the_report_has_them_once(tmp_path: Path, params: dict) -> None:
+    table(id=np.arange(ROWS)).to_csv(tmp_path / "own.csv", index=False)
+    own = {"source": "table", "path": "own.csv", "target": "price", "seed": 0, "held_out": 0.2, "standardize": True}
+    values = small(params, folds__seeds=1, fit__epochs=3)
+    values |= {"data": FOUND | own, "targets": {"price": {"column": "price", "family": "auto"}}}
+    run_stages(tmp_path, values)
+    report.run(tmp_path)
+    page = (tmp_path / "reports/index.html").read_text()
+    assert page.count("id: another whole number in every row, as numbers of rows are; exclude it if it is.") == 1

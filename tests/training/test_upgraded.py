@@ -1,0 +1,213 @@
+"""A network that starts as the finished regression, and is kept only where it does better on the validation rows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from straightline.config.settings import Fit, Folds
+from straightline.data.rows import Rows
+from straightline.data.source import held, streamed
+from straightline.data.training_table import TrainingTable
+from straightline.families import FAMILIES
+from straightline.models.neural import Neural
+from straightline.models.regression import Regression
+from straightline.regression import exact
+from straightline.runtime.artifacts import write_parquet
+from straightline.serving.archive import load_model, save_model
+from straightline.training import fit, stack
+from straightline.training.batches import Replica
+from straightline.training.plan import descent_settings
+from straightline.training.predictors import network_predictors, shipped_network
+from straightline.training.variants import train
+
+UPGRADED = Neural(
+    kind="neural",
+    hidden=[5, 4],
+    activation="tanh",
+    learning_rate=0.01,
+    schedule="constant",
+    l2=0.0,
+    dropout=0.0,
+    from_regression=True,
+)
+REGRESSION = Regression(
+    kind="regression",
+    learning_rate=0.01,
+    schedule="cosine",
+    finish="exact",
+    robust=False,
+    terms="linear",
+    intercept=True,
+)
+HOW = Fit(
+    optimizer="adam",
+    momentum=0.0,
+    dtype="float64",
+    batch_size=16,
+    epochs=12,
+    patience=None,
+    validation=0.2,
+    held_rows=None,
+    seed=0,
+)
+ONCE = replace(HOW, epochs=1)
+FOLDS = Folds(k=3, repeats=1, seeds=2, seed=0)
+
+
+def table(family: str, standardize: bool = True, bend: float = 0.0) -> TrainingTable:
+    random = np.random.default_rng(5)
+    features = random.normal(3.0, 2.0, (120, 2))
+    labels = 10 + features @ [1.0, -0.5] + bend * (features[:, 0] - 3) ** 2 + random.normal(size=120)
+    if family == "bernoulli":
+        labels = (labels > np.median(labels)).astype(float)
+        labels[:20] = 1 - labels[:20]  # so that no line separates them
+    return TrainingTable(held(Rows(features, labels)), labels, ["a", "b"], FAMILIES[family], standardize)
+
+
+def predicted(model: keras.Model, features: np.ndarray) -> np.ndarray:
+    """Return what `predict` would, which rounds rows to float32."""
+    return keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(features, "float64")))[:, 0]
+
+
+def line_of(of: TrainingTable) -> np.ndarray:
+    rows = of.source.read(of.source.groups)
+    features, labels = rows.features, rows.labels
+    return exact.optimum(Rows(features, labels), of.family, of.names).coefficients
+
+
+def replicas(of: TrainingTable, count: int) -> list[Replica]:
+    order = np.random.default_rng(0).permutation(len(of.labels)).astype(np.int32)
+    return [Replica(np.sort(order[:90]), np.sort(order[90:]), seed, line=line_of(of)) for seed in range(count)]
+
+
+def test_stacked_and_unstacked_it_predicts_as_it_does() -> None:
+    plain = UPGRADED.build(2, "sigmoid", "float64")
+    stacked = stack.stack(plain, 3)
+    assert [tuple(one.shape[1:]) for one in stack.variables_of(stacked)[::2]] == [(2, 5), (5, 4), (4, 1), (2, 1)]
+    random = np.random.default_rng(0)
+    for variable in stack.variables_of(stacked):
+        variable.assign(random.normal(size=variable.shape))
+    rows = random.normal(size=(3, 7, 2))
+    together = stacked.predict(rows, verbose=0, batch_size=3)
+    for replica in range(3):
+        own = stack.unstack(stacked, plain, replica)
+        np.testing.assert_allclose(own.predict(rows[replica], verbose=0), together[replica], rtol=1e-12)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_before_the_first_epoch_it_is_the_regression(family: str, standardize: bool) -> None:
+    """A network that can only get worse stays the regression: here every step is far too large."""
+    of = table(family, standardize)
+    hasty = replace(UPGRADED, learning_rate=10.0)
+    model, predicting = (hasty.build(2, kind) for kind in ("linear", FAMILIES[family].activation))
+    fitted = fit.fit(model, of.source, replicas(of, 2), descent_settings(of, hasty, ONCE))
+    features = of.source.read(of.source.groups).features
+    line = line_of(of)
+    expected = line[0] + features @ line[1:]
+    expected = expected if family == "gaussian" else 1 / (1 + np.exp(-expected))
+    for one, predict in zip(fitted, network_predictors(predicting, fitted), strict=True):
+        assert one.best_epoch == 0
+        np.testing.assert_allclose(predict(features), expected, rtol=1e-5)
+        np.testing.assert_allclose(predicted(shipped_network(hasty, of, one), features), expected, rtol=1e-5)
+
+
+def test_a_streamed_one_starts_there_too(tmp_path: Path) -> None:
+    of = table("gaussian")
+    rows = of.source.read(of.source.groups)
+    features, labels = rows.features, rows.labels
+    frame = pd.DataFrame(features, columns=["a", "b"]).assign(y=labels)
+    write_parquet(tmp_path / "rows.parquet", frame, 20)
+    source = streamed(tmp_path / "rows.parquet", ["a", "b"], "y", 40)
+    hasty = replace(UPGRADED, learning_rate=10.0)
+    model = hasty.build(2, "linear", "float64")
+    (held_one, streamed_one) = (
+        fit.fit(model, rows, replicas(of, 1), descent_settings(of, hasty, ONCE))[0] for rows in (of.source, source)
+    )
+    assert held_one.best_epoch == streamed_one.best_epoch == 0
+    line = line_of(of)
+    (predict,) = network_predictors(model, [streamed_one])
+    np.testing.assert_allclose(predict(features), line[0] + features @ line[1:], rtol=1e-9)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_it_is_never_worse_than_the_regression_on_the_validation_rows(family: str) -> None:
+    of = table(family, bend=0.4 if family == "gaussian" else 3.0)
+    model, predicting = (UPGRADED.build(2, kind, "float64") for kind in ("linear", FAMILIES[family].activation))
+    own = replicas(of, 4)
+    fitted = fit.fit(model, of.source, own, descent_settings(of, UPGRADED, replace(HOW, epochs=200)))
+    rows = of.source.read(of.source.groups)
+    features, labels = rows.features, rows.labels
+    line = line_of(of)
+    better = 0
+    for replica, one, predict in zip(own, fitted, network_predictors(predicting, fitted), strict=True):
+        rows = replica.validation
+        start = FAMILIES[family].predictor_losses(line[0] + features[rows] @ line[1:], labels[rows]).mean()
+        reached = FAMILIES[family].mean_loss(labels[rows], predict(features[rows]))
+        assert reached <= start * (1 + 1e-6)  # Keras adds 1e-7 to a probability before its logarithm
+        assert one.best_epoch == 0 or one.monitored[one.best_epoch - 1] == pytest.approx(reached)
+        better += reached < start * 0.98
+    assert better >= 3
+
+
+def test_a_stack_is_each_by_itself() -> None:
+    of = table("gaussian", bend=0.3)
+    model = UPGRADED.build(2, "linear", "float64")
+    descent = descent_settings(of, UPGRADED, HOW)
+    together = fit.fit(model, of.source, replicas(of, 5), descent)
+    for replica, one in zip(replicas(of, 5), together, strict=True):
+        (alone,) = fit.fit(model, of.source, [replica], descent)
+        assert alone.best_epoch == one.best_epoch
+        for first, second in zip([*alone.weights, *alone.frozen], [*one.weights, *one.frozen], strict=True):
+            np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_its_stage_starts_every_fold_at_that_folds_regression(family: str) -> None:
+    of = table(family)
+    hasty = replace(UPGRADED, learning_rate=10.0)
+    regression, upgraded = (train(of, one, ONCE, FOLDS, lambda *_: None).folds for one in (REGRESSION, hasty))
+    for seed in range(2):
+        own = upgraded[upgraded["seed"] == seed]
+        np.testing.assert_allclose(own["loss"], regression["loss"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("from_regression", [False, True])
+def test_a_saved_network_takes_columns_of_any_unit(tmp_path: Path, from_regression: bool) -> None:
+    """Seconds since 1970, farads, and a column that does not vary: what was scored is what the archive predicts."""
+    plain = table("gaussian", bend=0.3)
+    rows = plain.source.read(plain.source.groups)
+    features, labels = rows.features, rows.labels
+    features = np.column_stack([1.7e9 + features[:, 0], 1e-12 * features[:, 1], np.full(len(labels), 7.0)])
+    of = replace(plain, source=held(Rows(features, labels)), names=["time", "farad", "same"])
+    settings = replace(UPGRADED, from_regression=from_regression)
+    model = settings.build(3, "linear", "float64")
+    line = np.concatenate([line_of(replace(of, source=held(Rows(features[:, :2], labels)), names=["t", "f"])), [0.0]])
+    own = [replace(replica, line=line if from_regression else None) for replica in replicas(plain, 1)]
+    (fitted,) = fit.fit(model, of.source, own, descent_settings(of, settings, HOW))
+    digest = save_model(shipped_network(settings, of, fitted), tmp_path / "model.keras")
+    (predict,) = network_predictors(model, [fitted])
+    assert np.ptp(predict(features)) > 1
+    np.testing.assert_allclose(
+        predicted(load_model(tmp_path / "model.keras", digest), features), predict(features), 1e-6
+    )
+
+
+def test_what_is_shipped_is_a_plain_keras_archive(tmp_path: Path) -> None:
+    of = table("bernoulli", bend=0.3)
+    trained = train(of, UPGRADED, replace(HOW, epochs=30), FOLDS, lambda *_: None)
+    save_model(trained.model, tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    features = of.source.read(of.source.groups).features
+    np.testing.assert_array_equal(predicted(loaded, features), predicted(trained.model, features))
+    assert [layer["name"] for layer in trained.weights["layers"]] == [
+        "hidden_1",
+        "hidden_2",
+        "regression",
+        "correction",
+    ]
+    assert trained.weights["parameters"] == 2 * 5 + 5 + 5 * 4 + 4 + 4 + 1
