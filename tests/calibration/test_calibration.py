@@ -230,7 +230,7 @@ SMALL = [
     "linear",
     "--truth",
     "4",
-    "--task",
+    "--family",
     "gaussian",
 ]
 

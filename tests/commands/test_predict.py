@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from straightline.commands import predict
+from straightline.data.schema import read_schema
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json, write_json
 from straightline.serving.archive import load_model, save_model
@@ -19,7 +20,7 @@ from straightline.serving.archive import load_model, save_model
 
 def new_rows(project: Path) -> Path:
     test = pd.read_parquet(project / "data/test.parquet")
-    names = read_json(project / "data/schema.json")["features"]
+    names = read_schema(project).features
     test[names[::-1]].assign(more="text").to_csv(project / "new.csv", index=False)
     return project / "new.csv"
 

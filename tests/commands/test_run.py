@@ -1,6 +1,5 @@
 """`straightline run`: a user's own table from file to answer."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from typer.testing import CliRunner, Result
 from straightline.__main__ import app
 from straightline.config.table_options import TableOptions, column_names, table_settings
 from straightline.data.rows import Rows
+from straightline.data.schema import RowCounts, read_schema
 from straightline.errors import UserError
 from straightline.families import FAMILIES
 from straightline.regression import exact
@@ -50,10 +50,10 @@ def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) ->
     assert found.exit_code == 0, found.output
     out = here / "straightline-houses"
     assert {path.name for path in out.iterdir()} >= {"data", "runs", "metrics", "verdicts", "reports", "params.yaml"}
-    schema = json.loads((out / "data/schema.json").read_text())
-    assert schema["features"] == ["size", "rooms"]
-    assert schema["rows"] == {"train": 120, "test": 0}
-    assert {key: own["family"] for key, own in schema["targets"].items()} == {"price": "gaussian", "sold": "bernoulli"}
+    schema = read_schema(out)
+    assert schema.features == ["size", "rooms"]
+    assert schema.rows == RowCounts(train=120, test=0)
+    assert {key: target.family for key, target in schema.targets.items()} == {"price": "gaussian", "sold": "bernoulli"}
     shown = pd.read_csv(out / "runs/price/regression/coefficients.csv")
     known = exact.optimum(
         Rows(table[["size", "rooms"]].to_numpy(float), table["price"].to_numpy()), FAMILIES["gaussian"], ["s", "r"]
@@ -66,7 +66,7 @@ def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) ->
 
     again = invoke("houses.csv", "--target", "price", "--features", "size", *QUICK)
     assert again.exit_code == 0, again.output
-    assert json.loads((out / "data/schema.json").read_text())["features"] == ["size"]
+    assert read_schema(out).features == ["size"]
     assert not (out / "runs/sold").exists()
     assert sorted(path.name for path in here.iterdir()) == ["houses.csv", "straightline-houses"]
 
@@ -83,7 +83,7 @@ def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) ->
         (("houses.csv", "--target", "price", "--exclude", "sold", "fit.epochs=no"), "fit.epochs: expected"),
         (("houses.csv", "--target", "price", "--exclude", "sold", "--out", "full"), "full: is there and not an output"),
         (
-            ("houses.csv", "--target", "sold", "--task", "gaussian", "--exclude", "id"),
+            ("houses.csv", "--target", "sold", "--family", "gaussian", "--exclude", "id"),
             "has 2 different words (no, yes)",
         ),
         (("houses.csv", "--target", "price", "--exclude", "sold", "folds.k=60"), "96 training rows are too few for 60"),
@@ -122,8 +122,8 @@ def test_a_category_that_only_held_out_rows_have_is_told(here: Path) -> None:
     table["kind"] = np.where(table["id"] % 3 == 0, "hut", "flat")
     table.loc[table["id"] == test["id"].iloc[0], "kind"] = "castle"
     table.to_csv(here / "castle.csv", index=False)
-    schema = json.loads((_run_data(here, "castle.csv") / "data/schema.json").read_text())
-    assert "kind: castle not in the training rows, taken as flat (held-out rows)" in schema["warnings"]
+    warnings = read_schema(_run_data(here, "castle.csv")).warnings
+    assert "kind: castle not in the training rows, taken as flat (held-out rows)" in warnings
 
 
 def _run_data(here: Path, name: str) -> Path:
@@ -170,6 +170,6 @@ def test_examples_come_with_scikit_learn(tmp_path: Path, name: str, rows: int, f
 
     (tmp_path / "params.yaml").write_text(compose.render(ROOT / "conf", [f"data={name}"]))
     data.run(tmp_path)
-    schema = json.loads((tmp_path / "data/schema.json").read_text())
-    assert sum(schema["rows"].values()) == rows
-    assert [own["family"] for own in schema["targets"].values()] == [family]
+    schema = read_schema(tmp_path)
+    assert schema.rows.train + schema.rows.test == rows
+    assert [target.family for target in schema.targets.values()] == [family]

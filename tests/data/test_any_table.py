@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from straightline.__main__ import app
+from straightline.data.schema import read_schema
 from straightline.errors import UserError
 
 QUICK = ("models.neural.hidden=[2]", "fit.epochs=2", "folds.k=2", "folds.repeats=1", "folds.seeds=1")
@@ -117,9 +118,8 @@ def test_there_is_an_answer_or_one_clear_line(
         assert "\n" not in str(found.exception)
         assert [path.name for path in tmp_path.iterdir()] == ["any.csv"]
         return
-    schema = json.loads((out / "data/schema.json").read_text())
     header = content.decode("utf-8-sig").splitlines()[0].replace('"', "")
-    assert all(name in header for name in schema["features"])
+    assert all(name in header for name in read_schema(out).features)
     verdict = json.loads((out / "verdicts/price.json").read_text(), parse_constant=None)
     assert np.isfinite([*verdict["losses"].values(), verdict["mean_loss"], *verdict["probabilities"].values()]).all()
     for model in ("regression", "neural"):

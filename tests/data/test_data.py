@@ -15,10 +15,11 @@ from straightline.data.columns import encode_target
 from straightline.data.folds import Split
 from straightline.data.reading import read_table
 from straightline.data.rows import Rows
+from straightline.data.schema import RowCounts, read_schema
 from straightline.errors import UserError
 from straightline.families import FAMILIES
+from straightline.families.target import Target as FoundTarget
 from straightline.regression import exact
-from straightline.runtime.artifacts import read_json
 from straightline.stages import data
 from tests.conftest import FOUND
 
@@ -163,7 +164,7 @@ def test_the_data_stage_splits_balloons_and_a_users_table(tmp_path: Path, params
     params |= {"data": own | {"standardize": True}, "targets": {"target": {"column": "color", "family": "auto"}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     data.run(tmp_path)
-    schema = read_json(tmp_path / "data/schema.json")
-    assert schema["rows"] == {"train": 1000, "test": 0}
-    assert schema["features"] == ["relationship", "children", "age", "num_balloons"]
-    assert schema["targets"]["target"] == {"column": "color", "family": "bernoulli", "classes": [0, 1]}
+    schema = read_schema(tmp_path)
+    assert schema.rows == RowCounts(train=1000, test=0)
+    assert schema.features == ["relationship", "children", "age", "num_balloons"]
+    assert schema.targets == {"target": FoundTarget("color", "bernoulli", [0, 1])}

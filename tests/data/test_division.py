@@ -12,8 +12,10 @@ from sklearn.model_selection import TimeSeriesSplit
 from typer.testing import CliRunner, Result
 
 from straightline.__main__ import app
-from straightline.comparison.verdict import Comparison, compare
+from straightline.comparison.findings import compare
+from straightline.comparison.t_test import Comparison
 from straightline.data.folds import Split
+from straightline.data.schema import read_schema
 from straightline.errors import UserError
 
 QUICK = ("models.neural.hidden=[4]", "fit.epochs=4", "folds.k=4", "folds.seeds=1")
@@ -73,10 +75,10 @@ def test_the_correction_is_that_of_the_folds_rows() -> None:
     random = np.random.default_rng(0)
     regression, neural = random.normal(1, 0.1, (2, 10))
     plain, same, ordered = (compare(Comparison(regression, neural, 10, ratio), 0, 0.95) for ratio in (None, 1 / 9, 0.2))
-    assert plain["test"]["std_error"] == same["test"]["std_error"]
+    assert plain.test.std_error == same.test.std_error
     spread = np.std(regression - neural, ddof=1)
-    assert ordered["test"]["std_error"] == pytest.approx(spread * np.sqrt(1 / 10 + 0.2), rel=1e-12)
-    assert (plain["test"]["repeatable"], ordered["test"]["repeatable"]) == (True, False)
+    assert ordered.test.std_error == pytest.approx(spread * np.sqrt(1 / 10 + 0.2), rel=1e-12)
+    assert (plain.test.repeatable, ordered.test.repeatable) == (True, False)
 
 
 def shops(folder: Path) -> pd.DataFrame:
@@ -113,8 +115,7 @@ def test_groups_stay_together_in_all_that_a_run_divides(here: Path) -> None:
     assert "Rows of the same shop are never in training and scored rows at once." in found.output
     out = here / "straightline-shops"
     assert "Rows of the same shop" in (out / "reports/index.html").read_text()
-    schema = json.loads((out / "data/schema.json").read_text())
-    assert schema["features"] == ["size"]
+    assert read_schema(out).features == ["size"]
     train, test = (pd.read_parquet(out / f"data/{part}.parquet") for part in ("train", "test"))
     assert (train["shop"].nunique(), test["shop"].nunique()) == (16, 4)
     assert not set(train["shop"]) & set(test["shop"])

@@ -205,7 +205,7 @@ def test_a_streamed_regression_is_that_of_the_held_table(tmp_path: Path, family:
     for first, second in ((one.folds, other.folds), (one.learning, other.learning)):
         np.testing.assert_allclose(first["loss"], second["loss"], rtol=1e-9)
     np.testing.assert_allclose(one.folds["mean_loss"], other.folds["mean_loss"], rtol=1e-12)
-    assert other.certificate["exact_loss"] == pytest.approx(one.certificate["exact_loss"], rel=1e-11)
+    assert other.certificate.exact_loss == pytest.approx(one.certificate.exact_loss, rel=1e-11)
 
 
 def test_a_streamed_network_learns_what_the_held_one_does(tmp_path: Path) -> None:

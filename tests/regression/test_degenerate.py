@@ -36,9 +36,9 @@ def test_a_column_that_is_constant_in_one_fold_is_told(params: dict) -> None:
     found = trained(params, features, features[:, 0] + random.normal(size=40), "gaussian")
     told = ["in 2 of 8 folds x1 is constant and carries no information"]  # once in each repeat
     assert found.certificate is not None
-    assert found.certificate["fold_messages"] == told
+    assert found.certificate.fold_messages == told
     assert found.messages[-1:] == told
-    assert found.certificate["messages"] == []
+    assert found.certificate.messages == []
     assert np.isfinite(found.folds["loss"]).all()
 
 
@@ -48,9 +48,9 @@ def test_a_fold_that_separates_is_told_and_firths(params: dict) -> None:
     labels[-1] = 0.0  # without this row a line tells the classes apart
     found = trained(params, values[:, np.newaxis], labels, "bernoulli")
     assert found.certificate is not None
-    assert found.certificate["method"] == "exact"
+    assert found.certificate.method == "exact"
     assert found.folds["method"].value_counts().to_dict() == {"exact": 6, "firth": 2}
-    assert found.certificate["fold_messages"] == [
+    assert found.certificate.fold_messages == [
         "in 2 of 8 folds the classes are separated by x0: no finite coefficients exist, Firth's estimate is used"
     ]
     assert np.isfinite(found.folds["loss"]).all()
@@ -61,8 +61,8 @@ def test_columns_that_are_collinear_in_all_rows_are_told_once(params: dict) -> N
     one = random.normal(size=40)
     found = trained(params, np.column_stack([one, 2 * one]), one + random.normal(size=40), "gaussian")
     assert found.certificate is not None
-    assert found.certificate["messages"] == ["x0, x1 are collinear: their single weights are not identified"]
-    assert found.certificate["fold_messages"] == []
+    assert found.certificate.messages == ["x0, x1 are collinear: their single weights are not identified"]
+    assert found.certificate.fold_messages == []
     assert found.coefficients is not None
     assert found.coefficients["estimate"].isna().tolist() == [True, True, True]
 

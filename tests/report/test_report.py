@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from straightline import formatting
-from straightline.comparison.verdict import ANSWERS
+from straightline.comparison.verdict import Finding
+from straightline.families import FAMILIES
 from straightline.formatting import percent
 from straightline.report.content import FINDINGS, content
 from straightline.report.pictures import canvas
 from straightline.report.render import pictures
-from straightline.report.tables import METRIC_NAMES
 from straightline.results import terminal
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import read_json, write_csv, write_json
@@ -125,10 +125,9 @@ def test_models_side_by_side_are_the_files(reported: Path, shown: Page, target: 
     assert shown.column(table, "parameters") == written([*(own["parameters"] for own in weights), None])
     assert shown.column(table, "epochs") == written([*(own["epochs"] for own in weights), None])
     assert shown.column(table, "fold fits") == written(fits)
-    for key, name in METRIC_NAMES.items():
-        if key in metrics[0]:
-            scores = [metrics[0][key], metrics[1][key], metrics[0]["baseline"][key]]
-            assert shown.column(f"{target}-scores", name) == written(scores)
+    for key, name in FAMILIES[verdict["family"]].metrics.items():
+        scores = [metrics[0][key], metrics[1][key], metrics[0]["baseline"][key]]
+        assert shown.column(f"{target}-scores", name) == written(scores)
 
 
 @pytest.mark.parametrize("target", ["num_balloons", "color"])
@@ -175,7 +174,7 @@ def test_answer_comes_first_with_its_numbers(reported: Path) -> None:
 
 
 def test_every_finding_has_words() -> None:
-    assert set(FINDINGS) == set(ANSWERS)
+    assert set(FINDINGS) == set(Finding)
 
 
 def test_two_challengers_are_listed_with_a_wider_interval(project: Path) -> None:
@@ -282,7 +281,7 @@ def test_the_page_stands_alone(reported: Path, shown: Page) -> None:
 
 def test_names_are_escaped_everywhere(project: Path) -> None:
     def rename(schema: dict[str, Any]) -> None:
-        schema["features"][1] = HOSTILE
+        schema["encoding"][1]["name"] = HOSTILE
         for target in schema["targets"].values():
             target["column"] = HOSTILE
         schema["targets"]["color"]["classes"] = [HOSTILE, HOSTILE]

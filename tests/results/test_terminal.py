@@ -12,10 +12,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from straightline.__main__ import app
+from straightline.comparison.verdict import Challenger
 from straightline.results import sentences, terminal
 from straightline.results.files import load_results
 from straightline.results.terminal import Gauge
 from straightline.runtime.artifacts import read_json, write_json
+from tests.builders import challenger, verdict
 from tests.fake_project import write_project
 
 
@@ -34,13 +36,13 @@ def printed(value: Any, width: int, is_terminal: bool = False) -> str:
     return file.getvalue()
 
 
-def challenger(gain: float, low: float | None, high: float | None) -> dict[str, Any]:
-    return {"relative_gain": gain, "relative_gain_interval": [low, high]}
+def gain(mean: float, low: float | None, high: float | None) -> Challenger:
+    return challenger(relative_gain=mean, relative_gain_interval=(low, high))
 
 
 def test_a_gauge_by_hand() -> None:
-    verdict = {"margin": 0.05, "challengers": {"net": challenger(0.1, 0.05, 0.2), "wide": challenger(0.0, None, None)}}
-    net, wide, *told = printed(Gauge(verdict), 44).splitlines()
+    challengers = {"net": gain(0.1, 0.05, 0.2), "wide": gain(0.0, None, None)}
+    net, wide, *told = printed(Gauge(verdict(margin=0.05, challengers=challengers)), 44).splitlines()
     # 31 cells from -0.1 to 0.2: one a percent.
     assert net.rstrip() == "       net  " + "·····░░░░░│░░░░━━━━━◆━━━━━━━━━━"
     assert wide.rstrip() == "      wide  " + "━━━━━━━━━━◆━━━━━━━━━━━━━━━━━━━━"
@@ -54,8 +56,8 @@ def test_a_gauge_by_hand() -> None:
 )
 @settings(deadline=None)
 def test_gauges_have_one_width_and_each_a_mean(found: list[tuple[float, ...]], margin: float, width: int) -> None:
-    challengers = {str(n): challenger(gain, gain - low, gain + high) for n, (gain, low, high) in enumerate(found)}
-    lines = printed(Gauge({"margin": margin, "challengers": challengers}), width).splitlines()
+    challengers = {str(n): gain(mean, mean - low, mean + high) for n, (mean, low, high) in enumerate(found)}
+    lines = printed(Gauge(verdict(margin=margin, challengers=challengers)), width).splitlines()
     gauges = lines[: len(found)]
     assert bool(lines) == (width >= 33)
     assert all(line.count("◆") == 1 and len(line) <= width for line in gauges)
@@ -67,8 +69,8 @@ def test_no_number_is_cut_at_any_width(project: Path, width: int) -> None:
     text = printed(terminal.printed(results), width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
-    for verdict in results.verdicts.values():
-        for loss in verdict["losses"].values():
+    for found in results.verdicts.values():
+        for loss in found.losses.values():
             assert f" {loss:.5g} " in text
     for variant in results.variants.values():
         if variant.coefficients is not None:
@@ -82,7 +84,7 @@ def test_the_first_lines_are_the_warnings_and_the_answer(project: Path) -> None:
     lines = printed(terminal.printed(results), 200).splitlines()
     assert lines[0].strip() == "Warning: rows 3 and 4 are the same"
     assert lines[1].strip() == sentences.headline(results.verdicts["num_balloons"], "num_balloons")
-    assert lines[2].strip() == results.verdicts["num_balloons"]["advice"]
+    assert lines[2].strip() == results.verdicts["num_balloons"].advice
     assert lines[4].strip().startswith("neural  ")
 
 

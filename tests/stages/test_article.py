@@ -52,4 +52,4 @@ def test_descent_reaches_the_logistic_ratio(results: Results) -> None:
     assert trained["children"] / trained["age"] == pytest.approx(16.5255 / 10.3709, rel=0.05)
     certificates = [variant.certificate for variant in results.variants.values() if variant.certificate]
     assert len(certificates) == 2
-    assert all(certificate["converged"] for certificate in certificates)
+    assert all(certificate.converged for certificate in certificates)

@@ -130,11 +130,11 @@ class TestOwnTable:
     def test_descent_arrives_in_the_users_units(self, own_project: Path) -> None:
         variant = load_results(own_project).variants["target", "regression"]
         assert variant.certificate is not None
-        assert variant.certificate["converged"]
+        assert variant.certificate.converged
         table = variant.coefficients
         assert table is not None
         known, reached = table["estimate"].to_numpy(), table["trained"].to_numpy()
-        assert variant.certificate["digits"] == pytest.approx(agreeing_digits(reached, known))
+        assert variant.certificate.digits == pytest.approx(agreeing_digits(reached, known))
         sure = table["std_error"] < 0.2 * table["estimate"].abs()
         np.testing.assert_allclose(table.loc[sure, "trained"], table.loc[sure, "estimate"], rtol=0.1)
         model = keras.models.load_model(variant.folder / "model.keras", safe_mode=True)
