@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from straightline.cli import revisions, search, tables, tracking
-from straightline.errors import UserError, told
+from straightline.errors import UserError, os_error_message
 from straightline.runtime.processes import interrupt_on_termination
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -60,7 +60,7 @@ def main() -> None:
         print(f"straightline: {error}", file=sys.stderr)
         _exit(2)
     except OSError as error:
-        print(f"straightline: {told(error)}", file=sys.stderr)
+        print(f"straightline: {os_error_message(error)}", file=sys.stderr)
         _exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:

@@ -1,4 +1,4 @@
-"""The one kind of error that a user can mend; everything else is a defect and keeps its traceback."""
+"""Errors that a user can fix. Any other exception is a defect and keeps its traceback."""
 
 import errno
 
@@ -13,12 +13,12 @@ REMEDIES = {
 
 
 class UserError(Exception):
-    """One line that names what was expected, what came, where, and what to do."""
+    """An error that a user can fix. Its message is one line: what was expected, what came, where, and what to do."""
 
 
-def told(error: OSError) -> str:
-    """Return one line on what the system refused, and what to do. Raises `error` where a user can do nothing."""
+def os_error_message(error: OSError) -> str:
+    """Return one line that says what the system refused and what to do. Raises `error` if a user cannot fix it."""
     if error.errno not in REMEDIES:
         raise error
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{(error.strerror or str(error)).lower()}; {REMEDIES[error.errno]}, then run it again"
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{(error.strerror or str(error)).lower()}; {REMEDIES[error.errno]}, then run it again"

@@ -1,4 +1,4 @@
-"""Numbers as a reader sees them."""
+"""Format numbers for readers."""
 
 import math
 from typing import Any
@@ -11,7 +11,10 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def percent(value: float | None) -> str:
-    """Return a share as a percentage with one decimal, more just below 100, and a word where there is no bound."""
+    """Return a share as a percentage with one decimal, with more decimals just below 100 %.
+
+    None stands for a missing bound and gives `unbounded`.
+    """
     if value is None:
         return "unbounded"
     missing = 1 - abs(value)
@@ -20,14 +23,14 @@ def percent(value: float | None) -> str:
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """Return `value` with `digits` significant digits, more just below 1, and a dash where there is none."""
+    """Return `value` with `digits` significant digits, with more digits just below 1. A missing value gives a dash."""
     if value is None or pd.isna(value):
         return "–"
     if isinstance(value, (int, np.integer)):
         return f"{value:,}".replace("-", "−")
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    # 0.99999712 is not 1: two digits of what is missing.
+    # 0.99999712 must not become 1: show two digits of its distance from 1.
     missing = 1 - abs(value)
     if 0 < missing < 1e-3:
         digits = max(digits, min(1 - math.floor(math.log10(missing)), 15))

@@ -159,7 +159,7 @@ class TestLadder:
         rungs = self.rungs(line=1.0, net=0.95) | {"line": 1.0 + 0.5 * np.linspace(-1, 1, 10)}
         found = ladder(rungs, 10, 0.05, 0.95)
         assert (found.rung, found.lowest_possible) == ("net", "line")
-        assert "line may be enough too, which these rows cannot tell" in found.advice
+        assert "line may be enough too, but these rows are not enough to decide that" in found.advice
 
     @given(
         losses=st.lists(st.floats(0.1, 10), min_size=2, max_size=5, unique_by=lambda loss: round(loss, 2)),
@@ -183,7 +183,7 @@ class TestLadder:
             values = PARAMS | {"verdict": PARAMS["verdict"] | {"ladder": names}}
             (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
             if key is None:
-                with pytest.raises(UserError, match=r"verdict.ladder: larger is no model"):
+                with pytest.raises(UserError, match=r"verdict.ladder: expected only models among .*, got larger"):
                     compare.run(tmp_path)
             else:
                 compare.run(tmp_path)

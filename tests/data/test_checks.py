@@ -32,17 +32,17 @@ def test_a_plain_table_deserves_none() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda rows: pd.concat([rows, rows.head(3)]), "3 of 203 rows repeat another one"),
-        (lambda rows: rows.head(2), "2 rows are no more than the 2 columns"),
+        (lambda rows: pd.concat([rows, rows.head(3)]), "3 of 203 rows repeat another row"),
+        (lambda rows: rows.head(2), "only 2 rows for 2 columns"),
         (lambda rows: rows.assign(size=4.0), "size: the same in every row"),
         (
             lambda rows: rows.assign(id=np.random.default_rng(1).permutation(ROWS)),
-            "id: another whole number in every row",
+            "id: a different whole number in every row",
         ),
         (lambda rows: rows.assign(area=3 * rows["size"] + 1), "size and area: nearly the same"),
         (
             lambda rows: rows.assign(sum=rows["size"] - 2 * rows["rooms"]),
-            "size, rooms, sum: nearly weighted sums of one another; leave one of them out",
+            "size, rooms, sum: nearly collinear; leave one of them out",
         ),
         (
             lambda rows: rows.assign(net=5 - rows["price"] / 3),
@@ -83,4 +83,4 @@ def test_the_report_has_them_once(tmp_path: Path, params: dict) -> None:
     run_stages(tmp_path, values)
     report.run(tmp_path)
     page = (tmp_path / "reports/index.html").read_text()
-    assert page.count("id: another whole number in every row, as numbers of rows are; exclude it if it is.") == 1
+    assert page.count("id: a different whole number in every row, like a row number; exclude it if it is one.") == 1

@@ -164,7 +164,7 @@ def test_time_is_kept_in_all_that_a_run_divides(here: Path, by: tuple[str, ...])
         ),
         (("--split", "time", "--time", "gap"), "column 'gap' is missing in 1 of 240 rows"),
         (("--time", "day"), "data.time: expected null unless data.split is time"),
-        (("--groups", "shop", "--split", "time"), "data.split: expected chance where data.groups keeps rows together"),
+        (("--groups", "shop", "--split", "time"), "data.split: expected chance if data.groups is set"),
         (("--split", "time", "folds.repeats=2"), "can be divided once, not 2 times"),
     ],
 )

@@ -73,8 +73,8 @@ class TestFit:
         assert encoding.references(features) == ["kind[flat]"]
         assert told == [
             "built: a date, taken as days since 1970",
-            "agent: 240 different words in 240 rows, text or a name, left out",
-            "rent: missing in 24 of 240 rows, filled with the mean; a column says where",
+            "agent: 240 different words in 240 rows, text or names, left out",
+            "rent: missing in 24 of 240 rows, filled with the mean; another column marks them",
         ]
 
     def test_numbers_are_categories_on_request(self) -> None:
@@ -87,7 +87,7 @@ class TestFit:
         table = pd.DataFrame({"color": ["red"] * 30 + ["blue"] * 20 + ["pink", "plum"]})
         features, told = fitted(table)
         assert features[0].terms == ["color[(other)]", "color[blue]"]
-        assert told == ["color: 2 rare words of 4 are one level, color[(other)]"]
+        assert told == ["color: 2 rare words of 4 are combined into one level, color[(other)]"]
         found = encoding.matrix(pd.DataFrame({"color": ["red", "blue", "plum", "never seen", None]}), features)
         np.testing.assert_array_equal(found, [[0, 0], [0, 1], [1, 0], [1, 0], [1, 0]])
         assert encoding.unseen(table, features) == []
@@ -95,7 +95,7 @@ class TestFit:
     def test_of_many_words_the_commonest_are_levels(self) -> None:
         table = pd.DataFrame({"town": [f"town {number}" for number in range(60) for _ in range(5 + number)]})
         features, told = fitted(table)
-        assert told == ["town: all but the 50 commonest of 60 are one level, town[(other)]"]
+        assert told == ["town: all but the 50 commonest of 60 are combined into one level, town[(other)]"]
         assert set(features[0].levels) == {f"town {number}" for number in range(10, 60)}
 
     def test_a_word_never_seen_is_the_reference_and_told(self) -> None:
@@ -237,7 +237,7 @@ def test_the_answer_names_the_reference_levels(answered: Path, capsys: pytest.Ca
     for text in (printed, page):
         assert "Reference levels, which the others are compared with: kind[flat], floor[" in text
     assert "kind[house]" in printed  # and is no markup of the terminal's
-    assert "agent: 180 different words in 180 rows, text or a name, left out" in page  # of the training rows
+    assert "agent: 180 different words in 180 rows, text or names, left out" in page  # of the training rows
 
 
 def test_effects_have_words_and_gaps(answered: Path) -> None:

@@ -76,7 +76,7 @@ def test_absent_files_and_folders(tmp_path: Path) -> None:
 def test_what_is_found_is_told(tmp_path: Path, content: str, words: str) -> None:
     frame, written = read_table(write(tmp_path, content))
     assert written is not None
-    assert written.words == words
+    assert written.description == words
     assert frame["price"].tolist() == [100.5, 160]
     assert list(frame.columns) == ["size", "rooms", "price"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from straightline.errors import UserError, told
+from straightline.errors import UserError, os_error_message
 from straightline.results.files import load_results
 from straightline.runtime import processes
 from straightline.runtime.artifacts import read_json, read_parquet, write_json
@@ -75,11 +75,11 @@ class TestProcesses:
         monkeypatch.setattr(processes, "TURN_SECONDS", 0.2)
         with (
             processes.turn(tmp_path / "lock", "train"),
-            pytest.raises(UserError, match="another process has done this"),
+            pytest.raises(UserError, match="another process has been doing this"),
             processes.turn(tmp_path / "lock", "b"),
         ):
             pass
-        assert "b: another process does this in the same folder; waiting for it" in capsys.readouterr().out
+        assert "b: another process is doing this in the same folder; waiting for it" in capsys.readouterr().out
         with processes.turn(tmp_path / "lock", "train"):
             pass
 
@@ -120,7 +120,7 @@ class TestInterrupts:
             assert process.stderr is not None
             assert "train color/neural" in process.stdout.readline()
             process.send_signal(number)
-            assert process.stderr.read() == "train: interrupted; nothing of it is kept, the last results are back\n"
+            assert process.stderr.read() == "train: interrupted; the previous results are restored\n"
         assert process.returncode == 130
         assert {path: path.read_bytes() for path in (faked / "runs").rglob("*.*")} == before
 
@@ -159,12 +159,12 @@ class TestDisks:
         [(errno.ENOSPC, "free some space"), (errno.EROFS, "make it writable"), (errno.EACCES, "make it")],
     )
     def test_what_the_system_refuses_is_told_with_a_remedy(self, number: int, remedy: str) -> None:
-        line = told(OSError(number, os.strerror(number), "data/train.parquet"))
+        line = os_error_message(OSError(number, os.strerror(number), "data/train.parquet"))
         assert line.startswith(f"data/train.parquet: {os.strerror(number).lower()}; {remedy}")
 
     def test_another_error_is_a_defect(self) -> None:
         with pytest.raises(OSError, match="Bad file descriptor"):
-            told(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+            os_error_message(OSError(errno.EBADF, os.strerror(errno.EBADF)))
 
     @pytest.mark.skipif(os.getuid() == 0, reason="root writes into read-only folders")
     def test_a_read_only_folder(self, faked: Path) -> None:

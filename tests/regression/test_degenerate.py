@@ -61,7 +61,7 @@ def test_columns_that_are_collinear_in_all_rows_are_told_once(params: dict) -> N
     one = random.normal(size=40)
     found = trained(params, np.column_stack([one, 2 * one]), one + random.normal(size=40), "gaussian")
     assert found.certificate is not None
-    assert found.certificate.messages == ["x0, x1 are collinear: their single weights are not identified"]
+    assert found.certificate.messages == ["x0, x1 are collinear: their individual coefficients are not identified"]
     assert found.certificate.fold_messages == []
     assert found.coefficients is not None
     assert found.coefficients["estimate"].isna().tolist() == [True, True, True]

@@ -1,4 +1,4 @@
-"""What to do with a finding, in one sentence."""
+"""Advice on what to do with a finding."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from straightline.formatting import percent
 if TYPE_CHECKING:
     from straightline.comparison.verdict import Challenger, TestSummary
 
-ENOUGH_REPEATS = 10  # More repeats of the folds than this could take away a tenth of the remaining variance.
+ENOUGH_REPEATS = 10  # More repeats of the folds could remove only a tenth of the remaining variance.
 
 
 def advice(challenger: Challenger, name: str, margin: float, confidence: float, rows: int) -> str:
-    """Return one sentence that a user can act on; the challenger is called `name`, `rows` are those of training."""
+    """Return advice that a user can act on, for the challenger called `name`. `rows` is the number of training rows."""
     allowed = f"{100 * margin:.3g} %"
     gain = percent(abs(challenger.relative_gain))
     if challenger.failed:
-        return f"{name} failed to train (it does worse than the mean): try a smaller learning rate or more epochs."
+        return (
+            f"{name} failed to train (it does worse than predicting the mean): try a smaller learning rate or more "
+            "epochs."
+        )
     match challenger.finding.value:
         case "challenger_better":
             return f"Use {name}: it lowers the loss by {gain}, more than your margin of {allowed}."
@@ -34,25 +37,28 @@ def advice(challenger: Challenger, name: str, margin: float, confidence: float, 
 
 
 def _advice_on_rows(test: TestSummary, allowed: str, confidence: float, rows: int) -> str:
-    if repeats_would_do(test, confidence):
+    if repeats_would_decide(test, confidence):
         return (
-            f"These {rows:,} rows cannot tell with so few folds: set folds.repeats to {ENOUGH_REPEATS}, which would if "
-            "the losses stay as they are."
+            f"With so few folds, these {rows:,} rows are not enough to decide: set folds.repeats to {ENOUGH_REPEATS}, "
+            "which is enough if the losses stay as they are."
         )
     needed = rows_needed(test, confidence, rows)
     if needed is None:
         return (
-            f"These {rows:,} rows cannot tell, nor would more folds: the gain is your margin of {allowed}; set another "
-            "margin."
+            f"These {rows:,} rows are not enough to decide, and more folds would not help, since the gain equals your "
+            f"margin of {allowed}: set another margin."
         )
     return (
-        f"These {rows:,} rows cannot tell, nor would more folds: about {needed:,} rows like them would, or set another "
-        f"margin than {allowed} if a smaller or larger difference matters to you."
+        f"These {rows:,} rows are not enough to decide, and more folds would not help: about {needed:,} rows like them "
+        f"are needed. If a smaller or larger difference matters to you, set another margin than {allowed}."
     )
 
 
-def repeats_would_do(test: TestSummary, confidence: float) -> bool:
-    """Return whether ENOUGH_REPEATS of the folds would decide, if mean and spread of the differences stay the same."""
+def repeats_would_decide(test: TestSummary, confidence: float) -> bool:
+    """Return whether ENOUGH_REPEATS repeats of the folds would decide.
+
+    The mean and the spread of the differences are assumed to stay the same.
+    """
     count = test.degrees_of_freedom + 1
     many = ENOUGH_REPEATS * test.folds
     if count >= many or not test.repeatable:
@@ -63,7 +69,11 @@ def repeats_would_do(test: TestSummary, confidence: float) -> bool:
 
 
 def rows_needed(test: TestSummary, confidence: float, rows: int) -> int | None:
-    """Return about n (t SE / |m|)^2, to two digits, t being the quantile of the test; None where the mean is zero."""
+    """Return the number of rows that would decide, about n (t SE / |m|)^2, rounded up to two digits.
+
+    n is the number of rows, t the quantile of the test, SE the standard error and m the mean difference. The result is
+    more than n. It is None if the mean is zero or the number would exceed 1e15.
+    """
     if test.mean == 0:
         return None
     quantile = float(stats.t.ppf(confidence, test.degrees_of_freedom))

@@ -1,4 +1,4 @@
-"""Where predictions are good: losses by level or quantile of each column, and what a column does to a prediction."""
+"""Losses by level or quantile bin of each column, and the effect of each column on predictions."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,20 +10,21 @@ from scipy import stats
 from straightline.comparison.sampling import evenly
 
 BINS = 10
-CONFIDENCE = 0.95  # that all intervals of a table hold at once
-FEWEST, SAMPLE = 50, 500  # rows that a partial dependence averages
-VALUES = 2_000_000  # that are predicted from for all columns, about
+CONFIDENCE = 0.95  # The joint confidence of all intervals in a table.
+FEWEST, SAMPLE = 50, 500  # The smallest and the largest number of rows that a partial dependence averages.
+VALUES = 2_000_000  # The approximate number of input values for the predictions of all columns.
 
-Columns = Mapping[str, NDArray]  # by name, `(rows,)`: float64 with NaN for gaps, or words as objects
+Columns = Mapping[str, NDArray]  # Columns `(rows,)` by name: float64 with NaN for missing values, or words as objects.
 
 
 def effects(columns: Columns, losses: NDArray, baseline: NDArray | None = None) -> pd.DataFrame:
     """Return the mean of `losses` `(rows,)` by level or quantile bin of each column, and the gain over `baseline`.
 
-    A row a bin: `column,low,high,rows,loss,gain,gain_low,gain_high`. `low` and `high` of a category are its word, and
-    blank where a number is missing. `gain` is the mean of `baseline` (losses of the same rows) minus `losses`, blank
-    without it. Its interval is Student's for paired rows, taken as independent, and so wide that all of the table's
-    hold at once at CONFIDENCE (Bonferroni); blank for bins of a single row.
+    The table has a row for each bin: `column,low,high,rows,loss,gain,gain_low,gain_high`. For a category, `low` and
+    `high` are its word; for missing numbers they are blank. `gain` is the mean of `baseline` (losses of the same rows)
+    minus `losses`, and blank without a baseline. Its interval is Student's t interval for paired, independent rows. The
+    intervals of the table hold together with the confidence CONFIDENCE (Bonferroni). They are blank for bins of a
+    single row.
     """
     bins = [(name, values, inside) for name, values in columns.items() for inside in _bins(values)]
     rows = []
@@ -38,22 +39,22 @@ def effects(columns: Columns, losses: NDArray, baseline: NDArray | None = None) 
 
 
 def dependence(predict: Callable[[Columns], NDArray], columns: Columns) -> pd.DataFrame:
-    """Return the partial dependence of a model on each column, a row a value: `column,value,prediction`.
+    """Return the partial dependence of a model on each column, with a row for each value: `column,value,prediction`.
 
-    `prediction` is the mean of what is predicted where all rows of a sample have that value (Friedman, Greedy Function
-    Approximation, Annals of Statistics 29 (2001), section 8.2). Values are the levels where they are few, else the
-    medians of the bins of `effects`; of words the commonest.
+    `prediction` is the mean prediction for a sample of rows in which the column is set to `value` (Friedman, Greedy
+    Function Approximation, Annals of Statistics 29 (2001), section 8.2). Values are the levels if there are few, else
+    the medians of the bins of `effects`. For words, they are the commonest words.
     """
     rows = max(map(len, columns.values()), default=0)
     affordable = VALUES // (BINS * max(len(columns), 1) ** 2)
-    chosen = evenly(rows, max(min(SAMPLE, affordable), FEWEST))
-    sample = {name: values[chosen] for name, values in columns.items()}
+    sampled = evenly(rows, max(min(SAMPLE, affordable), FEWEST))
+    sample = {name: values[sampled] for name, values in columns.items()}
     tables = [_dependence(predict, sample, name, _values(values)) for name, values in columns.items()]
     return pd.concat(tables) if tables else pd.DataFrame(columns=["column", "value", "prediction"])
 
 
 def _dependence(predict: Callable[[Columns], NDArray], sample: Columns, name: str, values: NDArray) -> pd.DataFrame:
-    repeated = {other: np.tile(own, len(values)) for other, own in sample.items()}
+    repeated = {column: np.tile(sampled, len(values)) for column, sampled in sample.items()}
     repeated[name] = np.repeat(values, len(sample[name]))
     means = predict(repeated).reshape(len(values), -1).mean(axis=1) if len(values) else np.empty(0)
     return pd.DataFrame({"column": name, "value": values.astype(object), "prediction": means})
@@ -62,9 +63,9 @@ def _dependence(predict: Callable[[Columns], NDArray], sample: Columns, name: st
 def _values(values: NDArray) -> NDArray:
     bins = [values[inside] for inside in _bins(values)]
     if values.dtype == object:
-        commonest = sorted(bins, key=lambda own: (-len(own), own[0]))[:BINS]
-        return np.array(sorted(own[0] for own in commonest), dtype=object)
-    medians = np.array([np.quantile(own, 0.5, method="lower") for own in bins], np.float64)
+        commonest = sorted(bins, key=lambda words: (-len(words), words[0]))[:BINS]
+        return np.array(sorted(words[0] for words in commonest), dtype=object)
+    medians = np.array([np.quantile(numbers, 0.5, method="lower") for numbers in bins], np.float64)
     return np.unique(medians[~np.isnan(medians)])
 
 
@@ -78,16 +79,20 @@ def _interval(differences: NDArray, confidence: float, intervals: int) -> tuple[
 
 
 def _bins(values: NDArray) -> list[NDArray]:
-    """Return which rows are in each bin: every level where they are few, or words, else quantiles; then the gaps."""
-    words = values.dtype == object
-    missing = np.zeros(len(values), bool) if words else np.isnan(values)
+    """Return a mask of the rows in each bin.
+
+    Words, and numbers with few levels, have a bin for each level. Other numbers have quantile bins. The last bin holds
+    missing values.
+    """
+    is_words = values.dtype == object
+    missing = np.zeros(len(values), bool) if is_words else np.isnan(values)
     present = ~missing
     bins = [missing] if missing.any() else []
     if not present.any():
         return bins
     levels = np.unique(values[present])
-    if len(levels) <= BINS or words:
+    if len(levels) <= BINS or is_words:
         return [*(present & (values == level) for level in levels), *bins]
     inner = np.unique(np.quantile(values[present], np.linspace(0, 1, BINS + 1)[1:-1]))
-    place = np.searchsorted(inner, values, side="right")
-    return [*(present & (place == number) for number in np.unique(place[present])), *bins]
+    bin_numbers = np.searchsorted(inner, values, side="right")
+    return [*(present & (bin_numbers == number) for number in np.unique(bin_numbers[present])), *bins]

@@ -1,4 +1,4 @@
-"""What fold losses rest on: what each model was given, and how much of their spread is the initialisation's."""
+"""The evidence behind fold losses: the training effort of each model, and the spread of losses by folds and seeds."""
 
 import numpy as np
 import pandas as pd
@@ -7,28 +7,31 @@ from straightline.comparison.verdict import Ledger, Spread
 
 
 def fold_means(folds: pd.DataFrame) -> pd.Series:
-    """Return the loss of each fold by (repeat, fold), averaged over a network's seeds; predictions never are."""
+    """Return the loss of each fold by (repeat, fold).
+
+    Losses are averaged over a network's seeds; predictions are never averaged.
+    """
     return folds.groupby(["repeat", "fold"])["loss"].mean()
 
 
 def ledger(folds: pd.DataFrame, configs: int = 1) -> Ledger:
-    """Return what is behind a model's folds.csv; `configs` says of how many the model was selected."""
+    """Return the training effort behind a model's folds.csv. The model was selected from `configs` configs."""
     return Ledger(configs, len(folds), int(folds["epochs"].sum()), int(folds["steps"].sum()))
 
 
 def spread(folds: pd.DataFrame) -> Spread:
-    """Return the spread of the losses of folds.csv.
+    """Return the spread of the losses in folds.csv.
 
-    Folds are a random effect and seeds repeat within them, so that the estimates are those of a balanced one-way
-    analysis of variance (Searle, Casella and McCulloch 1992, section 3.5); where seeds differ by more than folds do,
-    that of folds is 0.
+    Folds are a random effect, and seeds are repetitions within a fold. The estimates are therefore those of a balanced
+    one-way analysis of variance (Searle, Casella and McCulloch 1992, section 3.5). If the estimate for the variance of
+    folds is negative, it is set to 0.
     """
     losses = folds.pivot(index=["repeat", "fold"], columns="seed", values="loss").to_numpy()
     seeds = losses.shape[1]
-    of_means = float(np.var(losses.mean(axis=1), ddof=1))
+    mean_variance = float(np.var(losses.mean(axis=1), ddof=1))
     if seeds == 1:
-        return Spread(of_means**0.5, None, None)
-    of_seeds = float(np.var(losses, axis=1, ddof=1).mean())
-    of_folds = max(of_means - of_seeds / seeds, 0.0)
-    share = min(of_seeds / seeds / of_means, 1.0) if of_means > 0 else 0.0
-    return Spread(of_folds**0.5, of_seeds**0.5, share)
+        return Spread(mean_variance**0.5, None, None)
+    seed_variance = float(np.var(losses, axis=1, ddof=1).mean())
+    fold_variance = max(mean_variance - seed_variance / seeds, 0.0)
+    share = min(seed_variance / seeds / mean_variance, 1.0) if mean_variance > 0 else 0.0
+    return Spread(fold_variance**0.5, seed_variance**0.5, share)

@@ -1,4 +1,4 @@
-"""From fold losses to findings: is the challenger better than the baseline, by more than the margin?"""
+"""Derive findings from fold losses: is a challenger better than the baseline by more than the margin?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from straightline.comparison.verdict import Answer, Challenger, Finding, Probabi
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer by all challengers, and `challenger`, the best of those whose findings lead to it."""
+    """The answer from all challengers. `challenger` is the best of those with findings that agree with the answer."""
 
     answer: Answer
     challenger: str
@@ -19,16 +19,16 @@ class Decision:
 
     @property
     def best(self) -> Challenger:
-        """What the folds say of `challenger`."""
+        """The result of `challenger`."""
         return self.challengers[self.challenger]
 
 
 def finding(
     challenger_better: float, baseline_better: float, level: float, level_challenger: float | None = None
 ) -> Finding:
-    """Return the first finding whose probability reaches `level`.
+    """Return the first finding with a probability of at least `level`.
 
-    `level_challenger` is the level that `challenger_better` must reach where challengers are many.
+    `level_challenger`, if not None, is the level for `challenger_better`: it is higher if there are more challengers.
     """
     if challenger_better >= (level if level_challenger is None else level_challenger):
         return Finding.challenger_better
@@ -42,19 +42,20 @@ def finding(
 def compare(
     comparison: Comparison, margin: float, confidence: float, challengers: int = 1, mean_loss: float = float("inf")
 ) -> Challenger:
-    """Return what the folds say of a challenger, one of as many `challengers`, which divide the error rate.
+    """Return the comparison of a challenger with the baseline.
 
-    The interval of the gain inverts the test over the margin, so that its lower end is at least `margin` exactly where
-    the challenger is better. `mean_loss` is the loss of the prediction that knows no column.
+    The error rate 1 - `confidence` is divided by the number of `challengers`. The interval of the gain is obtained by
+    inverting the test: its lower end is at least `margin` if and only if the challenger is better. `mean_loss` is the
+    loss of the prediction that uses no column.
     """
     level = 1 - (1 - confidence) / challengers
     tests = [comparison.test(values) for values in comparison.differences(margin)]
     probabilities = Probabilities(*(test.probability_positive() for test in tests))
     loss = float(comparison.challenger.mean())
     failed = loss > mean_loss
-    found = finding(probabilities.challenger_better, probabilities.baseline_better, confidence, level)
+    fold_finding = finding(probabilities.challenger_better, probabilities.baseline_better, confidence, level)
     return Challenger(
-        finding=Finding.undecided if failed else found,
+        finding=Finding.undecided if failed else fold_finding,
         loss=loss,
         relative_gain=comparison.gain,
         relative_gain_interval=comparison.gain_interval(level),
@@ -73,10 +74,10 @@ def compare(
 def decide(
     comparisons: Mapping[str, Comparison], mean_loss: float, margin: float, confidence: float, rows: int
 ) -> Decision:
-    """Return answer and advice for the challengers of `comparisons`, by name, on `rows` training rows.
+    """Return the answer and the advice for the `comparisons` of challengers, by name. `rows` counts training rows.
 
-    The answer is `no` if any challenger is better at 1 - (1 - confidence) / challengers, and `yes` only if each is
-    excluded at `confidence`.
+    The answer is `no` if any challenger is better at the level 1 - (1 - confidence) / challengers. It is `yes` if, at
+    the level `confidence`, each challenger is shown not to be better by the margin.
     """
     challengers = {
         name: compare(comparison, margin, confidence, len(comparisons), mean_loss)

@@ -1,4 +1,4 @@
-"""From the fold losses of all models of a target to its verdict."""
+"""Derive the verdict on a target from the fold losses of all its models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from straightline.families import Family
 
 @dataclass(frozen=True)
 class Rules:
-    """How a verdict is reached: `k` folds, the margin, the confidence, and the models of a ladder, if one is asked."""
+    """The settings of a verdict: `k` folds, the margin, the confidence, and the models of a ladder, or None."""
 
     k: int
     margin: float
@@ -37,9 +37,10 @@ def judge(
     rows: int,
     rules: Rules,
 ) -> Verdict:
-    """Return the verdict by the fold losses of the models, their tables folds.csv by name.
+    """Return the verdict on `target`. `folds` holds the table folds.csv of each model, by name.
 
-    `configs` says of how many configs each model was selected. Raises UserError for a ladder of unknown models.
+    `configs` is the number of configs from which each model was selected. Raises UserError if the ladder names an
+    unknown model.
     """
     means = {name: fold_means(table).to_numpy() for name, table in folds.items()}
     ratio = mean_test_ratio(folds[baseline]) if division.by == "time" else None
@@ -80,7 +81,7 @@ def judge(
 
 
 def decided(decision: Decision) -> dict[str, Any]:
-    """Return the fields of a verdict that a decision has."""
+    """Return the fields of a verdict that come from a decision."""
     best = decision.best
     return {
         "answer": decision.answer,
@@ -95,7 +96,10 @@ def decided(decision: Decision) -> dict[str, Any]:
 
 
 def mean_test_ratio(folds: pd.DataFrame) -> float:
-    """Return the test rows to a training row, averaged over the folds: later folds of ordered rows train on more."""
+    """Return the number of test rows per training row, averaged over the folds.
+
+    Folds differ in it if rows are ordered, since later folds have more training rows.
+    """
     return float((folds["rows"] / folds["train_rows"]).mean())
 
 
@@ -104,7 +108,7 @@ def _ladder(rules: Rules, means: Mapping[str, Any], ratio: float | None) -> Ladd
         return None
     if unknown := sorted({*rules.ladder} - {*means}):
         raise UserError(
-            f"params.yaml: verdict.ladder: {', '.join(unknown)} is no model; expected some of {list(means)}"
+            f"params.yaml: verdict.ladder: expected only models among {', '.join(means)}, got {', '.join(unknown)}"
         )
     rungs = {name: means[name] for name in rules.ladder}
     return ladder(rungs, rules.k, rules.margin, rules.confidence, ratio)

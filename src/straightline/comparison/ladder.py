@@ -1,4 +1,4 @@
-"""From the simplest model to the largest: which rung is enough?"""
+"""Compare models from the simplest to the largest: which model (rung) is enough?"""
 
 from collections.abc import Mapping
 
@@ -11,11 +11,11 @@ from straightline.comparison.verdict import Ladder, Rung
 def ladder(
     rungs: Mapping[str, NDArray], folds: int, margin: float, confidence: float, ratio: float | None = None
 ) -> Ladder:
-    """Return the lowest of `rungs` that is within `margin` of the best, by fold-mean losses `(J,)` of each.
+    """Return the ladder with the lowest of `rungs` that is within `margin` of the best.
 
-    The best rung is that of the least mean loss. With D = (1-margin) L_rung - L_best, another is `within` the margin
-    where P(D < 0) is at least `confidence`, `beyond` it where P(D > 0) is, else `undecided`. `folds` and `ratio` are
-    those of a `Comparison`.
+    `rungs` holds the mean losses of each fold, `(J,)`, by model. The best rung has the smallest mean loss. With
+    D = (1-margin) L_rung - L_best, another rung is `within` the margin if P(D < 0) is at least `confidence`, `beyond`
+    it if P(D > 0) is at least `confidence`, and otherwise `undecided`. `folds` and `ratio` are defined in `Comparison`.
     """
     best = min(rungs, key=lambda name: float(rungs[name].mean()))
     standings = {
@@ -41,10 +41,10 @@ def _advice(rung: str, lowest: str, best: str, margin: float) -> str:
     percent = f"{100 * margin:.3g} %"
     if rung == best:
         sentence = (
-            f"{rung} has the least loss, and no simpler model is shown to be within your margin of {percent} of it"
+            f"{rung} has the smallest loss, and no simpler model is shown to be within your margin of {percent} of it"
         )
     else:
         sentence = f"{rung} is enough: its loss is within your margin of {percent} of the best, {best}"
     if lowest == rung:
         return f"Ladder: {sentence}."
-    return f"Ladder: {sentence}; {lowest} may be enough too, which these rows cannot tell."
+    return f"Ladder: {sentence}; {lowest} may be enough too, but these rows are not enough to decide that."

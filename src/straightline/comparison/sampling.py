@@ -1,4 +1,4 @@
-"""Some of many rows, the same each time."""
+"""Select some of many rows, the same rows every time."""
 
 import numpy as np
 from numpy.typing import NDArray

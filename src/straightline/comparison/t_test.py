@@ -22,7 +22,7 @@ class FoldTest:
     degrees_of_freedom: int
 
     def probability_positive(self) -> float:
-        """Return P(mean difference > 0), which the sign of the mean decides where the differences do not vary."""
+        """Return P(mean difference > 0). If the differences do not vary, the sign of the mean decides: 0, 0.5 or 1."""
         if self.std_error == 0:
             return 0.5 + 0.5 * float(np.sign(self.mean))
         return float(stats.t.cdf(self.mean / self.std_error, self.degrees_of_freedom))
@@ -30,11 +30,11 @@ class FoldTest:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Mean losses of a baseline and a challenger on the same J = k R folds, each `(J,)`, and how they were divided.
+    """Mean losses of a baseline and a challenger on the same J = k R folds (R repeats), each `(J,)`.
 
-    `ratio` is the number of test rows to a training row, averaged over the folds; None stands for the 1/(k-1) of k
-    equal folds, which can be repeated. For folds of growing training sets (`folds.Split`) the correction is a rule of
-    thumb.
+    `folds` is k. `ratio` is the number of test rows per training row, averaged over the folds. None stands for k equal
+    folds, which have the ratio 1/(k-1) and can be repeated. For folds with growing training sets (`folds.Split`), the
+    correction is a rule of thumb.
     """
 
     baseline: NDArray
@@ -44,12 +44,12 @@ class Comparison:
 
     @property
     def gain(self) -> float:
-        """The share of the baseline's mean loss that the challenger saves."""
+        """The share of the baseline's mean loss that the challenger saves, or 0 if that loss is 0."""
         baseline, challenger = float(self.baseline.mean()), float(self.challenger.mean())
         return 1 - challenger / baseline if baseline > 0 else 0.0
 
     def test(self, differences: NDArray) -> FoldTest:
-        """Return the test of `differences` of its losses, `(J,)`."""
+        """Return the test of `differences` between the losses, `(J,)`."""
         return corrected_t_test(differences, test_ratio(self.folds, self.ratio))
 
     def differences(self, margin: float) -> tuple[NDArray, NDArray]:
@@ -58,9 +58,9 @@ class Comparison:
         return (1 - margin) * baseline - challenger, (1 - margin) * challenger - baseline
 
     def gain_interval(self, level: float) -> tuple[float | None, float | None]:
-        """Return the bounds of the gain: the margins at which P(D1 > 0) is `level` and 1 - `level`.
+        """Return the bounds of the gain: the margins at which P(D1 > 0) equals `level` and 1 - `level`.
 
-        A bound that no margin below 1 reaches is None.
+        A bound is None if no margin below 1 reaches it.
         """
         if float(self.baseline.mean()) <= 0:
             return None, None
@@ -72,25 +72,26 @@ class Comparison:
 
 
 def corrected_t_test(differences: NDArray, ratio: float) -> FoldTest:
-    """Return the test of `(J,)` fold differences, whose standard error is s sqrt(1/J + n2/n1).
+    """Return the test of fold differences `(J,)`. The standard error is s sqrt(1/J + n2/n1).
 
-    `ratio` is n2/n1, test rows to a training row: 1/(k-1) for k folds.
+    s is the standard deviation of the differences, and `ratio` is n2/n1, the number of test rows per training row:
+    1/(k-1) for k folds.
     """
     count = len(differences)
     spread = float(np.std(differences, ddof=1))
-    # Between differences that are equal, rounding leaves a spread of some last bits.
+    # Equal differences have a tiny spread by rounding errors. It counts as zero.
     if spread <= 1e-14 * float(np.abs(differences).max(initial=0.0)):
         spread = 0.0
     return FoldTest(float(np.mean(differences)), spread * math.sqrt(1 / count + ratio), count - 1)
 
 
 def test_ratio(folds: int, ratio: float | None) -> float:
-    """Return n2/n1, test rows to a training row: `ratio`, or that of equal folds."""
+    """Return n2/n1, the number of test rows per training row: `ratio`, or for None the ratio of equal folds."""
     return 1 / (folds - 1) if ratio is None else ratio
 
 
 def loss_interval(losses: NDArray, ratio: float, confidence: float) -> tuple[float, float]:
-    """Return bounds of the mean of fold losses `(J,)`, each at `confidence`, by the same variance as the test's."""
+    """Return the bounds of the mean of fold losses `(J,)`, each at `confidence`, with the variance of the test."""
     test = corrected_t_test(losses, ratio)
     reach = float(stats.t.ppf(confidence, test.degrees_of_freedom)) * test.std_error
     return test.mean - reach, test.mean + reach
@@ -99,9 +100,12 @@ def loss_interval(losses: NDArray, ratio: float, confidence: float) -> tuple[flo
 def _crossing(
     excess: Callable[[float, float], float], gain: float, direction: float, probability: float
 ) -> float | None:
-    """Search outwards from the mean gain, where the probability is one half, for where it crosses `probability`."""
+    """Return the margin at which `excess` is zero, or None. The search goes outwards from `gain` in `direction`.
+
+    At the margin `gain`, the probability in `excess` is one half.
+    """
     if excess(gain, probability) * -direction >= 0:
-        return gain  # The losses do not vary, and their mean difference is its rounding instead of 0.
+        return gain  # The losses do not vary, and their mean difference is a rounding error instead of 0.
     inside, step = gain, 1e-6
     for _ in range(60):
         outside = gain + direction * step

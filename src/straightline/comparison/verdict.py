@@ -1,4 +1,4 @@
-"""The verdict on a target: its answer, and all that it rests on (verdicts/<target>.json)."""
+"""The verdict on a target: the answer and its evidence (verdicts/<target>.json)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ Bounds = tuple[float | None, float | None]
 
 
 class Finding(StrEnum):
-    """What the folds say of a challenger, in the order in which `finding` tries it."""
+    """The result of the comparison with a challenger, in the order in which `finding` checks them."""
 
     challenger_better = "challenger_better"
     baseline_better = "baseline_better"
@@ -23,7 +23,7 @@ class Finding(StrEnum):
 
     @property
     def answer(self) -> Answer:
-        """Whether a straight line is enough, by this finding alone."""
+        """Whether a straight line is enough, according to this finding alone."""
         if self is Finding.challenger_better:
             return "no"
         return "undecided" if self is Finding.undecided else "yes"
@@ -41,7 +41,7 @@ class Probabilities:
 class TestSummary:
     """The test of the difference (1-margin) L_baseline - L_challenger, and whether its folds can be repeated."""
 
-    __test__ = False  # or pytest would collect it
+    __test__ = False  # Otherwise pytest would collect this class.
 
     mean: float
     std_error: float
@@ -52,10 +52,10 @@ class TestSummary:
 
 @dataclass(frozen=True)
 class Challenger:
-    """What the folds say of one challenger.
+    """The comparison of one challenger with the baseline.
 
-    `relative_gain` is the share of the baseline's loss that it saves. `failed` says that it does worse than the
-    prediction that knows no column, so that it failed to train and is no evidence.
+    `relative_gain` is the share of the baseline's loss that the challenger saves. If the challenger has `failed`, its
+    loss is larger than that of the prediction that uses no column. It then failed to train and is no evidence.
     """
 
     finding: Finding
@@ -69,7 +69,7 @@ class Challenger:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What a model was given: configs to be selected from, and the fits, epochs and gradient steps of its folds."""
+    """The training effort of a model: the configs it was selected from, and fits, epochs and steps of its folds."""
 
     configs: int
     fits: int
@@ -79,10 +79,10 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations of a model's losses `between_folds`, and `between_seeds` of a fold.
+    """Standard deviations of a model's losses between folds, and between seeds within a fold.
 
-    `seed_share` is the share of the variance of a fold's mean loss that more seeds would take away. With one seed it
-    and `between_seeds` are None.
+    `seed_share` is the share of the variance of a fold's mean loss that more seeds would remove. With one seed,
+    `seed_share` and `between_seeds` are None.
     """
 
     between_folds: float
@@ -92,7 +92,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Rung:
-    """A model of the ladder: its mean loss, and how it stands to the best rung."""
+    """A model of the ladder: its mean loss, and its comparison with the best rung.
+
+    `gain_of_best` is the share of this loss that the best rung saves. `probability_beyond` is the probability that
+    this rung is worse than the best rung by more than the margin.
+    """
 
     loss: float
     gain_of_best: float
@@ -102,7 +106,11 @@ class Rung:
 
 @dataclass(frozen=True)
 class Ladder:
-    """`rung` is the lowest that is within the margin of the `best`, `lowest_possible` the lowest that is not beyond."""
+    """The comparison of models from the simplest to the largest.
+
+    `rung` is the lowest rung within the margin of the `best`. `lowest_possible` is the lowest rung that is not beyond
+    the margin.
+    """
 
     rung: str
     lowest_possible: str
@@ -115,10 +123,10 @@ class Ladder:
 class Verdict(Contract):
     """Whether a straight line is enough to predict `target`.
 
-    `challenger` is the one that the answer rests on; `finding`, `relative_gain`, its interval and `probabilities` are
-    those of it. Losses, their intervals, fits, ledgers, spreads and methods are by model; `fold_losses` are a model's
-    mean losses over its seeds, by repeat and fold. `mean_loss` is the loss of the prediction that knows no column.
-    `rows` counts training rows, `folds` are k, and `fits` counts the fits of all folds.
+    The answer rests on `challenger`, to which `finding`, `relative_gain`, its interval and `probabilities` belong.
+    Losses, their intervals, fits, ledgers, spreads and methods are by model. `fold_losses` are the losses of a model by
+    repeat and fold, averaged over seeds. `mean_loss` is the loss of the prediction that uses no column. `rows` is the
+    number of training rows, `folds` is k, and `fits` is the number of fits in all folds.
     """
 
     schema: int

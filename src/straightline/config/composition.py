@@ -1,4 +1,4 @@
-"""What conf/ composes to, exactly as `dvc exp run` renders it."""
+"""Compose the config from conf/ with Hydra, exactly as `dvc exp run` does."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,14 +8,14 @@ import yaml
 
 from straightline.errors import UserError
 
-CONF = Path(__file__).parent / "conf"  # the repository's conf/, or the copy that the package has
+CONF = Path(__file__).parent / "conf"  # The conf/ of the repository, or its copy in the package.
 
 
-def render(conf: Path, overrides: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> str:
+def render(conf: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> str:
     """Return the YAML that `conf/config.yaml` composes to.
 
-    `overrides` are in Hydra's words; the values `given`, by dotted key, are taken as they are. Raises UserError where
-    Hydra cannot compose it.
+    `overrides` use Hydra's syntax. `values` maps dotted keys to values, which are set without any parsing. Raises
+    UserError if Hydra cannot compose the config.
     """
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -23,19 +23,19 @@ def render(conf: Path, overrides: Sequence[str] = (), given: Mapping[str, Any] |
 
     try:
         config = _composed(conf, overrides)
-        for key, value in (given or {}).items():
+        for key, value in (values or {}).items():
             OmegaConf.update(config, key, _literal(value))
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
-            raise UserError(f"conf: {', '.join(missing)} must be given; set it in conf/ or with `dvc exp run -S`")
+            raise UserError(f"conf: no value for {', '.join(missing)}; set it in conf/ or with `dvc exp run -S`")
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(f"conf: cannot be composed: {' '.join(str(error).split())}") from None
+        raise UserError(f"conf: Hydra cannot compose the config: {' '.join(str(error).split())}") from None
     return OmegaConf.to_yaml(config)
 
 
 def choices(conf: Path, overrides: Sequence[str] = ()) -> dict[str, str]:
-    """Return which file of each group of `conf` the config composes from, such as `model@models.neural: neural`."""
+    """Return the file that the config takes from each group of `conf`, such as `model@models.neural: neural`."""
     return dict(_composed(conf, overrides, return_hydra_config=True).hydra.runtime.choices)
 
 
@@ -47,14 +47,14 @@ def _composed(conf: Path, overrides: Sequence[str], return_hydra_config: bool = 
 
 
 def _literal(value: Any) -> Any:
-    """Return `value` so that OmegaConf finds nothing to resolve in its words."""
+    """Escape `value`, so that OmegaConf does not take any part of it as an interpolation."""
     if isinstance(value, list):
-        return [_literal(one) for one in value]
+        return [_literal(item) for item in value]
     return value.replace("${", "\\${") if isinstance(value, str) else value
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of nested mappings by dotted key."""
+    """Return the leaves of nested mappings by their dotted keys."""
     leaves: dict[str, Any] = {}
     for key, value in values.items():
         is_inner = isinstance(value, Mapping) and len(value) > 0

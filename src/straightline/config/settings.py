@@ -1,4 +1,4 @@
-"""The settings of a pipeline: frozen, typed, and checked before anything else happens."""
+"""The settings of a pipeline. They are frozen, typed, and checked before anything else happens."""
 
 import json
 import re
@@ -23,7 +23,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Balloons:
-    """The article's generated table; `partnered_children` is the coefficient of children where partnered."""
+    """The article's simulated table. `partnered_children` is the coefficient of children for partnered people."""
 
     source: Literal["balloons"]
     path: str
@@ -36,12 +36,12 @@ class Balloons:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Table:
-    """A user's own file; `features: null` takes every column that is no target.
+    """A user's file. `features: null` takes every column that is not a target.
 
-    Columns in `exclude` are left out, those in `categorical` are categories though they hold numbers. Rows with the
-    same value of `groups` stay together. With `split: time` earlier rows train and later ones are scored, by the column
-    `time` or, where it is None, as they follow in the file. `delimiter` and `decimal`, the mark in numbers, are found
-    in a CSV file where they are None.
+    Columns in `exclude` are left out. Columns in `categorical` are categories even if they hold numbers. Rows with the
+    same value in the column `groups` stay together. With `split: time` earlier rows are trained on and later rows are
+    scored. The column `time` gives the order; if it is None, the order is that of the file. If `delimiter` or `decimal`
+    (the decimal mark) is None, it is detected in the CSV file.
     """
 
     source: Literal["table"]
@@ -70,13 +70,13 @@ class Table:
     @classmethod
     def _not_with_groups(cls, split: str, info: ValidationInfo) -> str:
         if split == "time" and info.data.get("groups") is not None:
-            raise PydanticCustomError("split", "chance where data.groups keeps rows together")
+            raise PydanticCustomError("split", "chance if data.groups is set")
         return split
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Example:
-    """A table that comes inside scikit-learn."""
+    """An example table of scikit-learn."""
 
     source: Literal["scikit_learn"]
     name: Literal["breast_cancer", "diabetes"]
@@ -88,7 +88,7 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Target:
-    """A column to predict; `family: auto` is settled by the data stage."""
+    """A column to predict. With `family: auto` the data stage chooses the family."""
 
     column: str
     family: str
@@ -103,10 +103,11 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Fit:
-    """How gradient descent runs; `validation` is the share of a network's rows set aside for early stopping.
+    """Settings of gradient descent.
 
-    `momentum` is that of `rmsprop` and `sgd`; Adam has its own. `dtype` is what descent computes in. A table of more
-    than `held_rows` training rows is read block by block in every epoch; null chooses that by the number of columns.
+    `momentum` is used by `rmsprop` and `sgd` only. `dtype` is the number type of the descent. `validation` is the share
+    of a network's rows that are set aside for early stopping. A table with more than `held_rows` training rows is read
+    in blocks in every epoch; null chooses this limit by the number of columns.
     """
 
     optimizer: Literal["adam", "rmsprop", "sgd"]
@@ -123,15 +124,15 @@ class Fit:
     @classmethod
     def _not_for_adam(cls, momentum: float, info: ValidationInfo) -> float:
         if momentum and info.data.get("optimizer") == "adam":
-            raise PydanticCustomError("momentum", "0 with optimizer adam, which has its own momentum")
+            raise PydanticCustomError("momentum", "0 with optimizer adam, which sets its momentum itself")
         return momentum
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Folds:
-    """Repeated k-fold cross-validation, and the number of seeds that a network's fold loss is averaged over.
+    """Repeated k-fold cross-validation, with `seeds` random seeds in each fold for a network, averaged to its loss.
 
-    `repeats` and `seeds` of null are chosen by the size of the table (`plan.fold_plan`).
+    If `repeats` or `seeds` is null, the size of the table decides it (`plan.fold_plan`).
     """
 
     k: int = Field(ge=2, le=1000)
@@ -142,9 +143,10 @@ class Folds:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Verdict:
-    """`margin`: the share of the loss below which a difference does not matter in practice.
+    """Settings of the comparison.
 
-    `ladder` names models from the simplest to the largest, or is None.
+    `margin` is the share of the loss below which a difference does not matter in practice. `ladder` lists models from
+    the simplest to the largest, or is None.
     """
 
     margin: Share
@@ -154,14 +156,14 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Tracking:
-    """Whether MLflow shows losses while a variant trains; no result depends on it."""
+    """With `live`, MLflow shows losses while a variant trains. No result depends on this."""
 
     live: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
-    """All of params.yaml."""
+    """All settings in params.yaml."""
 
     data: Annotated[Balloons | Example | Table, Field(discriminator="source")]
     targets: dict[Slug, Target] = Field(min_length=1)
@@ -175,30 +177,31 @@ class Config:
 def parse(values: Mapping[str, Any], origin: str = "params.yaml") -> Config:
     """Return the checked settings.
 
-    Raises UserError, naming each key, what was expected and what came, for an unknown or missing key, a wrong type,
-    a value out of range, and for `_target_` anywhere (instantiating a callable that a file names is code execution).
+    Raises UserError for an unknown or missing key, a wrong type or a value out of range. The message names each key,
+    what was expected and what came. The key `_target_` is refused everywhere, since calling a function that a file
+    names would run code.
     """
     _refuse_target(values, origin, "")
     try:
-        # As JSON, since strict validation of Python values wants instances where a file has mappings.
+        # Strict validation of Python values expects dataclass instances instead of mappings. JSON has no such limit.
         return TypeAdapter(Config).validate_json(json.dumps(values))
     except ValidationError as error:
         raise UserError(f"{origin}: " + "; ".join(_explain(detail) for detail in error.errors())) from None
 
 
-def chosen_target(targets: Mapping[str, Target], asked: str | None) -> str:
-    """Return the target that is called `asked`, by its key or its column, or the only one.
+def chosen_target(targets: Mapping[str, Target], name: str | None) -> str:
+    """Return the key of the target with the key or the column `name`, or for None the key of the only target.
 
-    Raises UserError where there is none or several.
+    Raises UserError if no target matches, or more than one.
     """
-    chosen = [key for key, own in targets.items() if asked in (None, key, own.column)]
-    if len(chosen) == 1:
-        return chosen[0]
-    raise UserError(f"--target: expected one of {', '.join(targets)}, got {asked or 'none'}")
+    matching = [key for key, target in targets.items() if name in (None, key, target.column)]
+    if len(matching) == 1:
+        return matching[0]
+    raise UserError(f"--target: expected one of {', '.join(targets)}, got {name or 'none'}")
 
 
 def load(path: Path) -> Config:
-    """Read and check `path`. Raises UserError where it is absent, no YAML, or not valid."""
+    """Return the checked settings in the file `path`. Raises UserError if it is missing, not YAML, or invalid."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -210,19 +213,19 @@ def load(path: Path) -> Config:
     return parse(values, str(path))
 
 
-def _refuse_target(value: Any, origin: str, where: str) -> None:
+def _refuse_target(value: Any, origin: str, place: str) -> None:
     children = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for key, child in children:
         if key == "_target_":
             raise UserError(
-                f"{origin}: {where or 'top level'} has _target_ ({child!r}); models are chosen by name "
+                f"{origin}: {place or 'top level'} has _target_ ({child!r}); models are chosen by name "
                 "(kind: regression, neural), never instantiated from a config; remove the key"
             )
-        _refuse_target(child, origin, f"{where}.{key}".lstrip("."))
+        _refuse_target(child, origin, f"{place}.{key}".lstrip("."))
 
 
 def _explain(detail: ErrorDetails) -> str:
-    # A discriminated union puts its tag into the location: `models`, `neural`, `neural`, `hidden`, 0.
+    # A discriminated union adds its tag to the location, as the second `neural` in: models, neural, neural, hidden, 0.
     location = list(detail["loc"])
     if location[:1] == ["data"]:
         location[1:2] = []

@@ -1,4 +1,4 @@
-"""The options of `straightline run` and `init`: what a user says about a table, as settings."""
+"""Convert the options of `straightline run` and `straightline init`, which describe a table, into settings."""
 
 import csv
 import io
@@ -18,10 +18,10 @@ from straightline.errors import UserError
 
 @dataclass(frozen=True)
 class TableOptions:
-    """A table, the columns to predict, and what differs from conf/.
+    """A table, the columns to predict, and the settings that differ from conf/.
 
-    Empty `features` are all columns that are no target, not in `exclude`, and neither `groups` nor `time`; `held_out`
-    of None is what conf/ says.
+    Empty `features` stand for all columns except targets, `exclude`, `groups` and `time`. If `held_out` is None, the
+    value in conf/ is used.
     """
 
     file: Path
@@ -40,8 +40,8 @@ class TableOptions:
 
 
 def command_line(options: TableOptions) -> str:
-    """Return the command that `options` came from, as a shell takes it."""
-    given: list[tuple[str, Any]] = [
+    """Return the command line that gives `options`, quoted for a shell."""
+    arguments: list[tuple[str, Any]] = [
         *(("--target", target) for target in options.targets),
         *((f"--{name}", _listed(getattr(options, name))) for name in ("features", "exclude", "categorical")),
         *((f"--{name}", getattr(options, name)) for name in ("groups", "time", "delimiter", "decimal")),
@@ -49,26 +49,26 @@ def command_line(options: TableOptions) -> str:
         ("--family", None if options.family == "auto" else options.family),
         ("--held-out", options.held_out),
     ]
-    words = [word for name, value in given if value not in (None, "") for word in (name, str(value))]
+    words = [word for name, value in arguments if value not in (None, "") for word in (name, str(value))]
     return shlex.join(["straightline", "run", str(options.file), *words, *options.overrides])
 
 
 def _listed(columns: Sequence[str]) -> str:
-    """Return what `column_names` reads."""
+    """Return `columns` as a text from which `column_names` returns them again."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(columns)
     return text.getvalue()
 
 
 def column_names(text: str) -> list[str]:
-    """Return the column names in `text`, with commas between them, and in quotes where they hold one."""
+    """Return the column names in `text`. Commas separate them; a name that contains a comma is in quotes."""
     return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()]
 
 
 def table_settings(options: TableOptions) -> str:
-    """Return the params.yaml that conf/ composes to with `options`. Raises UserError where they do not fit it."""
+    """Return the params.yaml that conf/ and `options` compose to. Raises UserError if the options are not valid."""
     targets = _targets(options)
-    given: dict[str, Any] = {
+    data: dict[str, Any] = {
         "data.path": str(options.file.resolve()),
         "data.target": options.targets[0],
         "data.features": list(options.features) or None,
@@ -81,8 +81,8 @@ def table_settings(options: TableOptions) -> str:
         "data.decimal": options.decimal,
     }
     if options.held_out is not None:
-        given["data.held_out"] = options.held_out
-    values = yaml.safe_load(render(CONF, ["data=table", *options.overrides], given))
+        data["data.held_out"] = options.held_out
+    values = yaml.safe_load(render(CONF, ["data=table", *options.overrides], data))
     values["targets"] = targets
     parse(values, "settings")
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
@@ -95,6 +95,6 @@ def _targets(options: TableOptions) -> dict[str, dict[str, str]]:
         while key in targets:
             key += "_"
         targets[key] = {"column": column, "family": options.family}
-    if len({own["column"] for own in targets.values()}) < len(targets):
+    if len({target["column"] for target in targets.values()}) < len(targets):
         raise UserError(f"--target: expected different columns, got {', '.join(options.targets)}")
     return targets

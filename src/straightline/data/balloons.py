@@ -1,4 +1,4 @@
-"""The article's balloons: a table whose truth is known, and its best linear and logistic models.
+"""The article's simulated table with a known truth, and its best linear and logistic models.
 
 Each person is partnered (relationship -0.5) or single (+0.5); children and age are uniform on [-0.5, 0.5].
 """
@@ -12,8 +12,8 @@ FEATURES = ("relationship", "children", "age")
 def generate(rows: int, seed: int, partnered_children: float) -> pd.DataFrame:
     """Return `rows` people with the features and the targets `num_balloons` (number) and `color` (0 green, 1 red).
 
-    `partnered_children` is the coefficient of children for partnered people: 0.1 fits the article's results, 1.0 is
-    what its text prints.
+    `partnered_children` is the coefficient of children for partnered people. The value 0.1 fits the article's results;
+    its text prints 1.0.
     """
     random = np.random.default_rng(seed)
     single = random.integers(0, 2, rows).astype(bool)
@@ -40,7 +40,11 @@ def exact_linear(partnered_children: float) -> dict[str, float]:
 
 
 def exact_linear_loss(partnered_children: float) -> float:
-    """Return the mean squared error of the best linear model: half the coefficients' gaps, squared, times 1/12."""
+    """Return the mean squared error of the best linear model.
+
+    It is the sum, over children and age, of the squared half difference between the coefficients of the two groups,
+    times the variance 1/12 of the feature.
+    """
     return (((0.8 - partnered_children) / 2) ** 2 + 0.35**2) / 12
 
 

@@ -1,4 +1,4 @@
-"""What a table's owner may want to know before believing an answer."""
+"""Warnings about problems in a table that may make the answer misleading."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,69 +11,71 @@ from scipy import stats
 from straightline.families import FAMILIES, Family
 from straightline.families.target import Target
 
-ALIKE = 0.9999  # correlation from which on two columns are told to be nearly the same
-INVOLVED = 0.1  # weight, of a unit vector, from which on a column takes part in what is collinear
-SHOWN = 5  # columns in a warning
+ALIKE = 0.9999  # Two columns with a larger absolute correlation are nearly the same.
+INVOLVED = 0.1  # A column takes part in a collinear combination if its weight in the unit vector is larger.
+SHOWN = 5  # The largest number of columns, or of pairs of columns, that warnings name.
 
 
 def warnings(table: pd.DataFrame, targets: Mapping[str, Target], divided_by: str = "chance") -> list[str]:
-    """Return a sentence for each thing that is odd about the columns of `table`, all numbers, and its targets.
+    """Return a sentence for each problem in the columns of `table`, which are all numbers, and in its targets.
 
-    `divided_by` is how its rows are divided: by `chance`, in `groups`, or by `time`.
+    `divided_by` says how the rows are divided: by `chance`, in `groups`, or by `time`.
     """
     columns = [target.column for target in targets.values()]
     features = table.drop(columns=columns)
-    told = [*_rows(table, features), *_columns(features)]
+    messages = [*_row_warnings(table, features), *_column_warnings(features)]
     for target in targets.values():
         values = table[target.column].to_numpy(np.float64)
-        told += _target(features, values, target)
-        told += _order(values, target) if divided_by == "chance" else []
-    return told
+        messages += _target_warnings(features, values, target)
+        messages += _order_warnings(values, target) if divided_by == "chance" else []
+    return messages
 
 
-def _rows(table: pd.DataFrame, features: pd.DataFrame) -> list[str]:
-    told = []
+def _row_warnings(table: pd.DataFrame, features: pd.DataFrame) -> list[str]:
+    messages = []
     if count := int(table.duplicated().sum()):
-        told.append(
-            f"{count:,} of {len(table):,} rows repeat another one; copies in other folds make the models look good"
+        messages.append(
+            f"{count:,} of {len(table):,} rows repeat another row; copies in different folds make the models look "
+            "better than they are"
         )
     if len(table) <= features.shape[1]:
-        told.append(f"{len(table):,} rows are no more than the {features.shape[1]:,} columns; leave columns out")
-    return told
+        messages.append(f"only {len(table):,} rows for {features.shape[1]:,} columns; leave columns out")
+    return messages
 
 
-def _columns(features: pd.DataFrame) -> list[str]:
+def _column_warnings(features: pd.DataFrame) -> list[str]:
     values = features.to_numpy(np.float64)
     constant = values.min(axis=0) == values.max(axis=0)
-    told = []
+    messages = []
     if constant.any():
-        told.append(f"{_listed(features.columns[constant])}: the same in every row")
-    if counting := [name for name, own in features.items() if _counts(own.to_numpy())]:
-        told.append(
-            f"{_listed(counting)}: another whole number in every row, as numbers of rows are; exclude it if it is"
+        messages.append(f"{_listed(features.columns[constant])}: the same in every row")
+    if counters := [name for name, column in features.items() if _is_row_number(column.to_numpy())]:
+        messages.append(
+            f"{_listed(counters)}: a different whole number in every row, like a row number; exclude it if it is one"
         )
     varied = features.loc[:, ~constant]
-    for one, other in _alike(varied.to_numpy(np.float64)):
-        told.append(f"{varied.columns[one]} and {varied.columns[other]}: nearly the same; keep one of them")
-    if several := _dependent(varied.to_numpy(np.float64)):
-        told.append(f"{_listed(varied.columns[several])}: nearly weighted sums of one another; leave one of them out")
-    return told
+    for first, second in _alike(varied.to_numpy(np.float64)):
+        messages.append(f"{varied.columns[first]} and {varied.columns[second]}: nearly the same; keep one of them")
+    if collinear := _collinear(varied.to_numpy(np.float64)):
+        messages.append(f"{_listed(varied.columns[collinear])}: nearly collinear; leave one of them out")
+    return messages
 
 
-def _counts(values: NDArray) -> bool:
+def _is_row_number(values: NDArray) -> bool:
     whole = len(values) > 20 and bool((values == np.round(values)).all())
     return whole and bool(np.ptp(values) == len(values) - 1 and len(np.unique(values)) == len(values))
 
 
 def _alike(values: NDArray) -> list[tuple[int, int]]:
+    """Return the indices of pairs of columns that are nearly the same, at most SHOWN pairs."""
     if values.shape[1] < 2 or len(values) < 3:
         return []
-    close = np.abs(np.corrcoef(values, rowvar=False)) > ALIKE
-    return [(int(one), int(other)) for one, other in zip(*np.nonzero(np.triu(close, 1)), strict=True)][:SHOWN]
+    alike = np.abs(np.corrcoef(values, rowvar=False)) > ALIKE
+    return [(int(first), int(second)) for first, second in zip(*np.nonzero(np.triu(alike, 1)), strict=True)][:SHOWN]
 
 
-def _dependent(values: NDArray) -> list[int]:
-    """Return which columns are close to collinear, beyond two that are alike."""
+def _collinear(values: NDArray) -> list[int]:
+    """Return the indices of the columns in nearly collinear combinations of three or more columns."""
     if values.shape[1] < 3 or len(values) <= values.shape[1]:
         return []
     sizes, directions = np.linalg.eigh(np.corrcoef(values, rowvar=False))
@@ -81,21 +83,24 @@ def _dependent(values: NDArray) -> list[int]:
     return [int(column) for column in np.flatnonzero(involved[:, involved.sum(axis=0) > 2].any(axis=1))]
 
 
-def _target(features: pd.DataFrame, values: NDArray, target: Target) -> list[str]:
+def _target_warnings(features: pd.DataFrame, values: NDArray, target: Target) -> list[str]:
     family = FAMILIES[target.family]
-    told = family.warnings(values, target)
-    if sure := [name for name, own in features.items() if _determines(own.to_numpy(np.float64), values, family)]:
-        told.append(f"{target.column}: {_listed(sure)} alone determines it; is it known before {target.column} is?")
-    return told
+    messages = family.warnings(values, target)
+    if leaks := [name for name, column in features.items() if _determines(column.to_numpy(np.float64), values, family)]:
+        messages.append(
+            f"{target.column}: {_listed(leaks)} alone determines it; is it known before {target.column} is?"
+        )
+    return messages
 
 
-def _order(values: NDArray, target: Target) -> list[str]:
-    alike = _neighbours(values)
-    if alike <= 4 / math.sqrt(len(values)):
+def _order_warnings(values: NDArray, target: Target) -> list[str]:
+    correlation = _neighbour_correlation(values)
+    if correlation <= 4 / math.sqrt(len(values)):
         return []
     return [
-        f"{target.column}: neighbouring rows are alike (correlation {alike:.2f}); if they are ordered by time or by "
-        "group, folds drawn by chance make the models look good: divide them by it (data.split=time, data.groups)"
+        f"{target.column}: neighbouring rows are alike (correlation {correlation:.2f}); if rows are ordered by time or "
+        "by group, random folds make the models look better than they are: divide rows by time (data.split=time) or "
+        "by group (data.groups)"
     ]
 
 
@@ -103,14 +108,14 @@ def _determines(values: NDArray, labels: NDArray, family: Family) -> bool:
     return bool(np.ptp(values) > 0) and family.is_determined_by(values, labels)
 
 
-def _neighbours(values: NDArray) -> float:
+def _neighbour_correlation(values: NDArray) -> float:
     if len(values) < 30:
         return 0.0
-    ranks = stats.rankdata(values)  # so that a few large values decide nothing
+    ranks = stats.rankdata(values)  # Ranks limit the influence of a few large values.
     return float(np.corrcoef(ranks[1:], ranks[:-1])[0, 1]) if min(np.ptp(ranks[1:]), np.ptp(ranks[:-1])) > 0 else 0.0
 
 
 def _listed(names: Iterable[object]) -> str:
-    every = [str(name) for name in names]
-    more = f" and {len(every) - SHOWN:,} more" if len(every) > SHOWN else ""
-    return ", ".join(every[:SHOWN]) + more
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - SHOWN:,} more" if len(texts) > SHOWN else ""
+    return ", ".join(texts[:SHOWN]) + more

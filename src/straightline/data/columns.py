@@ -1,4 +1,4 @@
-"""A table's targets, groups and order as numbers, and what is wrong with a column, by name and row."""
+"""Convert the targets, groups and time order of a table into numbers. Errors name the column and the row."""
 
 import difflib
 
@@ -15,9 +15,9 @@ DAY = pd.Timedelta(days=1)
 
 
 def encode_target(frame: pd.DataFrame, settings: TargetSettings, origin: str) -> tuple[pd.Series, Target]:
-    """Return the target's column as numbers, and what it was found to be.
+    """Return the column of a target as numbers, and the target with its family and classes.
 
-    Raises UserError where it is absent, has missing values, is constant, or does not fit its family.
+    Raises UserError if the column is absent, has missing values, is constant, or does not suit its family.
     """
     require_column(frame, settings.column, origin)
     values = frame[settings.column]
@@ -32,15 +32,18 @@ def encode_target(frame: pd.DataFrame, settings: TargetSettings, origin: str) ->
 
 
 def group_numbers(frame: pd.DataFrame, name: str, origin: str) -> NDArray[np.int64]:
-    """Return a number for each row, the same where the column `name` is. Raises UserError where it has gaps."""
+    """Return a group number for each row: rows with the same value in the column `name` have the same number.
+
+    Raises UserError if the column has missing values.
+    """
     _require_complete(frame, name, origin)
     return pd.factorize(frame[name])[0]
 
 
 def time_order(frame: pd.DataFrame, name: str, origin: str) -> NDArray[np.int64]:
-    """Return the rows' numbers by the column `name`, rows of the same time as they came.
+    """Return the positions of the rows in the order of the column `name`. Rows of the same time keep their order.
 
-    Raises UserError where it has gaps and where it holds neither numbers nor dates.
+    Raises UserError if the column has missing values, or holds neither numbers nor dates.
     """
     _require_complete(frame, name, origin)
     values = frame[name]
@@ -48,14 +51,14 @@ def time_order(frame: pd.DataFrame, name: str, origin: str) -> NDArray[np.int64]
         values = days(values, name)
     elif not pd.api.types.is_numeric_dtype(values):
         raise UserError(
-            f"{origin}: column {name!r}, row {values.index[0] + 1}: expected a number or a date as 2026-01-31 to order "
-            f"rows by, got {values.iloc[0]!r}"
+            f"{origin}: column {name!r}, row {values.index[0] + 1}: expected a number or a date such as 2026-01-31 to "
+            f"order rows by, got {values.iloc[0]!r}"
         )
     return np.argsort(values.to_numpy(), kind="stable")
 
 
 def is_date(values: pd.Series) -> bool:
-    """Return whether a column, which has a value, holds dates."""
+    """Return whether a column holds dates. At least one of its values must be present."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return True
     kind = type(values.dropna().iloc[0])
@@ -63,10 +66,10 @@ def is_date(values: pd.Series) -> bool:
 
 
 def days(values: pd.Series, name: str) -> pd.Series:
-    """Return dates as days since 1970. Raises UserError, with the row, for what is none."""
+    """Return dates as days since 1970-01-01. Raises UserError, with the row, for a value that is not a date."""
     dates = pd.to_datetime(values, errors="coerce", utc=True)
-    if (lost := dates.isna() & values.notna()).any():
-        at = int(np.flatnonzero(lost)[0])
+    if (invalid := dates.isna() & values.notna()).any():
+        at = int(np.flatnonzero(invalid)[0])
         raise UserError(f"column {name!r}, row {values.index[at] + 1}: expected a date, got {values.iloc[at]!r}")
     return (dates - pd.Timestamp("1970-01-01", tz="UTC")) / DAY
 
@@ -82,7 +85,7 @@ def _require_complete(frame: pd.DataFrame, name: str, origin: str) -> None:
 
 
 def require_column(frame: pd.DataFrame, name: str, origin: str) -> None:
-    """Raise UserError, with the nearest names, unless `frame` has the column `name`."""
+    """Raise UserError, with the most similar names, unless `frame` has the column `name`."""
     if name in frame.columns:
         return
     close = difflib.get_close_matches(name, map(str, frame.columns), n=3, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""Columns as people have them (numbers, words, dates, gaps) to the numbers that models take, and back to names."""
+"""Encode the columns of a table (numbers, words, dates, missing values) as numbers for models, with their names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,20 +13,21 @@ from straightline.errors import UserError
 from straightline.families.numbers import require_finite
 
 MISSING, OTHER = "(missing)", "(other)"
-LEVELS = 50  # of a column, at most; rarer ones are one
-RARE = 5  # rows below which a level is one of the others
-TEXT_SHARE = 0.5  # of the rows with words of their own, from which a column is text or names the rows
-SHOWN = 5  # columns in an error
-NUMBER_SHARE = 0.9  # of the values that are numbers, from which the others are mistakes
+LEVELS = 50  # The largest number of levels of a category. Rarer words are combined into the level OTHER.
+RARE = 5  # A word with fewer rows than this is combined into the level OTHER.
+TEXT_SHARE = 0.5  # A column with more different words than this share of its rows is text, or holds names of rows.
+SHOWN = 5  # The largest number of columns that an error names.
+NUMBER_SHARE = 0.9  # If at least this share of the values are numbers, the other values are mistakes.
 
 
 @dataclass(frozen=True)
 class Feature:
-    """How a column becomes numbers.
+    """How a column is encoded as numbers.
 
-    A `number` is itself, a `date` its days since 1970. `fill`, where rows lack it, is put there and another column says
-    so. A `category` is a column of 0 and 1 for each of `levels` but the `reference`; words that are none of them, and
-    rare ones, are `other` where it has a column, else as the reference.
+    A `number` is used as it is, a `date` as days since 1970-01-01. If `fill` is not None, it replaces missing values,
+    and a second column is 1 in these rows and 0 in all others. A `category` gives a column of 0 and 1 for each of its
+    `levels` except the `reference`. With `other`, one more column is 1 for rare and unknown words; without it, they
+    are encoded as the reference.
     """
 
     name: str
@@ -38,22 +39,23 @@ class Feature:
 
     @property
     def terms(self) -> list[str]:
-        """What its columns are called."""
+        """The names of the encoded columns."""
         if self.kind == "category":
-            shown = [*([OTHER] if self.other else []), *self.levels]
-            return [f"{self.name}[{level}]" for level in shown if level != self.reference]
+            levels = [*([OTHER] if self.other else []), *self.levels]
+            return [f"{self.name}[{level}]" for level in levels if level != self.reference]
         return [self.name] if self.fill is None else [self.name, f"{self.name}[missing]"]
 
 
 def fit(
     frame: pd.DataFrame, rows: NDArray, names: Sequence[str], categorical: Sequence[str]
 ) -> tuple[list[Feature], list[str]]:
-    """Return how the columns `names` become numbers, and what a user should know of that.
+    """Return the encodings of the columns `names`, and messages about them for the user.
 
-    Levels and means are those of the training `rows` (their numbers). Columns in `categorical` are categories. Raises
-    UserError, naming columns and rows, for numbers that are infinite, words among numbers, and where no column is left.
+    `rows` are the positions of the training rows. Levels and means come from these rows only. Columns in `categorical`
+    are categories. Raises UserError for infinite numbers, for words among numbers, and if no column is left. The
+    message names columns and rows.
     """
-    found, told, problems = [], [], []
+    features, messages, problems = [], [], []
     for name in names:
         try:
             require_column(frame, name, "")
@@ -61,34 +63,34 @@ def fit(
         except UserError as error:
             problems.append(str(error).removeprefix(": "))
             continue
-        found += [feature] if feature is not None else []
-        told += [note] if note else []
-    _raise(problems)
-    if not found:
-        why = f" ({'; '.join(told)})" if told else ""
-        raise UserError(f"no column is left to predict from{why}; expected at least one besides the targets")
-    return found, told
+        features += [feature] if feature is not None else []
+        messages += [note] if note else []
+    _raise_if_any(problems)
+    if not features:
+        reasons = f" ({'; '.join(messages)})" if messages else ""
+        raise UserError(f"no column is left to predict from{reasons}; expected at least one besides the targets")
+    return features, messages
 
 
-def _raise(problems: Sequence[str]) -> None:
+def _raise_if_any(problems: Sequence[str]) -> None:
     if problems:
         more = f"; and {len(problems) - SHOWN} more columns" if len(problems) > SHOWN else ""
         raise UserError("; ".join(problems[:SHOWN]) + more)
 
 
 def require(frame: pd.DataFrame, features: Sequence[Feature]) -> None:
-    """Raise UserError, naming columns and rows, unless `frame` has what `features` were made of."""
+    """Raise UserError, naming columns and rows, unless `frame` has valid columns for all `features`."""
     problems = []
     for feature in features:
         try:
             raw(frame, feature)
         except UserError as error:
             problems.append(str(error).removeprefix(": "))
-    _raise(problems)
+    _raise_if_any(problems)
 
 
 def is_plain(features: Sequence[Feature]) -> bool:
-    """Return whether the columns are numbers without gaps, so that a model takes them as one matrix."""
+    """Return whether all columns are numbers without missing values, so that a model takes them as one matrix."""
     return all(feature.kind == "number" and feature.fill is None for feature in features)
 
 
@@ -98,15 +100,18 @@ def term_names(features: Sequence[Feature]) -> list[str]:
 
 
 def matrix(frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
-    """Return `frame` as `(rows, terms)`, by column in memory. Raises UserError where it does not fit `features`."""
+    """Return `frame` encoded as `(rows, terms)`, in column order in memory.
+
+    Raises UserError if its columns do not fit `features`.
+    """
     columns = []
     for feature in features:
         values = raw(frame, feature)
         if feature.kind == "category":
-            known = pd.Index(feature.levels, dtype=object).get_indexer(pd.Index(values, dtype=object))
-            shown = [*([-1] if feature.other else []), *range(len(feature.levels))]
-            skipped = feature.levels.index(feature.reference) if feature.reference in feature.levels else None
-            columns += [(known == level).astype(np.float64) for level in shown if level != skipped]
+            codes = pd.Index(feature.levels, dtype=object).get_indexer(pd.Index(values, dtype=object))  # unknown: -1
+            levels = [*([-1] if feature.other else []), *range(len(feature.levels))]
+            reference = feature.levels.index(feature.reference) if feature.reference in feature.levels else None
+            columns += [(codes == level).astype(np.float64) for level in levels if level != reference]
         elif feature.fill is None:
             columns.append(values)
         else:
@@ -119,9 +124,9 @@ def matrix(frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float
 
 
 def raw(frame: pd.DataFrame, feature: Feature) -> NDArray:
-    """Return what a saved model takes for `feature`, `(rows,)`: words, or float64 with NaN for gaps.
+    """Return the input of a saved model for `feature`, `(rows,)`: words, or float64 with NaN for missing values.
 
-    Raises UserError, naming column and row, where the column is absent or of another type.
+    Raises UserError, naming column and row, if the column is absent or has another type.
     """
     require_column(frame, feature.name, "")
     values = frame[feature.name]
@@ -137,19 +142,19 @@ def raw(frame: pd.DataFrame, feature: Feature) -> NDArray:
 
 
 def unseen(frame: pd.DataFrame, features: Sequence[Feature]) -> list[str]:
-    """Return a sentence for each category that has words in `frame` that it had not in the training rows."""
-    told = []
+    """Return a sentence for each category with words in `frame` that are not in the training rows."""
+    messages = []
     for feature in features:
         if feature.kind == "category":
             new = sorted(set(raw(frame, feature)) - set(feature.levels))
             if new and not feature.other:
-                shown = ", ".join(new[:3]) + (f" and {len(new) - 3} more" if len(new) > 3 else "")
-                told.append(f"{feature.name}: {shown} not in the training rows, taken as {feature.reference}")
-    return told
+                words = ", ".join(new[:3]) + (f" and {len(new) - 3} more" if len(new) > 3 else "")
+                messages.append(f"{feature.name}: {words} not in the training rows, taken as {feature.reference}")
+    return messages
 
 
 def references(features: Sequence[Feature]) -> list[str]:
-    """Return the reference level of each category, as `color[red]`."""
+    """Return the reference level of each category, such as `color[red]`."""
     return [f"{feature.name}[{feature.reference}]" for feature in features if feature.kind == "category"]
 
 
@@ -174,39 +179,39 @@ def _number(
     if not gaps:
         return Feature(name, kind), note
     fill = float(values.iloc[rows].dropna().astype(np.float64).mean())
-    told = f"{name}: missing in {gaps:,} of {len(values):,} rows, filled with the mean; a column says where"
-    return Feature(name, kind, fill=fill), f"{note}; {told}" if note else told
+    message = f"{name}: missing in {gaps:,} of {len(values):,} rows, filled with the mean; another column marks them"
+    return Feature(name, kind, fill=fill), f"{note}; {message}" if note else message
 
 
-def _category(values: pd.Series, rows: NDArray, name: str, asked: bool) -> tuple[Feature | None, str | None]:
-    if not asked:
+def _category(values: pd.Series, rows: NDArray, name: str, is_requested: bool) -> tuple[Feature | None, str | None]:
+    if not is_requested:
         _refuse_mistakes(values, name)
     words = pd.Series(_words(values.iloc[rows]))
     counts = words.value_counts()
     if len(counts) == 1:
         return None, f"{name}: {counts.index[0]} in every training row, left out"
-    if not asked and len(counts) > max(TEXT_SHARE * len(words), 2):
-        return None, f"{name}: {len(counts):,} different words in {len(words):,} rows, text or a name, left out"
+    if not is_requested and len(counts) > max(TEXT_SHARE * len(words), 2):
+        return None, f"{name}: {len(counts):,} different words in {len(words):,} rows, text or names, left out"
     levels = sorted(counts[counts >= min(RARE, counts.max())].head(LEVELS).index)
     rare = len(counts) - len(levels)
-    which = f"all but the {LEVELS} commonest" if len(levels) == LEVELS else f"{rare:,} rare words"
-    note = f"{name}: {which} of {len(counts):,} are one level, {name}[{OTHER}]" if rare else None
+    combined = f"all but the {LEVELS} commonest" if len(levels) == LEVELS else f"{rare:,} rare words"
+    note = f"{name}: {combined} of {len(counts):,} are combined into one level, {name}[{OTHER}]" if rare else None
     return Feature(name, "category", None, tuple(levels), str(counts.index[0]), bool(rare)), note
 
 
 def _refuse_mistakes(values: pd.Series, name: str) -> None:
     present = values.dropna()
-    numbers = pd.to_numeric(present, errors="coerce").notna()
-    if NUMBER_SHARE <= numbers.mean() < 1:
-        at = int(np.flatnonzero(~numbers)[0])
+    is_number = pd.to_numeric(present, errors="coerce").notna()
+    if NUMBER_SHARE <= is_number.mean() < 1:
+        at = int(np.flatnonzero(~is_number)[0])
         raise UserError(
-            f"column {name!r}, row {present.index[at] + 1}: expected a number as in {numbers.mean():.0%} of the rows, "
-            f"got {present.iloc[at]!r}; correct it, leave the column out, or make it a category"
+            f"column {name!r}, row {present.index[at] + 1}: expected a number as in {is_number.mean():.0%} of the "
+            f"rows, got {present.iloc[at]!r}; correct it, leave the column out, or make it a category"
         )
 
 
 def _words(values: pd.Series) -> NDArray:
-    """Return words, whole numbers without a point, and MISSING for gaps."""
+    """Return the values as words. Whole numbers have no decimal point, and missing values are MISSING."""
     present = values.dropna()
     if pd.api.types.is_float_dtype(values) and bool(((present % 1 == 0) & (present.abs() < 2**53)).all()):
         values = values.astype("Int64")

@@ -1,4 +1,4 @@
-"""Real tables that come inside scikit-learn, for a first look without a file or a network."""
+"""Example tables of scikit-learn with real data. They need neither a file nor a network."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ FUNCTIONS = {"diabetes": "load_diabetes", "breast_cancer": "load_breast_cancer"}
 
 
 def load(name: str) -> pd.DataFrame:
-    """Return the table `name` in its own units, its target in the column `target`."""
+    """Return the table `name` in its original units. Its target is the column `target`."""
     from sklearn import datasets
 
     options = {"scaled": False} if name == "diabetes" else {}

@@ -1,4 +1,4 @@
-"""Who trains on what: held-out rows, repeated folds, and the rows set aside for early stopping."""
+"""Divide rows: held-out rows, repeated folds, and the rows set aside for early stopping."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from straightline.errors import UserError
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers that a fold trains on and is scored on."""
+    """The row numbers on which a fold is trained, and those on which it is scored."""
 
     repeat: int
     fold: int
@@ -30,9 +30,11 @@ class Fold:
 
 @dataclass(frozen=True)
 class Split:
-    """How the rows of a table are divided: by chance, in whole `groups`, or, where `ordered`, earlier from later ones.
+    """How the rows of a table are divided.
 
-    `classes` (whose shares chance keeps) and `groups` hold a number for each row.
+    With `groups` a group is never divided. If rows are `ordered`, earlier rows are divided from later rows. Otherwise
+    rows are divided at random. `classes` and `groups` hold a number for each row; random division keeps the shares of
+    the classes.
     """
 
     classes: NDArray | None = None
@@ -42,9 +44,9 @@ class Split:
     def set_aside(self, rows: RowNumbers, share: float, seed: int) -> tuple[RowNumbers, RowNumbers]:
         """Divide `rows`, ascending, into (kept, set aside), both ascending.
 
-        A share of the rows, by chance; the last ones of ordered rows; a share of the groups. Classes keep their shares
-        where each has two members or more. At least one row (group) stays on either side, unless `share` is 0 or there
-        is but one row. Raises UserError where all rows are of one group.
+        The rows set aside are a random `share` of the rows, the last rows if rows are ordered, or a random `share` of
+        the groups. Classes keep their shares if each class has two or more rows. Both sides have at least one row (or
+        group), unless `share` is 0 or there is only one row. Raises UserError if all rows are in one group.
         """
         rows = np.asarray(rows, np.int32)
         if share == 0 or len(rows) < 2:
@@ -58,14 +60,15 @@ class Split:
         return np.sort(kept), np.sort(aside)
 
     def sample(self, rows: RowNumbers, share: float, seed: int) -> RowNumbers:
-        """Return a share of `rows`: the last of ordered ones, else those that `set_aside` would keep."""
+        """Return a share of `rows`: the last rows if rows are ordered, else the rows that `set_aside` would keep."""
         return rows[-_count(len(rows), share) :] if self.ordered else self.set_aside(rows, 1 - share, seed)[0]
 
     def folds(self, rows: int, k: int, repeats: int, seed: int) -> list[Fold]:
-        """Divide the rows 0..rows-1 into k folds, `repeats` times, classes keeping their shares.
+        """Divide the rows 0 to rows-1 into k folds, `repeats` times. Classes keep their shares.
 
-        Ordered rows are divided once: the later half into k parts, each scored by what all rows before it trained.
-        Raises UserError where the rows, the groups or the rows of the rarer class are too few for k folds.
+        Ordered rows are divided only once: the later half is divided into k parts, and each part is scored by a model
+        that was trained on all rows before it. Raises UserError if there are too few rows, groups, or rows of the
+        rarer class for k folds.
         """
         self._require_enough(rows, k, repeats)
         divided = self._ordered(rows, k) if self.ordered else self._repeated(rows, k, repeats, seed)
@@ -77,7 +80,7 @@ class Split:
             if self.classes is not None and len(np.unique(self.classes[fold.train])) < 2:
                 raise UserError(
                     f"the {len(fold.train)} training rows of fold {fold.fold} of repeat {fold.repeat} have one class "
-                    "only, since rows are divided by time or in groups; take fewer folds (folds.k), or more rows"
+                    "only, since rows are divided by time or in groups; set a smaller folds.k, or add rows"
                 )
         return folds
 
@@ -107,7 +110,7 @@ class Split:
             if rarer < k:
                 raise UserError(
                     f"the rarer class has {rarer} training rows, too few for {k} folds; set folds.k to "
-                    f"{max(rarer, 2)} or less, or find more of them"
+                    f"{max(rarer, 2)} or less, or add rows of this class"
                 )
 
     def _ordered(self, rows: int, k: int) -> list[tuple[NDArray, NDArray]]:
@@ -131,9 +134,9 @@ def _count(rows: int, share: float) -> int:
 
 
 def _groups_aside(rows: RowNumbers, groups: NDArray, share: float, seed: int) -> tuple[RowNumbers, RowNumbers]:
-    different = len(np.unique(groups))
-    if different < 2:
+    group_count = len(np.unique(groups))
+    if group_count < 2:
         raise UserError(f"all {len(rows)} rows are of one group, which cannot be divided; choose another column")
-    splitter = GroupShuffleSplit(1, test_size=_count(different, share), random_state=seed)
+    splitter = GroupShuffleSplit(1, test_size=_count(group_count, share), random_state=seed)
     ((kept, aside),) = splitter.split(rows, groups=groups)
     return np.sort(rows[kept]), np.sort(rows[aside])

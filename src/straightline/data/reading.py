@@ -1,4 +1,4 @@
-"""Read a table from a CSV or Parquet file, strictly: what is not as expected is said, with its line and column."""
+"""Read a table from a CSV or Parquet file strictly. Errors name the line and the column."""
 
 import csv
 import re
@@ -14,9 +14,9 @@ import pyarrow.parquet
 from straightline.errors import UserError
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-SAMPLE_LINES = 100  # that delimiter and decimal mark are found in
-CHUNK = 2**20
-SHOWN = 3  # of what is wrong alike
+SAMPLE_LINES = 100  # The delimiter and the decimal mark are detected in this number of lines.
+CHUNK = 2**20  # Bytes that are checked at once.
+SHOWN = 3  # The largest number of similar mistakes that an error names.
 MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "#N/A"]
 FOREIGN = (
     (b"\x1f\x8b", "compressed (gzip)", "decompress it"),
@@ -29,14 +29,14 @@ FOREIGN = (
 
 @dataclass(frozen=True)
 class Format:
-    """How a CSV file separates its values and writes its numbers."""
+    """The delimiter and the decimal mark of a CSV file."""
 
     delimiter: str
     decimal: str
 
     @property
-    def words(self) -> str:
-        """What it is, for a reader."""
+    def description(self) -> str:
+        """The format in words, for a message."""
         mark = "point" if self.decimal == "." else "comma"
         return f"values separated by {DELIMITERS.get(self.delimiter, repr(self.delimiter))}, decimal {mark}"
 
@@ -44,27 +44,27 @@ class Format:
 def read_table(
     path: Path, delimiter: str | None = None, decimal: str | None = None
 ) -> tuple[pd.DataFrame, Format | None]:
-    """Return the table in a Parquet or CSV file (UTF-8, a header line), and how the latter is written.
+    """Return the table in a Parquet or CSV file, and the format of a CSV file (None for Parquet).
 
-    `delimiter` and `decimal` are found where they are None. Raises UserError, naming file, line and column, where the
-    file is absent, empty or something else, is not UTF-8, has no unique column names, rows of another length than
-    its header, or no row.
+    A CSV file is in UTF-8 and has a header line. If `delimiter` or `decimal` is None, it is detected. Raises UserError,
+    naming file, line and column, if the file is absent, empty, of another kind or not in UTF-8, if column names are
+    missing or repeated, if a row has another length than the header, or if there is no row.
     """
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "no such file"
+        problem = "is a folder" if path.is_dir() else "no such file"
         raise UserError(
-            f"{path}: {what}; give the path of a CSV or Parquet file (under `dvc exp run --temp` and the queue a "
-            "file that neither git nor DVC tracks is absent: `dvc add` it)"
+            f"{path}: {problem}; give the path of a CSV or Parquet file (`dvc exp run --temp` and the queue see only "
+            "files that git or DVC tracks: `dvc add` it)"
         )
     if path.suffix.lower() in (".parquet", ".pq"):
-        frame, written = _read_parquet(path), None
+        frame, file_format = _read_parquet(path), None
     else:
         _require_text(path)
-        written = _format(path, delimiter, decimal)
-        frame = _read_csv(path, written)
+        file_format = _format(path, delimiter, decimal)
+        frame = _read_csv(path, file_format)
     if frame.empty:
         raise UserError(f"{path}: has a header and no rows; expected at least one row below it")
-    return frame, written
+    return frame, file_format
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -77,29 +77,29 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _require_text(path: Path) -> None:
-    """Raise UserError unless the file is UTF-8 text, and none of what people take for a table."""
+    """Raise UserError unless the file is UTF-8 text, or if it is a spreadsheet, an archive or a web page."""
     line = 1
     with path.open("rb") as file:
         first = file.read(CHUNK)
         if not first.strip(b"\xef\xbb\xbf \t\r\n"):
             raise UserError(f"{path}: is empty; expected a header line and rows below it")
-        for magic, what, advice in FOREIGN:
+        for magic, kind, advice in FOREIGN:
             if first.startswith(magic):
-                raise UserError(f"{path}: is {what}, expected a CSV file in UTF-8; {advice}")
+                raise UserError(f"{path}: is {kind}, expected a CSV file in UTF-8; {advice}")
         if re.match(rb"\s*<(!doctype|html|\?xml)", first.removeprefix(b"\xef\xbb\xbf"), re.IGNORECASE):
             raise UserError(f"{path}: is a web page, expected a CSV file; download the file itself")
         chunk = first
         while chunk:
-            chunk += file.readline()  # so that no character is cut in two
+            chunk += file.readline()  # A chunk ends with a whole line, so that no character is divided.
             if (at := chunk.find(b"\0")) >= 0:
-                found = line + chunk.count(b"\n", 0, at)
-                raise UserError(f"{path}: line {found}: has a NUL byte, expected text; write the file again")
+                bad_line = line + chunk.count(b"\n", 0, at)
+                raise UserError(f"{path}: line {bad_line}: has a NUL byte, expected text; write the file again")
             try:
                 chunk.decode("utf-8")
             except UnicodeDecodeError as error:
-                found = line + chunk.count(b"\n", 0, error.start)
+                bad_line = line + chunk.count(b"\n", 0, error.start)
                 raise UserError(
-                    f"{path}: line {found}: byte 0x{chunk[error.start]:02x} is not UTF-8; save the file as UTF-8"
+                    f"{path}: line {bad_line}: byte 0x{chunk[error.start]:02x} is not UTF-8; save the file as UTF-8"
                 ) from None
             line += chunk.count(b"\n")
             chunk = file.read(CHUNK)
@@ -108,56 +108,61 @@ def _require_text(path: Path) -> None:
 def _format(path: Path, delimiter: str | None, decimal: str | None) -> Format:
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = [line for _, line in zip(range(SAMPLE_LINES), file, strict=False) if line.strip()]
-    found = delimiter or _delimiter(path, lines)
-    cells = [cell.strip() for row in csv.reader(lines[1:], delimiter=found) for cell in row]
+    delimiter = delimiter or _delimiter(path, lines)
+    cells = [cell.strip() for row in csv.reader(lines[1:], delimiter=delimiter) for cell in row]
     if decimal is None:
         commas, points = (any(re.fullmatch(rf"[-+]?\d+{mark}\d+", cell) for cell in cells) for mark in (",", r"\."))
-        if commas and points and found != ",":
+        if commas and points and delimiter != ",":
             raise UserError(
                 f"{path}: has numbers with commas and with points; give the decimal mark: --decimal or data.decimal"
             )
-        decimal = "," if commas and found != "," else "."
-    if decimal == found:
+        decimal = "," if commas and delimiter != "," else "."
+    if decimal == delimiter:
         raise UserError(
-            f"{path}: delimiter and decimal mark are both {found!r}; give another one: --delimiter or data.delimiter"
+            f"{path}: delimiter and decimal mark are both {delimiter!r}; give another delimiter: --delimiter or "
+            "data.delimiter"
         )
-    return Format(found, decimal)
+    return Format(delimiter, decimal)
 
 
 def _delimiter(path: Path, lines: Sequence[str]) -> str:
-    """Return the delimiter by which header and rows have as many values, the most of all."""
+    """Return the delimiter that divides the header into the most values, more than one.
+
+    Delimiters that divide all lines into the same number of values are preferred.
+    """
     counts = {mark: [len(row) for row in csv.reader(lines, delimiter=mark)] for mark in DELIMITERS}
-    even = {mark: own[0] for mark, own in counts.items() if own[0] > 1 and len(set(own)) == 1}
-    some = {mark: own[0] for mark, own in counts.items() if own[0] > 1}
-    best = max(even or some, key=(even or some).__getitem__, default=None)
+    several = {mark: lengths[0] for mark, lengths in counts.items() if lengths[0] > 1}
+    even = {mark: length for mark, length in several.items() if len(set(counts[mark])) == 1}
+    candidates = even or several
+    best = max(candidates, key=candidates.__getitem__, default=None)
     if best is None:
-        return ","  # one column
-    if list((even or some).values()).count((even or some)[best]) > 1:
-        marks = " or ".join(DELIMITERS[mark] for mark in even or some)
+        return ","  # The file has one column.
+    if list(candidates.values()).count(candidates[best]) > 1:
+        marks = " or ".join(DELIMITERS[mark] for mark in candidates)
         raise UserError(f"{path}: values may be separated by {marks}; give it: --delimiter or data.delimiter")
     return best
 
 
-def _read_csv(path: Path, written: Format) -> pd.DataFrame:
+def _read_csv(path: Path, file_format: Format) -> pd.DataFrame:
     types: dict[str, pa.DataType] = {}
     while True:
         try:
-            table = _parsed(path, written, types)
+            table = _parsed(path, file_format, types)
             break
         except pa.ArrowInvalid as error:
-            _raise_ragged(path, written, error)
-            _widen(path, written, types, error)
+            _raise_ragged(path, file_format, error)
+            _widen(path, file_format, types, error)
     _require_names(path, table.column_names)
     return table.to_pandas()
 
 
-def _parsed(path: Path, written: Format, types: dict[str, pa.DataType]) -> pa.Table:
+def _parsed(path: Path, file_format: Format, types: dict[str, pa.DataType]) -> pa.Table:
     return pa.csv.read_csv(
         path,
-        parse_options=_parse_options(written),
+        parse_options=_parse_options(file_format),
         convert_options=pa.csv.ConvertOptions(
             column_types=types,
-            decimal_point=written.decimal,
+            decimal_point=file_format.decimal,
             null_values=MISSING,
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
@@ -165,12 +170,12 @@ def _parsed(path: Path, written: Format, types: dict[str, pa.DataType]) -> pa.Ta
     )
 
 
-def _parse_options(written: Format, handler: object = None) -> pa.csv.ParseOptions:
-    return pa.csv.ParseOptions(delimiter=written.delimiter, newlines_in_values=True, invalid_row_handler=handler)
+def _parse_options(file_format: Format, handler: object = None) -> pa.csv.ParseOptions:
+    return pa.csv.ParseOptions(delimiter=file_format.delimiter, newlines_in_values=True, invalid_row_handler=handler)
 
 
-def _raise_ragged(path: Path, written: Format, error: pa.ArrowInvalid) -> None:
-    """Raise UserError with the rows whose length is not the header's, if that is what `error` is about."""
+def _raise_ragged(path: Path, file_format: Format, error: pa.ArrowInvalid) -> None:
+    """If `error` is about a row with another length than the header, raise UserError with all these rows."""
     if "columns, got" not in str(error):
         return
     rows: list[pa.csv.InvalidRow] = []
@@ -179,24 +184,24 @@ def _raise_ragged(path: Path, written: Format, error: pa.ArrowInvalid) -> None:
         rows.append(row)
         return "skip"
 
-    strings = pa.csv.ConvertOptions(include_columns=[])
+    no_columns = pa.csv.ConvertOptions(include_columns=[])
     options = pa.csv.ReadOptions(use_threads=False)
-    pa.csv.read_csv(path, options, _parse_options(written, note), strings)
-    told = ", ".join(f"row {row.number - 1} has {row.actual_columns}" for row in rows[:SHOWN])
+    pa.csv.read_csv(path, options, _parse_options(file_format, note), no_columns)
+    lengths = ", ".join(f"row {row.number - 1} has {row.actual_columns}" for row in rows[:SHOWN])
     more = f", and {len(rows) - SHOWN:,} more rows" if len(rows) > SHOWN else ""
     raise UserError(
-        f"{path}: the header has {rows[0].expected_columns} columns, {told}{more}; quote values that hold a "
-        f"{DELIMITERS.get(written.delimiter, 'delimiter')}, or correct these rows"
+        f"{path}: the header has {rows[0].expected_columns} columns, {lengths}{more}; quote values that hold a "
+        f"{DELIMITERS.get(file_format.delimiter, 'delimiter')}, or correct these rows"
     )
 
 
-def _widen(path: Path, written: Format, types: dict[str, pa.DataType], error: pa.ArrowInvalid) -> None:
-    """Note a wider type for the column that `error` is about: types are found in a file's first part only."""
-    place = re.search(r"In CSV column #(\d+)", str(error))
-    if place is None:
-        raise UserError(f"{path}: not readable as CSV ({written.words}): {_line(error)}") from None
+def _widen(path: Path, file_format: Format, types: dict[str, pa.DataType], error: pa.ArrowInvalid) -> None:
+    """Set a wider type for the column in `error`. PyArrow guesses types from the first part of a file only."""
+    column = re.search(r"In CSV column #(\d+)", str(error))
+    if column is None:
+        raise UserError(f"{path}: not readable as CSV ({file_format.description}): {_line(error)}") from None
     with path.open(encoding="utf-8-sig", newline="") as file:
-        name = next(csv.reader(file, delimiter=written.delimiter))[int(place[1])]
+        name = next(csv.reader(file, delimiter=file_format.delimiter))[int(column[1])]
     if types.get(name) == pa.string():
         raise UserError(f"{path}: column {name!r} is not readable: {_line(error)}") from None
     types[name] = pa.float64() if "to int64" in str(error) else pa.string()

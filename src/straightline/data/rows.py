@@ -1,4 +1,4 @@
-"""Rows of a table as they travel to everything that is computed from them."""
+"""Rows of a table, in the form in which all computations take them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ RowNumbers = NDArray[np.int32]
 class Rows:
     """Some rows: `features` `(rows, columns)` and `labels` `(rows,)`, float64.
 
-    `weights` `(rows,)` say how much a row counts, `offset` `(rows,)` is added to its linear predictor; None stands for
-    ones and for zeros.
+    `weights` `(rows,)` are the weights of the rows; None stands for ones. `offset` `(rows,)` is added to the linear
+    predictor; None stands for zeros.
     """
 
     features: NDArray
@@ -28,15 +28,14 @@ class Rows:
         return len(self.labels)
 
     def take(self, numbers: RowNumbers) -> Rows:
-        """Return the rows of these numbers, features by column in memory where they are so here."""
+        """Return the rows with these numbers. Features in column order in memory keep that order."""
         features = np.take(self.features.T, numbers, axis=1).T
-        return Rows(
-            features, self.labels[numbers], *(_taken(values, numbers) for values in (self.weights, self.offset))
-        )
+        weights, offset = (None if values is None else values[numbers] for values in (self.weights, self.offset))
+        return Rows(features, self.labels[numbers], weights, offset)
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
-    """Return the rows of all parts, in their order."""
+    """Return the rows of all parts in one object, in their order."""
     if len(parts) == 1:
         return parts[0]
     return Rows(
@@ -47,10 +46,6 @@ def joined(parts: Sequence[Rows]) -> Rows:
     )
 
 
-def _taken(values: NDArray | None, numbers: RowNumbers) -> NDArray | None:
-    return None if values is None else values[numbers]
-
-
 def _concatenated(parts: Sequence[NDArray | None]) -> NDArray | None:
-    known = [part for part in parts if part is not None]
-    return np.concatenate(known) if known else None
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays) if arrays else None

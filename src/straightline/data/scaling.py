@@ -1,4 +1,4 @@
-"""How columns and target are scaled for descent, and how several scalings are stacked."""
+"""Scale columns and target for gradient descent, and stack several scalings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from straightline.data.rows import Rows
 
-UNKNOWN = 1e30  # what a column that does not vary is divided by: as good as infinite, also squared in float64
+UNKNOWN = 1e30  # Divisor that turns a constant column into zeros. Its square is finite in float64.
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """What was taken from the columns and the target, and what they were divided by: float64, `(columns,)` and one."""
+    """Scaled values are (value - center) / scale. The columns have `center` and `scale`, float64 `(columns,)`.
+
+    `target_center` and `target_scale` scale the target.
+    """
 
     center: NDArray
     scale: NDArray
@@ -22,19 +25,19 @@ class Scaling:
     target_scale: float
 
     def scaled(self, coefficients: NDArray) -> NDArray:
-        """Return the coefficients `(1 + columns,)`, intercept first, that do among scaled values what these do."""
+        """Convert `coefficients` `(1 + columns,)`, intercept first, from original to scaled values."""
         intercept = coefficients[0] + coefficients[1:] @ self.center - self.target_center
         return np.append(intercept, coefficients[1:] * self.scale) / self.target_scale
 
     def unscaled(self, coefficients: NDArray) -> NDArray:
-        """Return what `scaled` was given."""
+        """Convert `coefficients` `(1 + columns,)`, intercept first, from scaled to original values."""
         slopes = coefficients[1:] * self.target_scale / self.scale
         return np.append(coefficients[0] * self.target_scale + self.target_center - slopes @ self.center, slopes)
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Number, means and sums of squared deviations of rows; the columns' `(columns,)`, and the target's."""
+    """The number of rows, and the means and sums of squared deviations of the columns `(columns,)` and the target."""
 
     rows: int
     means: NDArray
@@ -44,13 +47,13 @@ class Moments:
 
     @property
     def deviations(self) -> NDArray:
-        """The columns' standard deviations (ddof 0), 0 for one that varies by rounding alone."""
+        """The standard deviations of the columns (ddof 0), 0 for a column that varies only by rounding errors."""
         deviations = np.sqrt(self.squares / self.rows)
         return np.where(deviations > 1e-12 * np.abs(self.means), deviations, 0.0)
 
     @property
     def root_mean_squares(self) -> NDArray:
-        """The columns' root mean squares."""
+        """The root mean squares of the columns."""
         return np.sqrt(self.squares / self.rows + self.means**2)
 
 
@@ -62,43 +65,45 @@ def moments(rows: Rows) -> Moments:
     return Moments(len(labels), means, squares, target_mean, float(np.square(labels - target_mean).sum()))
 
 
-def joined(one: Moments, other: Moments) -> Moments:
-    """Return the moments of both sets of rows (Chan, Golub and LeVeque 1979, eq. 2.1)."""
-    rows = one.rows + other.rows
-    share, weight = other.rows / rows, one.rows * other.rows / rows
-    apart, target_apart = other.means - one.means, other.target_mean - one.target_mean
+def joined(first: Moments, second: Moments) -> Moments:
+    """Return the moments of both sets of rows together (Chan, Golub and LeVeque 1979, eq. 2.1)."""
+    rows = first.rows + second.rows
+    share, weight = second.rows / rows, first.rows * second.rows / rows
+    difference, target_difference = second.means - first.means, second.target_mean - first.target_mean
     return Moments(
         rows,
-        one.means + share * apart,
-        one.squares + other.squares + weight * apart**2,
-        one.target_mean + share * target_apart,
-        one.target_squares + other.target_squares + weight * target_apart**2,
+        first.means + share * difference,
+        first.squares + second.squares + weight * difference**2,
+        first.target_mean + share * target_difference,
+        first.target_squares + second.target_squares + weight * target_difference**2,
     )
 
 
 def unscaled(columns: int) -> Scaling:
-    """Return the scaling that changes nothing."""
+    """Return the scaling that leaves all values unchanged."""
     return Scaling(np.zeros(columns), np.ones(columns), 0.0, 1.0)
 
 
-def standardization(of: Moments, scale_target: bool, center: bool = True) -> Scaling:
-    """Return the means and standard deviations of the columns, and those of the target if asked for.
+def standardization(rows_moments: Moments, scale_target: bool, center: bool = True) -> Scaling:
+    """Return the scaling by means and standard deviations of the columns, and of the target with `scale_target`.
 
-    A column that does not vary becomes zero, in rows that it does vary in too, since nothing was learnt of it. Without
-    `center` nothing is taken away, and the root mean squares divide.
+    A column that is constant in the rows of `rows_moments` becomes zero, also in other rows in which it varies, since
+    a model cannot learn its effect. Without `center` the means are not subtracted, and the divisors are root mean
+    squares.
     """
-    spread = of.deviations if center else of.root_mean_squares
-    means = of.means if center else np.zeros_like(of.means)
+    spread = rows_moments.deviations if center else rows_moments.root_mean_squares
+    means = rows_moments.means if center else np.zeros_like(rows_moments.means)
     scale = np.where(spread > 0, spread, UNKNOWN)
     if not scale_target:
         return Scaling(means, scale, 0.0, 1.0)
-    target_mean = of.target_mean if center else 0.0
-    target_squares = of.target_squares / of.rows + (0.0 if center else of.target_mean**2)
-    return Scaling(means, scale, target_mean, float(np.sqrt(target_squares)) or 1.0)
+    target_mean = rows_moments.target_mean if center else 0.0
+    target_variance = rows_moments.target_squares / rows_moments.rows
+    target_square = target_variance + (0.0 if center else rows_moments.target_mean**2)
+    return Scaling(means, scale, target_mean, float(np.sqrt(target_square)) or 1.0)
 
 
 def relative(scaling: Scaling, overall: Scaling) -> Scaling:
-    """Return the scaling that takes what `overall` has scaled to what `scaling` would have."""
+    """Return the scaling that converts values scaled by `overall` into values scaled by `scaling`."""
     return Scaling(
         (scaling.center - overall.center) / overall.scale,
         scaling.scale / overall.scale,
@@ -108,7 +113,7 @@ def relative(scaling: Scaling, overall: Scaling) -> Scaling:
 
 
 def stacked(scalings: Sequence[Scaling], dtype: Any) -> tuple[NDArray, NDArray]:
-    """Return centers and scales of the columns and, last, the target, as `(replicas, 1, columns + 1)`."""
+    """Return the centers and the scales, each `(replicas, 1, columns + 1)`: the columns, and last the target."""
     centers = [np.append(scaling.center, scaling.target_center) for scaling in scalings]
     scales = [np.append(scaling.scale, scaling.target_scale) for scaling in scalings]
     return np.stack(centers)[:, np.newaxis].astype(dtype), np.stack(scales)[:, np.newaxis].astype(dtype)

@@ -1,4 +1,4 @@
-"""What the data stage found: how columns become numbers, the targets, and how rows are divided (data/schema.json)."""
+"""The result of the data stage: encodings of columns, targets, and the division of rows (data/schema.json)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ DivisionKind = Literal["chance", "groups", "time"]
 
 @dataclass(frozen=True)
 class Division:
-    """How rows are divided into training and scored ones, and the column that this goes by, if there is one."""
+    """How rows are divided into training rows and scored rows, and by which column (None if there is none)."""
 
     by: DivisionKind
     column: str | None
@@ -22,7 +22,7 @@ class Division:
 
 @dataclass(frozen=True)
 class RowCounts:
-    """The number of training rows, and of rows held out."""
+    """The number of training rows and the number of held-out rows."""
 
     train: int
     test: int
@@ -30,7 +30,7 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class Schema(Contract):
-    """The table as training sees it; `targets` are by their key in the settings, `warnings` are sentences."""
+    """The table as training sees it. `targets` maps keys of the settings to targets; `warnings` are sentences."""
 
     encoding: list[Feature]
     standardize: bool
@@ -41,11 +41,11 @@ class Schema(Contract):
 
     @property
     def features(self) -> list[str]:
-        """The names of the columns to predict from."""
+        """The names of the columns that models predict from."""
         return [feature.name for feature in self.encoding]
 
 
 def read_schema(root: Path) -> Schema:
-    """Return data/schema.json below `root`. Raises UserError where it is no such file."""
+    """Return the schema in data/schema.json below `root`. Raises UserError if its content is not a valid schema."""
     path = root / "data/schema.json"
     return Schema.from_json(read_json(path), str(path))

@@ -1,4 +1,4 @@
-"""The rows of a table in groups that are read as they are needed, and passes over them that serve many fits at once."""
+"""Read the rows of a table in groups when they are needed, and compute many fits in shared passes over the rows."""
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,17 +15,17 @@ from threadpoolctl import threadpool_limits
 from straightline.data.rows import RowNumbers, Rows
 from straightline.runtime.threads import THREADS
 
-PASS_SHARE = 4  # of a block for training is as fast to pass over, and copies of it take less memory
+PASS_SHARE = 4  # A pass reads this fraction (1/4) of a training block at once: as fast, and copies need less memory.
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table's rows: `read(groups)` returns those of some groups.
+    """The rows of a table. `read(groups)` returns the rows of some groups.
 
-    `offsets` `(groups + 1,)` tells where each group starts among all rows; a table that is held is one group. Training
-    reads `block_groups` of them at once.
+    `offsets` `(groups + 1,)` is the number of the first row of each group, and last the number of all rows. A table in
+    memory is one group. Training reads blocks of `block_groups` groups.
     """
 
     offsets: NDArray[np.int64]
@@ -35,23 +35,26 @@ class Source:
 
     @property
     def rows(self) -> int:
-        """The number of all rows."""
+        """The number of rows."""
         return int(self.offsets[-1])
 
     @property
     def groups(self) -> NDArray:
-        """The groups' numbers."""
+        """The numbers of the groups, from 0."""
         return np.arange(len(self.offsets) - 1)
 
-    def blocks(self, order: NDArray, of: int) -> list[NDArray]:
-        """Return the groups `order` as blocks of `of` groups; only the last may be smaller."""
-        return [order[first : first + of] for first in range(0, len(order), of)]
+    def blocks(self, groups: NDArray, size: int) -> list[NDArray]:
+        """Return `groups` in blocks of `size` groups, in their order. Only the last block may be smaller."""
+        return [groups[first : first + size] for first in range(0, len(groups), size)]
 
     def within(self, rows: RowNumbers, block: NDArray) -> RowNumbers:
-        """Return which of `rows`, ascending, are in a block of neighbours, counted from its start."""
+        """Return the numbers of those `rows` that are in `block`, counted from the start of the block.
+
+        `rows` are ascending, and `block` holds neighbouring groups.
+        """
         if len(block) == len(self.groups):
             return rows
-        bounds = self.offsets[[block[0], block[-1] + 1]].astype(rows.dtype)  # else NumPy would convert all rows
+        bounds = self.offsets[[block[0], block[-1] + 1]].astype(rows.dtype)  # Otherwise NumPy would convert all rows.
         first, last = np.searchsorted(rows, bounds)
         return rows[first:last] - bounds[0]
 
@@ -62,9 +65,9 @@ def held(rows: Rows) -> Source:
 
 
 def streamed(path: Path, features: Sequence[str], target: str, block_rows: int) -> Source:
-    """Return the source of the numbers `features` and `target` of a Parquet file, by its row groups.
+    """Return a source that reads the numeric columns `features` and `target` of a Parquet file by row groups.
 
-    A block is as many groups as have `block_rows` rows, and at least one.
+    A block has as many row groups as make at most `block_rows` rows, and at least one row group.
     """
     metadata = pa.parquet.read_metadata(path)
     rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
@@ -73,7 +76,7 @@ def streamed(path: Path, features: Sequence[str], target: str, block_rows: int) 
         with pa.parquet.ParquetFile(path, metadata=metadata) as file:
             table = file.read_row_groups(groups.tolist(), columns=[*features, target], use_threads=False)
         labels = table[target].to_numpy().astype(np.float64)
-        values = np.empty((table.num_rows, len(features)), order="F")  # without pandas' copies
+        values = np.empty((table.num_rows, len(features)), order="F")  # Avoids the copies that pandas would make.
         for number, name in enumerate(features):
             values[:, number] = table[name].to_numpy()
         return Rows(values, labels)
@@ -82,15 +85,21 @@ def streamed(path: Path, features: Sequence[str], target: str, block_rows: int) 
 
 
 def rewritten(
-    path: Path, to: Path, features: Sequence[str], target: str, names: Sequence[str], encode: Callable[..., NDArray]
+    path: Path,
+    encoded_path: Path,
+    features: Sequence[str],
+    target: str,
+    names: Sequence[str],
+    encode: Callable[..., NDArray],
 ) -> None:
-    """Write the columns that `encode` makes of `features`, and `target`, to another Parquet file, called `names`.
+    """Write a Parquet file with the columns that `encode` makes from `features`, and last the target.
 
-    It has the same row groups. Passes over it read numbers instead of encoding again.
+    `names` are the names of the written columns. The file has the same row groups as the file `path`. Passes over the
+    written file read numbers instead of encoding the rows again.
     """
     schema = pa.schema([(name, pa.float64()) for name in names])
     options = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
-    with pa.parquet.ParquetFile(path) as file, pa.parquet.ParquetWriter(to, schema, **options) as writer:
+    with pa.parquet.ParquetFile(path) as file, pa.parquet.ParquetWriter(encoded_path, schema, **options) as writer:
         for group in range(file.num_row_groups):
             rows = file.read_row_group(group, columns=[*features, target], use_threads=False).to_pandas()
             columns = [*encode(rows).T, rows[target].to_numpy(np.float64)]
@@ -98,49 +107,53 @@ def rewritten(
 
 
 class Pass(NamedTuple):
-    """A question about rows: `of` some of them, and `both` joins the answers of two parts."""
+    """A computation over rows: `compute` gives the result of some rows, and `combine` joins two results."""
 
-    of: Callable[[Rows], Any]
-    both: Callable[[Any, Any], Any]
+    compute: Callable[[Rows], Any]
+    combine: Callable[[Any, Any], Any]
 
 
-def one_pass(source: Source, parts: Sequence[RowNumbers], asked: Iterable[Pass]) -> list[Any]:
-    """Return, for each of `parts` (row numbers), what it asked of its rows; every block is read once."""
-    wanted = list(zip(asked, parts, strict=True))
-    found: list[Any] = [None] * len(parts)
+def one_pass(source: Source, parts: Sequence[RowNumbers], passes: Iterable[Pass]) -> list[Any]:
+    """Return the results of `passes`, each over the rows of its part (row numbers). Every block is read once."""
+    pairs = list(zip(passes, parts, strict=True))
+    results: list[Any] = [None] * len(parts)
 
-    def look(block: NDArray) -> list[Any]:
+    def compute_block(block: NDArray) -> list[Any]:
         rows = source.read(block)
-        return [_answer(asked, rows, source.within(part, block)) for asked, part in wanted]
+        return [_block_result(computation, rows, source.within(part, block)) for computation, part in pairs]
 
     size = max(1, source.block_groups // PASS_SHARE)
-    # BLAS' own threads slow such small products down, and their number would show in the last digits.
+    # Threads of BLAS would slow down products of this size, and their number would change the last digits.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
-        for answers in pool.map(look, source.blocks(source.groups, size)):
-            for number, ((one, _), answer) in enumerate(zip(wanted, answers, strict=True)):
-                if answer is not None:
-                    found[number] = answer if found[number] is None else one.both(found[number], answer)
-    return found
+        for block_results in pool.map(compute_block, source.blocks(source.groups, size)):
+            for number, ((computation, _), result) in enumerate(zip(pairs, block_results, strict=True)):
+                if result is not None:
+                    earlier = results[number]
+                    results[number] = result if earlier is None else computation.combine(earlier, result)
+    return results
 
 
-def _answer(asked: Pass, rows: Rows, numbers: RowNumbers) -> Any:
+def _block_result(computation: Pass, rows: Rows, numbers: RowNumbers) -> Any:
     if not len(numbers):
         return None
-    return asked.of(rows if len(numbers) == len(rows) else rows.take(numbers))
+    return computation.compute(rows if len(numbers) == len(rows) else rows.take(numbers))
 
 
 def in_step(
     source: Source, parts: Sequence[RowNumbers], computations: Sequence[Generator[Pass, Any, Result]]
 ) -> list[Result]:
-    """Run `computations`, each on its part, pass by pass at the same time, and return what each returns."""
+    """Run `computations`, each on its part, and return their results.
+
+    A computation yields passes and is sent their results. The passes of all computations share one reading of the rows.
+    """
     results: dict[int, Result] = {}
-    asked: dict[int, Pass] = {number: next(one) for number, one in enumerate(computations)}
-    while asked:
-        answers = one_pass(source, [parts[number] for number in asked], asked.values())
-        running, asked = list(asked), {}
-        for number, answer in zip(running, answers, strict=True):
+    passes: dict[int, Pass] = {number: next(computation) for number, computation in enumerate(computations)}
+    while passes:
+        pass_results = one_pass(source, [parts[number] for number in passes], passes.values())
+        running, passes = list(passes), {}
+        for number, result in zip(running, pass_results, strict=True):
             try:
-                asked[number] = computations[number].send(answer)
+                passes[number] = computations[number].send(result)
             except StopIteration as end:
                 results[number] = end.value
     return [results[number] for number in range(len(parts))]

@@ -1,4 +1,4 @@
-"""The training rows of a target: in memory, or streamed from a Parquet file where they are many."""
+"""The training rows of a target: in memory, or streamed from a Parquet file if there are many."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,14 +20,15 @@ from straightline.models import terms
 from straightline.runtime.artifacts import read_parquet
 from straightline.runtime.processes import temporary_folder
 
-HELD_ROWS, HELD_VALUES = 250_000, 2**22  # at most, unless fit.held_rows says otherwise
+HELD_ROWS, HELD_VALUES = 250_000, 2**22  # The most rows and values to hold in memory, unless fit.held_rows is set.
 
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """Training rows: `source` with the columns `names`, its `labels` `(rows,)` as its `family` has them.
+    """Training rows: a `source` with the columns `names`, and the `labels` `(rows,)` of a target of `family`.
 
-    `groups` `(rows,)` numbers what must stay together; `ordered` rows are in the order of time.
+    `standardize` says whether columns are standardised. `groups` `(rows,)` are group numbers: rows of a group stay
+    together. `ordered` rows are in the order of time.
     """
 
     source: Source
@@ -39,7 +40,7 @@ class TrainingTable:
     ordered: bool = False
 
     def quadratic(self) -> "TrainingTable":
-        """The same rows with the terms of `terms.py` for columns."""
+        """Return the same rows with the quadratic terms of `terms.py` as columns."""
         read = self.source.read
 
         def expanded(groups: NDArray) -> Rows:
@@ -51,13 +52,18 @@ class TrainingTable:
 
     @property
     def split(self) -> Split:
-        """How its rows may be divided."""
+        """The division of the rows into folds."""
         return Split(self.family.strata(self.labels), self.groups, self.ordered)
 
 
 @contextmanager
 def training_table(root: Path, target: str, held_rows: int | None) -> Iterator[TrainingTable]:
-    """Yield the training rows: in memory, or, where they are many, by a file of what they are encoded to."""
+    """Yield the training rows of `target`.
+
+    Up to `held_rows` rows are held in memory. More rows are streamed from a Parquet file: a temporary file of encoded
+    rows, or data/train.parquet if no column needs encoding. If `held_rows` is None, the limit is HELD_ROWS rows or
+    HELD_VALUES values.
+    """
     schema = read_schema(root)
     path = root / "data/train.parquet"
     column, split = schema.targets[target], schema.split
@@ -73,7 +79,7 @@ def training_table(root: Path, target: str, held_rows: int | None) -> Iterator[T
         elif encoding.is_plain(features):
             source = streamed(path, names, column.column, held_rows // 8)
         else:
-            numbers = [str(number) for number in range(len(names) + 1)]  # a term may be called as the target is
+            numbers = [str(number) for number in range(len(names) + 1)]  # A term may have the same name as the target.
             encoded = folder / "encoded.parquet"
             rewritten(path, encoded, schema.features, column.column, numbers, encode)
             source = streamed(encoded, numbers[:-1], numbers[-1], held_rows // 8)

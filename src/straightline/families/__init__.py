@@ -1,6 +1,7 @@
-"""What a target is: its link, its loss, its labels, and the words for it. A family is a file here and a line below.
+"""The kinds of targets. A family holds the link, the loss, the labels and the names for readers.
 
-No other room asks which family it has: it asks the family for what it needs.
+A new family needs a module here and an entry in FAMILIES. No other package checks which family a target has: it calls
+the methods of the family.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["FAMILIES", "Bernoulli", "Family", "Gaussian", "family_for"]
 
-# Where the family is chosen from the column, the first that suits it is taken.
+# With `family: auto` the first family that suits the column is taken.
 FAMILIES: dict[str, Family] = {family.name: family for family in (Bernoulli(), Gaussian())}
 AUTO = "auto"
 
 
 def family_for(values: pd.Series, name: str = AUTO) -> Family:
-    """Return the family called `name`, or for `auto` the first that suits a target's `values` `(rows,)`."""
+    """Return the family called `name`, or for `auto` the first family that suits the target's `values` `(rows,)`."""
     if name != AUTO:
         return FAMILIES[name]
     return next(family for family in FAMILIES.values() if family.suits(values))

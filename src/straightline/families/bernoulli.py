@@ -1,4 +1,4 @@
-"""One of two values: logit link and cross-entropy, whose optimum is that of logistic regression."""
+"""Binary targets: logit link and cross-entropy. The optimum of a linear predictor is the logistic regression."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from straightline.families.target import Target
 
-EPSILON = 1e-7  # Keras clips probabilities so (keras.config.epsilon), which bounds the cross-entropy of a row by 16.1.
+EPSILON = 1e-7  # Keras clips probabilities by this (keras.config.epsilon). The largest cross-entropy of a row is 16.1.
 RARE_SHARE, RARE_ROWS = 0.05, 30  # A class with a smaller share, or with fewer rows, is worth a warning.
 
 
 class Bernoulli(Family):
-    """Two distinct values, whatever they are; the labels are 0 for the first and 1 for the second in their order."""
+    """Two distinct values of any type. In sorted order, the first has the label 0 and the second the label 1."""
 
     name = "bernoulli"
     loss = "binary_crossentropy"
@@ -39,7 +39,7 @@ class Bernoulli(Family):
     }
     headline_metrics = ("cross_entropy", "accuracy", "roc_auc")
     pictures = ("reliability", "roc", "confusion")
-    noises = ("coin",)  # the only noise of such a target is the chance of its own probability
+    noises = ("coin",)  # The only noise of a binary target is that its labels are drawn by their probability.
     prediction_name = "probability"
 
     def suits(self, values: pd.Series) -> bool:
@@ -47,24 +47,24 @@ class Bernoulli(Family):
         return bool(values.nunique() == 2)
 
     def labels(self, values: pd.Series, where: str) -> tuple[pd.Series, list[Any] | None]:
-        """Return 0 and 1, and the values that they stand for. Raises UserError unless there are two."""
+        """Return labels 0 and 1, and the values that they stand for. Raises UserError unless there are two values."""
         classes = sorted(values.unique().tolist(), key=lambda value: (str(type(value)), value))
         if len(classes) != 2:
             raise UserError(
-                f"{where} has {len(classes)} distinct values; a bernoulli target has two; set family: gaussian"
+                f"{where} has {len(classes)} distinct values; expected two for family: bernoulli; set family: gaussian"
             )
         return (values == classes[1]).astype(np.int64), classes
 
     def strata(self, labels: NDArray) -> NDArray | None:
-        """Return the classes."""
+        """Return the class of each row."""
         return labels.astype(np.int8)
 
     def has_enough_for(self, labels: NDArray, folds: int) -> bool:
-        """Return whether the rarer class has a row for each fold."""
+        """Return whether the rarer class has at least one row for each fold."""
         return bool(min(labels.sum(), len(labels) - labels.sum()) >= folds)
 
     def warnings(self, labels: NDArray, target: Target) -> list[str]:
-        """Return a sentence where one class is rare."""
+        """Return a sentence if one class is rare, else an empty list."""
         counts = np.bincount(labels.astype(int), minlength=2)
         rarer = int(counts.argmin())
         if target.classes is None or counts[rarer] >= max(RARE_SHARE * len(labels), RARE_ROWS):
@@ -72,28 +72,26 @@ class Bernoulli(Family):
         return [f"{target.column}: only {counts[rarer]:,} of {len(labels):,} rows are {target.classes[rarer]!r}"]
 
     def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:
-        """Return whether a threshold on the column tells the classes apart."""
+        """Return whether a threshold on the column separates the classes."""
         ones, zeros = column[labels > 0], column[labels == 0]
         return bool(ones.min() > zeros.max() or ones.max() < zeros.min())
 
     def link(self, mean: float) -> float:
-        """Return the log odds."""
+        """Return the log odds of a probability."""
         from scipy import special
 
         return float(special.logit(mean))
 
     def inverse_link(self, predictor: NDArray) -> NDArray:
-        """Return probabilities of log odds."""
+        """Return the probabilities of log odds."""
         from scipy import special
 
         return np.asarray(special.expit(predictor))
 
     def row_losses(self, truth: NDArray, prediction: NDArray) -> NDArray:
         """Return the cross-entropies of probabilities, which are clipped by EPSILON."""
-        truth, clipped = (
-            np.asarray(truth, np.float64),
-            np.clip(np.asarray(prediction, np.float64), EPSILON, 1 - EPSILON),
-        )
+        truth = np.asarray(truth, np.float64)
+        clipped = np.clip(np.asarray(prediction, np.float64), EPSILON, 1 - EPSILON)
         return np.negative(truth * np.log(clipped) + (1 - truth) * np.log1p(-clipped))
 
     def predictor_losses(self, predictor: NDArray, labels: NDArray) -> NDArray:
@@ -101,7 +99,7 @@ class Bernoulli(Family):
         return np.logaddexp(0.0, np.where(labels > 0, -predictor, predictor))
 
     def newton(self, predictor: NDArray, labels: NDArray) -> Newton:
-        """Return y - p and p (1 - p)."""
+        """Return y - p and p (1 - p), in which y is the label and p the probability."""
         from scipy import special
 
         probability = special.expit(predictor)
@@ -127,31 +125,31 @@ class Bernoulli(Family):
         }
 
     def predicted_columns(self, target: Target, predictions: NDArray) -> dict[str, list[Any]]:
-        """Return the likelier class under the target's name, and the probability of the second class."""
+        """Return the likelier class under the target's name, and the probability of the class with the label 1."""
         first, second = target.classes or (0, 1)
         likelier = [second if probability > 0.5 else first for probability in predictions]
         return {target.column: likelier, f"probability of {second}": predictions.tolist()}
 
     def predictor_name(self, target: Target) -> str:
-        """Return that it is log odds, and of what."""
+        """Return the name of the log odds, with the class with the label 1."""
         return f"log odds of {target.column} = {(target.classes or (0, 1))[1]}"
 
     def coefficient_unit(self, target: Target) -> str:
-        """Return that it is log odds."""
+        """Return `log odds`."""
         return "log odds"
 
     def prediction_note(self, target: Target) -> str | None:
-        """Return which class the ones are."""
+        """Return a sentence that names the class with the label 1."""
         return f"Ones are {target.column} = {(target.classes or (0, 1))[1]}."
 
     def draw(self, predictor: NDArray, noise: str, scale: float, random: np.random.Generator) -> NDArray:
-        """Return a one with the probability of the log odds `predictor`."""
+        """Return labels that are 1 with the probabilities of the log odds `predictor`, else 0."""
         from scipy import special
 
         return (random.random(len(predictor)) < special.expit(predictor)).astype(np.float64)
 
     def curve_amplitude(self, gain: float, scale: float, features: NDArray, line: NDArray, curve: NDArray) -> float:
-        """Search for it, since the best line's expected cross-entropy has no closed form."""
+        """Find the factor by a root search, since the best line's expected cross-entropy has no closed form."""
         from scipy import optimize
 
         return float(
@@ -167,8 +165,8 @@ def _gain_over_line(features: NDArray, log_odds: NDArray) -> float:
     from sklearn.linear_model import LogisticRegression
 
     probability = special.expit(log_odds)
-    both, weights = np.repeat([1, 0], len(features)), np.concatenate([probability, 1 - probability])
-    best = LogisticRegression(C=np.inf).fit(np.vstack([features, features]), both, sample_weight=weights)
+    labels, weights = np.repeat([1, 0], len(features)), np.concatenate([probability, 1 - probability])
+    best = LogisticRegression(C=np.inf).fit(np.vstack([features, features]), labels, sample_weight=weights)
     predictor = best.decision_function(features)
     line_loss = np.mean(np.logaddexp(0.0, predictor) - probability * predictor)
     return float(1 - np.mean(special.entr(probability) + special.entr(1 - probability)) / line_loss)

@@ -1,7 +1,7 @@
-"""The interface of a family: everything that depends on what kind of column a target is.
+"""The interface of a family: everything that depends on the kind of the target column.
 
-The division of work follows scikit-learn's `_loss` (link, domain, loss) and glum's `_distribution` (deviance, gradient
-and curvature by row). In all of it the linear predictor is `b + x w`, and the prediction is the inverse link of it.
+Its methods follow scikit-learn's `_loss` (link, domain, loss) and glum's `_distribution` (deviance, gradient and
+curvature by row). The linear predictor is `b + x w`, and the prediction is its inverse link.
 """
 
 from __future__ import annotations
@@ -19,23 +19,30 @@ if TYPE_CHECKING:
 
 
 class Newton(NamedTuple):
-    """Derivatives of the rows' losses by the linear predictor, `(rows,)`: minus the first, and the second."""
+    """Derivatives of each row's loss by its linear predictor, `(rows,)`.
+
+    `residual` is the negative first derivative, `curvature` the second derivative.
+    """
 
     residual: NDArray
     curvature: NDArray
 
 
 class Family(ABC):
-    """A kind of target. Instances hold no state, so that two of one class are equal.
+    """A kind of target. Instances have no state, so that two instances of one class are equal.
 
-    `loss` is the name of the loss in the files that the pipeline writes, `loss_title` the same for readers.
-    `activation` is the inverse link as a Keras activation of the output layer. `scales_target` says whether gradient
-    descent standardises the target. `has_dispersion` says whether the variance about the predictions is estimated, so
-    that statistics follow Student's t instead of a normal distribution. `is_least_squares` says whether the optimum has
-    a closed form, else Newton's method finds it; `is_separable` whether that may have no finite solution.
-    `robust_errors` names the covariance that holds where the model is wrong. `metrics` are titles by key of the scores
-    on held-out rows, `headline_metrics` the keys of those that a caption shows. `pictures` names the pictures of
-    held-out predictions that suit. `noises` are the kinds of noise that simulated tables may have.
+    - `loss` is the name of the loss in the files that the pipeline writes, `loss_title` its name for readers.
+    - `activation` is the inverse link as a Keras activation of the output layer.
+    - `scales_target` says whether gradient descent standardises the target.
+    - `has_dispersion` says whether the variance about the predictions is estimated. If so, statistics follow Student's
+      t distribution instead of a normal distribution.
+    - `is_least_squares` says whether the optimum has a closed form. Otherwise Newton's method finds it.
+    - `is_separable` says whether an optimum with finite coefficients may not exist.
+    - `robust_errors` names the covariance that stays valid if the model is wrong.
+    - `metrics` maps the keys of the scores on held-out rows to their titles.
+    - `headline_metrics` lists the keys of the scores that a caption shows.
+    - `pictures` lists the pictures of held-out predictions that suit the family.
+    - `noises` lists the kinds of noise that simulated tables may have.
     """
 
     name: ClassVar[str]
@@ -64,43 +71,43 @@ class Family(ABC):
 
     @abstractmethod
     def suits(self, values: pd.Series) -> bool:
-        """Return whether a column without gaps and with two distinct values or more is taken for this family."""
+        """Return whether `family: auto` takes this family for a column without gaps and with two or more values."""
 
     @abstractmethod
     def labels(self, values: pd.Series, where: str) -> tuple[pd.Series, list[Any] | None]:
-        """Return the labels as numbers `(rows,)`, and the two values or more that they stand for, if they do.
+        """Return the labels as numbers `(rows,)`, and the classes that they stand for, or None.
 
-        Raises UserError, which begins with `where`, for values that this family does not have.
+        Raises UserError, with a message that begins with `where`, for values that do not suit the family.
         """
 
     def strata(self, labels: NDArray) -> NDArray | None:
-        """Return the stratum of each row, whose shares all folds keep, or None where there are none."""
+        """Return the stratum of each row, or None if there are no strata. All folds keep the shares of the strata."""
         return None
 
     def has_enough_for(self, labels: NDArray, folds: int) -> bool:
-        """Return whether `labels` can be divided into so many folds."""
+        """Return whether `labels` can be divided into `folds` folds."""
         return True
 
     def warnings(self, labels: NDArray, target: Target) -> list[str]:
-        """Return a sentence for each thing that is odd about the labels by themselves."""
+        """Return a sentence for each problem of the labels alone."""
         return []
 
     @abstractmethod
     def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:
-        """Return whether a column that varies, `(rows,)`, determines the labels by itself."""
+        """Return whether a column alone determines the labels. The column, `(rows,)`, is not constant."""
 
     # The loss
 
     @abstractmethod
     def link(self, mean: float) -> float:
-        """Return the linear predictor of a prediction."""
+        """Return the linear predictor that gives the prediction `mean`."""
 
     @abstractmethod
     def inverse_link(self, predictor: NDArray) -> NDArray:
-        """Return the predictions of a linear predictor."""
+        """Return the predictions of a linear predictor, with the same shape."""
 
     def baseline(self, labels: NDArray) -> float:
-        """Return what is predicted by who knows no column: the mean of the training labels."""
+        """Return the prediction that uses no column: the mean of the training labels."""
         return float(labels.mean())
 
     @abstractmethod
@@ -113,7 +120,7 @@ class Family(ABC):
 
     @abstractmethod
     def predictor_losses(self, predictor: NDArray, labels: NDArray) -> NDArray:
-        """Return the loss of each row by its linear predictor, `(rows,)`."""
+        """Return the loss of each row, `(rows,)`, from its linear predictor."""
 
     @abstractmethod
     def newton(self, predictor: NDArray, labels: NDArray) -> Newton:
@@ -121,43 +128,47 @@ class Family(ABC):
 
     @abstractmethod
     def keras_loss(self, labels: Any, predictor: Any) -> Any:
-        """Return the loss of each row, `(..., rows)`, of labels and linear predictors `(..., rows, 1)` by Keras."""
+        """Return Keras's loss of each row, `(..., rows)`, from labels and linear predictors `(..., rows, 1)`."""
 
     def loss_unit(self, target_scale: float) -> float:
-        """Return by how much the loss of a target divided by `target_scale` must be multiplied to be the target's."""
+        """Return the factor that converts the loss of a target divided by `target_scale` into the target's units."""
         return 1.0
 
     @abstractmethod
     def scores(self, truth: NDArray, prediction: NDArray) -> dict[str, float | None]:
-        """Return the scores on held-out rows by key: `loss`, then those of `metrics`; None where one does not exist."""
+        """Return the scores on held-out rows by key: `loss`, then the keys of `metrics`. An undefined score is None."""
 
     # What readers see
 
     @abstractmethod
     def predicted_columns(self, target: Target, predictions: NDArray) -> dict[str, list[Any]]:
-        """Return predictions `(rows,)` as the named columns that a user gets."""
+        """Return the columns of a table of predictions for users, from predictions `(rows,)`."""
 
     def predictor_name(self, target: Target) -> str:
-        """Return what the linear predictor predicts, for the left side of an equation."""
+        """Return the name of the linear predictor, for the left side of an equation."""
         return target.column
 
     def coefficient_unit(self, target: Target) -> str:
-        """Return the unit of a coefficient times its column's."""
+        """Return the unit of the product of a coefficient and its column."""
         return target.column
 
     def prediction_note(self, target: Target) -> str | None:
-        """Return a sentence that a reader of pictures of predictions needs, or None."""
+        """Return a sentence that explains pictures of predictions, or None if they need none."""
         return None
 
     # Simulated tables
 
     @abstractmethod
     def draw(self, predictor: NDArray, noise: str, scale: float, random: np.random.Generator) -> NDArray:
-        """Return labels `(rows,)` whose truth is the linear `predictor`; `scale` is the noise's standard deviation."""
+        """Return labels `(rows,)` drawn around the true linear `predictor`.
+
+        `noise` is one of `noises`, and `scale` is its standard deviation.
+        """
 
     @abstractmethod
     def curve_amplitude(self, gain: float, scale: float, features: NDArray, line: NDArray, curve: NDArray) -> float:
-        """Return the factor of `curve` that costs the best straight line the share `gain` of its loss.
+        """Return the factor of `curve` for which the share `gain` of the best straight line's loss could be saved.
 
-        The truth is `line` plus that factor times `curve`, both `(rows,)`, over `features` `(rows, columns)`.
+        The truth is `line` plus the factor times `curve`, both `(rows,)`, as functions of `features` `(rows, columns)`.
+        `scale` is the standard deviation of the noise.
         """

@@ -1,4 +1,4 @@
-"""Numbers: identity link and squared error, whose optimum is that of ordinary least squares."""
+"""Continuous targets: identity link and squared error. The optimum of a linear predictor is ordinary least squares."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Gaussian(Family):
-    """Any finite number."""
+    """Finite numbers of any size."""
 
     name = "gaussian"
     loss = "mean_squared_error"
@@ -33,14 +33,14 @@ class Gaussian(Family):
     metrics: ClassVar = {"mse": "mean squared error", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
     headline_metrics = ("rmse", "mae", "r2")
     pictures = ("truth", "residuals")
-    noises = ("normal", "heavy")  # heavy: Student's t with 3 degrees of freedom, which has no fourth moment
+    noises = ("normal", "heavy")  # `heavy` is Student's t with 3 degrees of freedom, which has no fourth moment.
 
     def suits(self, values: pd.Series) -> bool:
-        """Return True: what no other family takes is expected to be numbers."""
+        """Return True, since a column that suits no other family is expected to hold numbers."""
         return True
 
     def labels(self, values: pd.Series, where: str) -> tuple[pd.Series, list[Any] | None]:
-        """Return the numbers as float64. Raises UserError for words, and for numbers that are not finite."""
+        """Return the numbers as float64, and None. Raises UserError for words and for numbers that are not finite."""
         import pandas as pd
 
         is_number = pd.to_numeric(values, errors="coerce").notna()
@@ -48,14 +48,14 @@ class Gaussian(Family):
             words = sorted(values.unique().tolist(), key=lambda value: (str(type(value)), value))
             shown = ", ".join(map(str, words[:3])) + (", ..." if len(words) > 3 else "")
             raise UserError(
-                f"{where} has {len(words):,} different words ({shown}); expected numbers or two classes: keep the rows "
-                "of two, or make a column that tells one from the others"
+                f"{where} has {len(words):,} different words ({shown}); expected numbers or two classes: keep only the "
+                "rows of two classes, or make a column that says whether a row has one of them"
             )
         require_finite(values, where)
         return values.astype(np.float64), None
 
     def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:
-        """Return whether the labels are a straight line of the column."""
+        """Return whether the labels are a linear function of the column."""
         return bool(abs(np.corrcoef(column, labels)[0, 1]) > 1 - 1e-9)
 
     def link(self, mean: float) -> float:
@@ -89,7 +89,7 @@ class Gaussian(Family):
         return target_scale**2
 
     def scores(self, truth: NDArray, prediction: NDArray) -> dict[str, float | None]:
-        """Return `loss`, `mse`, `rmse`, `mae`, and `r2` about the mean of `truth`, None where that is constant."""
+        """Return `loss`, `mse`, `rmse`, `mae`, and `r2` about the mean of `truth` (None if `truth` is constant)."""
         from sklearn import metrics
 
         loss = self.mean_loss(truth, prediction)
@@ -106,11 +106,14 @@ class Gaussian(Family):
         return {target.column: predictions.tolist()}
 
     def draw(self, predictor: NDArray, noise: str, scale: float, random: np.random.Generator) -> NDArray:
-        """Return the predictor with noise of the standard deviation `scale`."""
+        """Return the predictor plus noise with the standard deviation `scale`."""
         rows = len(predictor)
         standard = random.standard_normal(rows) if noise == "normal" else random.standard_t(3, rows) / math.sqrt(3)
         return np.asarray(predictor + scale * standard)
 
     def curve_amplitude(self, gain: float, scale: float, features: NDArray, line: NDArray, curve: NDArray) -> float:
-        """Return it for a curve of variance 1 that is not correlated with the features: scale^2 + a^2 is the loss."""
+        """Return the factor a for a curve of variance 1 that is uncorrelated with the features.
+
+        The loss of the best line is then scale^2 + a^2.
+        """
         return scale * math.sqrt(gain / (1 - gain))

@@ -1,4 +1,4 @@
-"""Whether a column holds numbers that can be computed with."""
+"""Check that a column holds numbers that can be computed with."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ LARGEST = 1e60  # The square of a product of two such numbers is still finite.
 
 
 def require_finite(values: pd.Series, where: str) -> None:
-    """Raise UserError, with the row, unless all `values` are finite numbers, of no more than LARGEST either way.
+    """Raise UserError, with the row, unless all `values` are finite numbers between -LARGEST and LARGEST.
 
-    Their index counts the table's rows.
+    The index of `values` holds the row numbers of the table, from 0.
     """
     import pandas as pd
 

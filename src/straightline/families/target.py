@@ -1,4 +1,4 @@
-"""A target as it was found in a table."""
+"""A target as the data stage read it from a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Target:
-    """The column to predict: the name of its family, and the values that its labels stand for, if they do."""
+    """The column to predict, the name of its family, and the classes with the labels 0 and 1, or None."""
 
     column: str
     family: str

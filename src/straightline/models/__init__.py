@@ -1,7 +1,7 @@
-"""The registry of models. A new one is a module here, a line in `Model`, and a YAML in `conf/model`.
+"""The registry of models. A new model needs a module here, an entry in `Model`, and a YAML file in `conf/model`.
 
-A module holds its settings (a frozen dataclass with a `kind` of its own and a `build` method that returns the plain
-Keras model). Keras is imported when a model is built, so that a config can be checked without TensorFlow.
+The module defines the model's settings: a frozen dataclass with a unique `kind` and a method `build` that returns a
+plain Keras model. Keras is imported when a model is built, so that a config can be checked without TensorFlow.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ Model = Annotated[Regression | Neural, Field(discriminator="kind")]
 def baseline_of(models: Mapping[str, Model]) -> str:
     """Return the name of the straight line that the other `models` are compared with.
 
-    Raises UserError unless there is exactly one, and another model beside it.
+    Raises UserError unless there are exactly one straight line and at least one other model.
     """
     lines = [name for name, model in models.items() if isinstance(model, Regression) and model.terms == "linear"]
     if len(lines) == 1 and len(models) > 1:
         return lines[0]
     raise UserError(
-        f"params.yaml: models: expected one of kind regression with linear terms and at least one other to compare it "
-        f"with, got {', '.join(f'{name} ({model.kind})' for name, model in models.items())}"
+        f"params.yaml: models: expected exactly one regression with linear terms and at least one other model, got "
+        f"{', '.join(f'{name} ({model.kind})' for name, model in models.items())}"
     )

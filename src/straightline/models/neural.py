@@ -1,4 +1,4 @@
-"""A multilayer perceptron: hidden Dense layers, then the same Dense output as the regression's."""
+"""A multilayer perceptron: hidden Dense layers, then the same Dense output layer as in the regression."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ Activation = Literal["elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid", "si
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
 class Neural:
-    """Settings of a network: units of each hidden layer, their activation, and what keeps it from overfitting.
+    """Settings of a network.
 
-    `from_regression` starts as the finished regression, which stays as it is beside hidden layers whose output is zero
-    at first (Schelldorfer and Wuethrich 2019, "Nesting Classical Actuarial Models into Neural Networks", section 2.3).
-    `dropout` is the share of each hidden layer's units that a training step leaves out; `l2` the penalty on kernels.
-    The penalty adds `l2 * sum(kernel ** 2)` of every layer to the loss, as `keras.regularizers.L2` does.
-    `selected_from` is the number of configs that a sweep chose it from.
+    `hidden` lists the number of units of each hidden layer. `dropout` is the share of the units of each hidden layer
+    that a training step leaves out. `l2` adds the penalty `l2 * sum(kernel ** 2)` of every layer to the loss, as
+    `keras.regularizers.L2` does. With `from_regression` the network starts as the finished regression: the regression
+    stays unchanged, and hidden layers beside it have the output zero at first (Schelldorfer and Wuethrich 2019,
+    "Nesting Classical Actuarial Models into Neural Networks", section 2.3). `selected_from` is the number of configs
+    from which a sweep selected this one.
     """
 
     kind: Literal["neural"]
@@ -43,7 +44,10 @@ class Neural:
         standardization: keras.layers.Layer | None = None,
         input_dtype: str | None = None,
     ) -> keras.Model:
-        """Return an unfitted model that maps `(rows, inputs)` to `(rows, 1)`, after `standardization` if given."""
+        """Return an untrained model that maps `(rows, inputs)` to `(rows, 1)`.
+
+        The layer `standardization`, if there is one, is applied to the inputs first.
+        """
         import keras
 
         hidden: list[keras.Layer] = []

@@ -22,10 +22,10 @@ SIDES = ("left", "right")
 class Regression:
     """Settings of a regression.
 
-    `learning_rate` is that of the descent which the certificate judges; `finish: exact` ships the exact optimum in
-    float64, `finish: none` what the descent reached. `robust` standard errors hold where the model is wrong. Terms that
-    are `quadratic` are the columns, their squares and their products (`terms.py`). Without an `intercept` the line goes
-    through the origin.
+    `learning_rate` and `schedule` belong to the gradient descent that the certificate judges. With `finish: exact` the
+    saved model is the exact optimum in float64, with `finish: none` it is the result of the descent. `robust` standard
+    errors stay valid if the model is wrong. `quadratic` terms are the columns, their squares and their products
+    (`terms.py`). Without an `intercept` the line goes through the origin.
     """
 
     kind: Literal["regression"]
@@ -38,7 +38,7 @@ class Regression:
     l2: ClassVar[float] = 0.0
 
     def build(self, inputs: int, output_activation: str, dtype: str = "float32") -> keras.Model:
-        """Return an unfitted model that maps `(rows, inputs)` to `(rows, 1)`."""
+        """Return an untrained model that maps `(rows, inputs)` to `(rows, 1)`."""
         import keras
 
         features = keras.Input((inputs,), dtype=dtype, name="features")
@@ -48,15 +48,18 @@ class Regression:
         if self.terms == "linear":
             return keras.Sequential([features, output], name="regression")
         left, right = (
-            _chosen(column, inputs, dtype, name) for column, name in zip(pairs(inputs).T, SIDES, strict=True)
+            _selection(columns, inputs, dtype, name) for columns, name in zip(pairs(inputs).T, SIDES, strict=True)
         )
         products = keras.layers.Multiply(dtype=dtype, name="products")([left(features), right(features)])
-        every = keras.layers.Concatenate(dtype=dtype, name="terms")([features, products])
-        return keras.Model(features, output(every), name="quadratic")
+        terms = keras.layers.Concatenate(dtype=dtype, name="terms")([features, products])
+        return keras.Model(features, output(terms), name="quadratic")
 
 
-def _chosen(columns: NDArray, inputs: int, dtype: str, name: str) -> keras.layers.Layer:
-    """Return a fixed layer of some of its inputs, in Keras' own words, so that a saved model needs no code of ours."""
+def _selection(columns: NDArray, inputs: int, dtype: str, name: str) -> keras.layers.Layer:
+    """Return a fixed layer that selects `columns` of its inputs.
+
+    It is a plain Keras layer, so that a saved model can be loaded without this package.
+    """
     import keras
 
     layer = keras.layers.Dense(len(columns), use_bias=False, trainable=False, dtype=dtype, name=name)

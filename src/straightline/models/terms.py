@@ -1,4 +1,4 @@
-"""The terms of a regression that bends: the columns, their squares, and the products of any two."""
+"""The terms of a quadratic regression: the columns, their squares, and the products of any two columns."""
 
 from collections.abc import Sequence
 
@@ -7,23 +7,26 @@ from numpy.typing import NDArray
 
 from straightline.errors import UserError
 
-COLUMNS = 100  # at most, which have 5,150 terms
+MAX_COLUMNS = 100  # They have 5,150 terms.
 
 
 def pairs(columns: int) -> NDArray[np.int64]:
-    """Return the numbers of two columns for each square and product, `(columns * (columns + 1) / 2, 2)`.
+    """Return the indices of the two columns of each square and product, `(columns * (columns + 1) / 2, 2)`.
 
-    Raises UserError where they would be too many.
+    Raises UserError for more than MAX_COLUMNS columns.
     """
-    if columns > COLUMNS:
-        raise UserError(f"terms: quadratic has too many for {columns} columns; expected at most {COLUMNS}: choose some")
+    if columns > MAX_COLUMNS:
+        raise UserError(
+            f"terms: quadratic makes too many terms from {columns} columns; expected at most {MAX_COLUMNS}: choose "
+            "fewer columns"
+        )
     return np.column_stack(np.triu_indices(columns))
 
 
 def names(columns: Sequence[str]) -> list[str]:
-    """Return what the terms are called: `age`, `age^2`, `age*children`."""
-    both = [(columns[one], columns[other]) for one, other in pairs(len(columns))]
-    return [*columns, *(f"{one}^2" if one == other else f"{one}*{other}" for one, other in both)]
+    """Return the names of the terms, such as `age`, `age^2` and `age*children`."""
+    factors = [(columns[left], columns[right]) for left, right in pairs(len(columns))]
+    return [*columns, *(f"{left}^2" if left == right else f"{left}*{right}" for left, right in factors)]
 
 
 def values(features: NDArray) -> NDArray:

@@ -1,20 +1,20 @@
-"""The certificate of a regression: how far gradient descent came to the exact optimum (certificate.json)."""
+"""The certificate of a regression: how close gradient descent came to the exact optimum (certificate.json)."""
 
 from dataclasses import dataclass
 
 from straightline.runtime.contracts import Contract
 
-CONVERGED = 1e-3  # a descent has converged when its loss exceeds the optimum by less than this share of it
+CONVERGED = 1e-3  # A descent has converged if its loss exceeds the exact loss by at most this share of the exact loss.
 
 
 @dataclass(frozen=True)
 class Certificate(Contract):
-    """How far gradient descent came to the exact optimum, and what a user should know of that (certificate.json).
+    """How close gradient descent came to the exact optimum, with messages for the user (certificate.json).
 
-    `loss` is the name of the loss, `method` that of the `Optimum`, `gap` the descent's loss less the exact one. The
-    descent has `converged` where the gap is at most the share `tolerance` of the exact loss. `digits` are those that
-    agree in the worst coefficient, None where none is identified; `condition_number` is None where it is infinite.
-    `standard_errors` names their kind.
+    `loss` is the name of the loss, and `method` the method of the `Optimum`. `gap` is the loss of the descent minus
+    the exact loss. The descent has `converged` if the gap is at most the share `tolerance` of the exact loss. `digits`
+    is the number of agreeing digits in the worst coefficient, or None if no coefficient is identified.
+    `condition_number` is None if it is infinite. `standard_errors` names their kind.
     """
 
     loss: str

@@ -1,4 +1,4 @@
-"""A regression's coefficients as a table, and how many of their digits are right."""
+"""The coefficients of a regression as a table, and the number of their correct digits."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,20 @@ from scipy import stats
 from straightline.regression.exact import Optimum
 
 
-def agreeing_digits(found: NDArray, known: NDArray) -> float:
-    """Return how many digits of `found` are right, the fewest of all: the log relative error (McCullough 1998, eq. 1).
+def agreeing_digits(estimate: NDArray, exact: NDArray) -> float:
+    """Return the smallest number of correct digits in `estimate`: the log relative error (McCullough 1998, eq. 1).
 
-    Where `known` is 0 it is the log absolute error; 15 digits are the most that float64 can tell.
+    If an `exact` value is 0, the log absolute error is used. The result is at most 15, the limit of float64.
     """
-    error = np.abs(found - known) / np.where(known == 0, 1.0, np.abs(known))
+    error = np.abs(estimate - exact) / np.where(exact == 0, 1.0, np.abs(exact))
     return float(np.clip(-np.log10(np.maximum(error, 1e-15)), 0.0, None).min())
 
 
 def coefficient_table(fitted: Optimum, names: Sequence[str], trained: NDArray, confidence: float) -> pd.DataFrame:
-    """Return coefficients.csv: a row a term, blank where a number does not exist; `trained` is what descent reached."""
+    """Return the table coefficients.csv with a row for each term. A number that does not exist is blank.
+
+    `trained` are the coefficients of gradient descent. Confidence intervals have the level `confidence`.
+    """
     estimate = fitted.estimates
     variance = np.full(len(estimate), np.nan) if fitted.covariance is None else np.diag(fitted.covariance)
     std_error = np.where(fitted.identified, np.sqrt(variance), np.nan)

@@ -1,4 +1,4 @@
-"""How a regression's weights are found from triangular factors of its rows, in passes over a table (`source.Pass`)."""
+"""Estimate the weights of a regression from triangular factors of its rows, in passes over a table (`source.Pass`)."""
 
 import operator
 from collections.abc import Generator, Sequence
@@ -16,30 +16,32 @@ from straightline.data.source import Pass
 from straightline.families import Family
 from straightline.regression.separation import RANK_TOLERANCE, Separation, firth, separating
 
-NEWTON_STEPS = 100  # an optimum that exists takes about ten
-SUSPICIOUS_LOG_ODDS = 25.0  # Newton's method reaches more only on its way to infinity, or nearly so
-LEFT_OUT = 1e-10  # share of itself that a row leaves to the others, below which they do not determine its fit
-ROUNDING_SHOWS = 100.0  # condition number from which on float64 leaves less than twelve digits
+NEWTON_STEPS = 100  # An optimum that exists takes about ten steps.
+SUSPICIOUS_LOG_ODDS = 25.0  # Larger log odds suggest that the optimum is infinite.
+LEFT_OUT = 1e-10  # If 1 minus the leverage of a row is smaller, the other rows do not determine the fit of this row.
+ROUNDING_SHOWS = 100.0  # With a larger condition number, float64 gives fewer than twelve correct digits.
 
 
 class Standardized:
-    """A part's rows as `(rows, 1 + columns)`: one, and the standardised columns, 0 where they are constant.
+    """Standardise the rows of a part to `(rows, 1 + columns)`: a column of ones, then the standardised columns.
 
-    Without an intercept they are zero, and the columns divided by their root mean square.
+    Constant columns become 0. Without an intercept the first column is 0, and the other columns are divided by their
+    root mean square. `kept` says which of the columns are not constant, and for the first whether there is an
+    intercept.
     """
 
-    def __init__(self, of: Moments, intercept: bool = True) -> None:
-        self.rows = of.rows
+    def __init__(self, moments: Moments, intercept: bool = True) -> None:
+        self.rows = moments.rows
         self.intercept = intercept
-        self.target_mean = of.target_mean if intercept else 0.0
-        self._center = of.means if intercept else np.zeros_like(of.means)
-        scale = of.deviations if intercept else of.root_mean_squares
+        self.target_mean = moments.target_mean if intercept else 0.0
+        self._center = moments.means if intercept else np.zeros_like(moments.means)
+        scale = moments.deviations if intercept else moments.root_mean_squares
         self.kept = np.append(intercept, scale > 0)
         self._inverse = np.where(self.kept[1:], 1.0 / np.where(self.kept[1:], scale, 1.0), 0.0)
 
-    def __call__(self, features: NDArray, further: int = 0) -> NDArray:
-        """Return the rows, by column in memory, with room for `further` columns."""
-        design = np.empty((len(features), 1 + features.shape[1] + further), features.dtype, order="F")
+    def __call__(self, features: NDArray, extra_columns: int = 0) -> NDArray:
+        """Return the standardised rows in column order in memory, with room for `extra_columns` at the end."""
+        design = np.empty((len(features), 1 + features.shape[1] + extra_columns), features.dtype, order="F")
         design[:, 0] = self.intercept
         columns = design[:, 1 : 1 + features.shape[1]]
         np.subtract(features, self._center, out=columns)
@@ -47,21 +49,24 @@ class Standardized:
         return design
 
     def weights(self, coefficients: NDArray) -> NDArray:
-        """Return the weights of standardised columns that predict as `coefficients` do."""
+        """Return the weights of standardised columns that give the same predictions as `coefficients`."""
         slopes = np.where(self.kept[1:], coefficients[1:], 0.0) / np.where(self.kept[1:], self._inverse, 1.0)
         return np.append(coefficients[0] + coefficients[1:] @ self._center, slopes)
 
     @property
     def back(self) -> NDArray:
-        """The matrix that takes weights of standardised columns to those of the columns' own units."""
+        """The matrix that converts weights of standardised columns into coefficients in the columns' original units."""
         matrix = np.diag(np.append(1.0, self._inverse))
         matrix[0, 1:] = -self._center * self._inverse
         return matrix
 
 
 @dataclass(frozen=True)
-class Found:
-    """Weights of the standardised columns, and `root`, a triangular root of the loss's curvature there."""
+class Estimate:
+    """Weights of the standardised columns, and `root`, a triangular square root of the loss's curvature there.
+
+    `dispersion` is the variance about the predictions (1 for maximum likelihood), and `loss` is the mean loss.
+    """
 
     weights: NDArray
     root: NDArray
@@ -71,23 +76,23 @@ class Found:
     messages: Sequence[str] = ()
 
 
-def least_squares(standardized: Standardized, refined: bool) -> Generator[Pass, Any, Found]:
-    """Find ordinary least squares in one pass, of the rows and the centred target, or two where it is to be `refined`.
+def least_squares(standardized: Standardized, refined: bool) -> Generator[Pass, Any, Estimate]:
+    """Compute ordinary least squares in one pass over the rows and the centred target, or in two if `refined`.
 
-    Rows are reduced to a triangular factor, part by part (Demmel, Grigori, Hoemmen and Langou 2012, section 3). Where
-    columns are near to collinear, a step with residuals in extended precision follows (Bjorck 1987, "Stability analysis
-    of the method of seminormal equations for linear least squares problems").
+    Rows are reduced to a triangular factor, part by part (Demmel, Grigori, Hoemmen and Langou 2012, section 3). With
+    `refined`, a step with residuals in extended precision follows if columns are close to collinear (Bjorck 1987,
+    "Stability analysis of the method of seminormal equations for linear least squares problems").
     """
 
     def reduced(rows: Rows) -> NDArray:
-        design = standardized(rows.features, further=1)
+        design = standardized(rows.features, extra_columns=1)
         design[:, -1] = rows.labels - standardized.target_mean
         return _triangle(design)
 
     triangle = yield Pass(reduced, _joined)
-    root, reach = triangle[:, :-1], triangle[:, -1]
-    weights = linalg.lstsq(root, reach, cond=RANK_TOLERANCE)[0]
-    residual = float(np.sum((reach - root @ weights) ** 2))
+    root, projected = triangle[:, :-1], triangle[:, -1]
+    weights = linalg.lstsq(root, projected, cond=RANK_TOLERANCE)[0]
+    residual = float(np.sum((projected - root @ weights) ** 2))
     freedom = max(standardized.rows - np.linalg.matrix_rank(root, rtol=RANK_TOLERANCE), 1)
     weights[0] += standardized.target_mean
     kept = standardized.kept
@@ -99,7 +104,7 @@ def least_squares(standardized: Standardized, refined: bool) -> Generator[Pass, 
         gradient = yield Pass(partial(_extended_gradient, standardized, weights), operator.add)
         solve = partial(linalg.solve_triangular, linalg.qr(root[:, kept], mode="r")[0][: kept.sum()])
         weights[kept] += solve(solve(gradient[kept].astype(np.float64), trans="T"))
-    return Found(weights, root, residual / freedom, residual / standardized.rows)
+    return Estimate(weights, root, residual / freedom, residual / standardized.rows)
 
 
 def _extended_gradient(standardized: Standardized, weights: NDArray, rows: Rows) -> NDArray:
@@ -109,10 +114,11 @@ def _extended_gradient(standardized: Standardized, weights: NDArray, rows: Rows)
 
 def maximum_likelihood(
     standardized: Standardized, family: Family, guess: NDArray | None
-) -> Generator[Pass, Any, Found]:
-    """Find a logistic regression's weights by Newton's method, a pass a step; `guess` are raw coefficients.
+) -> Generator[Pass, Any, Estimate]:
+    """Compute the weights of a logistic regression by Newton's method, with one pass for each step.
 
-    Where the classes are separated, it asks for the rows, and finds Firth's weights (Heinze and Schemper 2002, eq. 2).
+    `guess` are coefficients in the original units, or None. If the classes are separated, the rows are read into
+    memory, and Firth's weights are computed (Heinze and Schemper 2002, eq. 2).
     """
     weights = np.zeros(len(standardized.kept)) if guess is None else standardized.weights(guess)
     here = yield _likelihood(standardized, family, weights)
@@ -125,29 +131,29 @@ def maximum_likelihood(
             step = step / 2
             there = yield _likelihood(standardized, family, weights + step)
         weights, here = weights + step, there
-    found = Found(weights, here.triangle[:, :-1], 1.0, here.loss)
+    estimate = Estimate(weights, here.triangle[:, :-1], 1.0, here.loss)
     if not family.is_separable or here.largest <= SUSPICIOUS_LOG_ODDS:
-        return found
-    every: Rows = yield Pass(lambda rows: rows, lambda first, second: joined([first, second]))
-    design, labels = standardized(every.features), every.labels
-    separation = separating(design, every)
+        return estimate
+    all_rows: Rows = yield Pass(lambda rows: rows, lambda first, second: joined([first, second]))
+    design, labels = standardized(all_rows.features), all_rows.labels
+    separation = separating(design, all_rows)
     if separation is None:
-        return found
+        return estimate
     weights, converged = firth(design, labels, standardized.kept)
     messages = [] if converged else ["Firth's estimate has not fully converged"]
-    return Found(
-        weights, found.root, 1.0, float(family.predictor_losses(design @ weights, labels).mean()), separation, messages
-    )
+    loss = float(family.predictor_losses(design @ weights, labels).mean())
+    return Estimate(weights, estimate.root, 1.0, loss, separation, messages)
 
 
 def scores_squared(standardized: Standardized, family: Family, weights: NDArray, inverse: NDArray | None) -> Pass:
-    """Ask for the sum of the rows' outer products times their squared residuals, the middle of a robust covariance.
+    """Return the pass for the middle matrix of a robust covariance.
 
-    With the `inverse` of a least-squares fit's Gram matrix each residual is that of the other rows' fit (HC3), without
-    it they are those of probabilities.
+    The matrix is the sum of the rows' outer products times their squared residuals. With the `inverse` of the Gram
+    matrix of a least-squares fit, each residual is that of a fit to the other rows (HC3). Without it, residuals are
+    labels minus probabilities.
     """
 
-    def of(rows: Rows) -> NDArray:
+    def outer_products(rows: Rows) -> NDArray:
         design, labels = standardized(rows.features), rows.labels
         predictor = design @ weights
         if inverse is None:
@@ -158,11 +164,15 @@ def scores_squared(standardized: Standardized, family: Family, weights: NDArray,
         with np.errstate(invalid="ignore"):
             return (design * residual[:, np.newaxis] ** 2).T @ design
 
-    return Pass(of, operator.add)
+    return Pass(outer_products, operator.add)
 
 
 class _Likelihood(NamedTuple):
-    """At some weights: the mean cross-entropy, its gradient, the triangle of a Newton step, the largest log odds."""
+    """The likelihood at some weights.
+
+    It holds the mean cross-entropy, its negative gradient, the triangular factor for a Newton step, and the largest
+    absolute log odds.
+    """
 
     loss: Any
     gradient: Any
@@ -171,8 +181,8 @@ class _Likelihood(NamedTuple):
 
 
 def _likelihood(standardized: Standardized, family: Family, weights: NDArray) -> Pass:
-    def of(rows: Rows) -> _Likelihood:
-        labels, extended = rows.labels, standardized(rows.features, further=1)
+    def compute(rows: Rows) -> _Likelihood:
+        labels, extended = rows.labels, standardized(rows.features, extra_columns=1)
         design = extended[:, :-1]
         predictor = design @ weights
         residual, curvature = family.newton(predictor, labels)
@@ -183,21 +193,21 @@ def _likelihood(standardized: Standardized, family: Family, weights: NDArray) ->
         loss = float(family.predictor_losses(predictor, labels).mean()) * len(labels) / standardized.rows
         return _Likelihood(loss, gradient, _triangle(extended), np.abs(predictor).max())
 
-    def both(one: _Likelihood, other: _Likelihood) -> _Likelihood:
+    def combine(first: _Likelihood, second: _Likelihood) -> _Likelihood:
         return _Likelihood(
-            one.loss + other.loss,
-            one.gradient + other.gradient,
-            _joined(one.triangle, other.triangle),
-            max(one.largest, other.largest),
+            first.loss + second.loss,
+            first.gradient + second.gradient,
+            _joined(first.triangle, second.triangle),
+            max(first.largest, second.largest),
         )
 
-    return Pass(of, both)
+    return Pass(compute, combine)
 
 
 def _triangle(rows: NDArray) -> NDArray:
-    """Return the triangular factor of `rows`, whose place it takes in memory; scipy.linalg.qr would copy it twice."""
+    """Return the triangular factor of `rows`. It overwrites `rows` in memory; scipy.linalg.qr would make two copies."""
     return np.triu(linalg.lapack.dgeqrf(rows, overwrite_a=True)[0][: rows.shape[1]])
 
 
-def _joined(one: NDArray, other: NDArray) -> NDArray:
-    return _triangle(np.vstack([one, other]))
+def _joined(first: NDArray, second: NDArray) -> NDArray:
+    return _triangle(np.vstack([first, second]))

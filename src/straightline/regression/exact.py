@@ -1,4 +1,4 @@
-"""The exact optimum of a regression, in float64 on standardised columns, mapped back to the user's units."""
+"""The exact optimum of a regression, computed in float64 on standardised columns and converted to original units."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
@@ -24,12 +24,13 @@ from straightline.regression.separation import RANK_TOLERANCE, SEPARATES, Separa
 
 @dataclass(frozen=True)
 class Optimum:
-    """The best linear predictor: `coefficients` `(1 + columns,)`, intercept first, in the columns' own units.
+    """The best linear predictor: `coefficients` `(1 + columns,)`, intercept first, in the columns' original units.
 
-    `method` is `exact` or `firth`; `loss` the mean loss on the rows fitted. `estimates` are the coefficients that
-    exist, NaN where the data do not determine one, and `covariance` is theirs, None where it does not exist; `errors`
-    is its kind, `classical`, `HC3` or `sandwich`. `degrees_of_freedom` are those of the residuals (inf for a logistic
-    regression, whose statistic is asymptotically normal). Without an `intercept` that coefficient is 0 and no estimate.
+    `method` is `exact` or `firth`, and `loss` is the mean loss on the fitted rows. `estimates` are the coefficients,
+    with NaN for each coefficient that the data do not determine. `covariance` is the covariance of the estimates, or
+    None if it does not exist, and `errors` is its kind: `classical`, `HC3` or `sandwich`. `degrees_of_freedom` belongs
+    to the residuals (inf for a logistic regression, since its statistic is asymptotically normal). Without an
+    `intercept`, the first coefficient is 0 and the first estimate is NaN.
     """
 
     coefficients: NDArray
@@ -45,18 +46,18 @@ class Optimum:
 
     @property
     def identified(self) -> NDArray:
-        """Which coefficients exist."""
+        """Which coefficients the data determine, `(1 + columns,)`."""
         return np.isfinite(self.estimates)
 
     def predict(self, features: NDArray) -> NDArray:
-        """Return the linear predictor `(rows,)` of `features` `(rows, columns)`; for a binary target the log odds."""
+        """Return the linear predictor `(rows,)` of `features` `(rows, columns)`: log odds for a binary target."""
         return np.add(self.coefficients[0], features @ self.coefficients[1:])
 
 
 def optimum(rows: Rows, family: Family, names: Sequence[str], intercept: bool = True) -> Optimum:
-    """Return the optimum on all of `rows`; see `optima`."""
-    every = np.arange(len(rows), dtype=np.int32)
-    return optima(held(rows), [every], family, names, intercept=intercept)[0]
+    """Return the optimum on all `rows`, as `optima` does."""
+    numbers = np.arange(len(rows), dtype=np.int32)
+    return optima(held(rows), [numbers], family, names, intercept=intercept)[0]
 
 
 def optima(
@@ -71,14 +72,18 @@ def optima(
 ) -> list[Optimum]:
     """Return ordinary least squares, or the maximum of the family's likelihood, on each part.
 
-    `parts` are row numbers of `source`, whose columns are `names`; each reading of the table serves all parts. A
-    constant column gets the weight 0. Collinear columns share the minimum-norm weights, which predict the same as any
-    others. Where the classes are separated no maximum exists, and Firth's penalised estimate stands in; that takes the
-    part's rows into memory. `start` is a guess, such as the optimum of all rows. `inference` asks for a covariance, and
-    for the last digits of least squares, another pass where columns are near to collinear; without, nothing is told of
-    what only concerns coefficients. A `robust` covariance, another pass too, holds where the model is wrong: HC3
-    (MacKinnon and White 1985, eq. 12) for least squares, for maximum likelihood the sandwich (White 1982, theorem 3.2).
-    Without an `intercept` the line goes through the origin.
+    `parts` are row numbers of `source`, and `names` are the names of its columns. Each reading of the table serves all
+    parts. `start` is a first guess, such as the optimum of all rows. Without an `intercept` the line goes through the
+    origin.
+
+    A constant column gets the weight 0. Collinear columns get the minimum-norm weights, which give the same predictions
+    as any other solution. If the classes are separated, no maximum exists. Firth's penalised estimate then replaces it,
+    and the rows of the part are read into memory.
+
+    With `inference` the covariance is computed. Least squares is then also computed to the last digits, which needs
+    another pass if columns are close to collinear. Without `inference`, messages that concern only coefficients are
+    left out. A `robust` covariance needs another pass and stays valid if the model is wrong: HC3 for least squares
+    (MacKinnon and White 1985, eq. 12), the sandwich for maximum likelihood (White 1982, theorem 3.2).
     """
     guess = None if start is None or start.method == "firth" else start.coefficients
     return in_step(source, parts, [_optimum(family, names, guess, inference, robust, intercept) for _ in parts])
@@ -87,39 +92,38 @@ def optima(
 def _optimum(
     family: Family, names: Sequence[str], guess: NDArray | None, inference: bool, robust: bool, intercept: bool
 ) -> Generator[Pass, Any, Optimum]:
-    of = yield Pass(moments, joined)
-    standardized = Standardized(of, intercept)
+    standardized = Standardized((yield Pass(moments, joined)), intercept)
     if family.is_least_squares:
-        found = yield from least_squares(standardized, refined=inference)
+        estimate = yield from least_squares(standardized, refined=inference)
     else:
-        found = yield from maximum_likelihood(standardized, family, guess)
-    separation, back = found.separation, standardized.back
-    inverse, identified, condition, rank = _inverse(found.root, standardized.kept)
+        estimate = yield from maximum_likelihood(standardized, family, guess)
+    separation, back = estimate.separation, standardized.back
+    inverse, identified, condition, rank = _inverse(estimate.root, standardized.kept)
     robust = robust and separation is None
     covariance: NDArray | None = None
-    if inference and of.rows > standardized.kept.sum():
-        covariance = found.dispersion * inverse
+    if inference and standardized.rows > standardized.kept.sum():
+        covariance = estimate.dispersion * inverse
         if robust:
             meat = yield scores_squared(
-                standardized, family, found.weights, inverse if family.is_least_squares else None
+                standardized, family, estimate.weights, inverse if family.is_least_squares else None
             )
-            with np.errstate(invalid="ignore"):  # where it does not exist
+            with np.errstate(invalid="ignore"):  # The covariance is not finite if it does not exist.
                 covariance = inverse @ meat @ inverse
         covariance = back @ covariance @ back.T if np.isfinite(covariance).all() else None
-    estimates = np.where(identified, back @ found.weights, np.nan)
-    messages = [*column_messages(standardized, identified, separation, names), *found.messages]
+    estimates = np.where(identified, back @ estimate.weights, np.nan)
+    messages = [*column_messages(standardized, identified, separation, names), *estimate.messages]
     if inference:
         messages += inference_messages(standardized, covariance, condition, separation)
     if separation is not None and inference:
         estimates, covariance = _finite_part(separation, family, back, names, intercept)
         messages += undetermined_messages(separation, estimates, names)
     return Optimum(
-        coefficients=back @ found.weights,
+        coefficients=back @ estimate.weights,
         estimates=estimates,
         covariance=covariance,
-        loss=found.loss,
+        loss=estimate.loss,
         method="exact" if separation is None else "firth",
-        degrees_of_freedom=float(of.rows - rank) if family.has_dispersion else np.inf,
+        degrees_of_freedom=float(standardized.rows - rank) if family.has_dispersion else np.inf,
         condition_number=condition,
         errors=family.robust_errors if robust else "classical",
         intercept=intercept,
@@ -130,10 +134,10 @@ def _optimum(
 def _finite_part(
     separation: Separation, family: Family, back: NDArray, names: Sequence[str], intercept: bool
 ) -> tuple[NDArray, NDArray | None]:
-    """Return the estimates that are finite, and their covariance.
+    """Return the finite estimates, with NaN for the infinite ones, and their covariance.
 
-    They are those of the rows on which the separating direction does not decide, of coefficients that have no part in
-    it (Albert and Anderson 1984, section 3).
+    The finite coefficients have no part in the separating direction. They are estimated from the rows that the
+    direction does not separate (Albert and Anderson 1984, section 3).
     """
     if separation.complete:
         return np.full(len(back), np.nan), None
@@ -145,7 +149,10 @@ def _finite_part(
 
 
 def _inverse(root: NDArray, kept: NDArray) -> tuple[NDArray, NDArray, float, int]:
-    """Invert the Gram matrix of `root`; a weight with a part in the null space is not identified."""
+    """Return the inverse of the Gram matrix of `root`, which weights are identified, the condition number and the rank.
+
+    A weight with a part in the null space is not identified.
+    """
     _, singular, right = linalg.svd(root[:, kept], full_matrices=False)
     sound = singular > RANK_TOLERANCE * singular[0]
     inverse, identified = np.zeros((len(kept), len(kept))), kept.copy()
@@ -155,6 +162,6 @@ def _inverse(root: NDArray, kept: NDArray) -> tuple[NDArray, NDArray, float, int
         identified[:] = False
     elif loose.any():
         identified[kept] = (np.abs(right[loose]) < 1e-8).all(axis=0)
-    identified[0] &= identified[kept].all()  # the intercept at zero depends on every other weight
+    identified[0] &= identified[kept].all()  # The intercept in original units depends on all other weights.
     condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
     return inverse, identified, condition, int(sound.sum())

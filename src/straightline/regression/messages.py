@@ -1,4 +1,4 @@
-"""What a user should know of a regression's optimum, in sentences."""
+"""Messages for the user about the optimum of a regression."""
 
 from collections.abc import Sequence
 
@@ -8,31 +8,35 @@ from numpy.typing import NDArray
 from straightline.regression.estimation import Standardized
 from straightline.regression.separation import RANK_TOLERANCE, Separation
 
-COLLINEAR = 1e5  # condition number of columns that are close to it
+COLLINEAR = 1e5  # Columns with a larger condition number are close to collinear.
 
 
 def column_messages(
     standardized: Standardized, identified: NDArray, separation: Separation | None, names: Sequence[str]
 ) -> list[str]:
+    """Return messages about constant columns, and about separated classes or collinear columns."""
     constant = ~standardized.kept[1:]
-    told = [
-        f"{name} is constant and carries no information" for name, flat in zip(names, constant, strict=True) if flat
+    messages = [
+        f"{name} is constant and carries no information"
+        for name, is_constant in zip(names, constant, strict=True)
+        if is_constant
     ]
     if separation is not None:
-        told.append(_separation_told(separation, names))
+        messages.append(_separation_message(separation, names))
     elif standardized.rows > standardized.kept.sum() and (loose := np.array(names)[~identified[1:] & ~constant]).size:
-        told.append(f"{', '.join(loose)} are collinear: their single weights are not identified")
-    return told
+        messages.append(f"{', '.join(loose)} are collinear: their individual coefficients are not identified")
+    return messages
 
 
 def inference_messages(
     standardized: Standardized, covariance: NDArray | None, condition: float, separation: Separation | None
 ) -> list[str]:
-    kept = standardized.kept.sum()
-    if standardized.rows <= kept:
-        return [f"{standardized.rows} rows for {kept} coefficients: standard errors do not exist"]
+    """Return messages about standard errors that do not exist, or about the number of correct digits."""
+    coefficients = standardized.kept.sum()
+    if standardized.rows <= coefficients:
+        return [f"{standardized.rows} rows for {coefficients} coefficients: standard errors do not exist"]
     if covariance is None:
-        return ["a row is all that decides some coefficient: robust standard errors do not exist"]
+        return ["some coefficient depends on a single row: robust standard errors do not exist"]
     if separation is None and COLLINEAR < condition < 1 / RANK_TOLERANCE:
         digits = int(-np.log10(np.finfo(float).eps * condition))
         return [
@@ -43,18 +47,22 @@ def inference_messages(
 
 
 def undetermined_messages(separation: Separation, estimates: NDArray, names: Sequence[str]) -> list[str]:
-    blank = np.isnan(estimates[1:]) & ~separation.columns
-    if separation.complete or not blank.any():
+    """Return a message about columns that do not separate the classes but still have no finite estimate."""
+    undetermined = np.isnan(estimates[1:]) & ~separation.columns
+    if separation.complete or not undetermined.any():
         return []
-    told = ", ".join(np.array(names)[blank])
-    return [f"the rows that are not separated do not determine {told}: infinite too, constant or collinear there"]
+    columns = ", ".join(np.array(names)[undetermined])
+    return [
+        f"the rows that are not separated do not determine the coefficients of {columns}: there they are infinite too, "
+        "or the columns are constant or collinear"
+    ]
 
 
-def _separation_told(separation: Separation, names: Sequence[str]) -> str:
-    by = ", ".join(np.array(names)[separation.columns])
+def _separation_message(separation: Separation, names: Sequence[str]) -> str:
+    columns = ", ".join(np.array(names)[separation.columns])
     if separation.complete:
-        return f"the classes are separated by {by}: no finite coefficients exist, Firth's estimate is used"
+        return f"the classes are separated by {columns}: no finite coefficients exist, Firth's estimate is used"
     return (
-        f"the classes of some rows are separated by {by}, whose coefficients are infinite: those that are finite are "
-        "given, Firth's estimate is used to predict"
+        f"the classes of some rows are separated by {columns}, whose coefficients are infinite: only the finite "
+        "coefficients are shown, and Firth's estimate is used to predict"
     )

@@ -1,4 +1,4 @@
-"""Classes that columns tell apart without a mistake, for which a logistic regression has no finite optimum."""
+"""Detect classes that the columns separate perfectly. A logistic regression then has no finite optimum."""
 
 import warnings
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from scipy import linalg, optimize
 from straightline.data.rows import Rows
 from straightline.errors import UserError
 
-RANK_TOLERANCE = 1e-10
-SEPARATES = 1e-6  # log odds that are more than a linear program's rounding, of directions of at most 1
+RANK_TOLERANCE = 1e-10  # Singular values below this share of the largest count as zero.
+SEPARATES = 1e-6  # Larger log odds are not rounding errors of the linear program, whose weights are at most 1.
 
 
 @dataclass(frozen=True)
 class Separation:
-    """Classes that weights of the standardised columns, `direction`, tell apart without a mistake.
+    """Weights of the standardised columns, `direction`, that separate the classes without a mistake.
 
-    `rest` are the rows on which it does not decide; there are none where some direction decides all.
+    `rest` are the rows that the direction does not separate. It is empty if a direction separates all rows.
     """
 
     direction: NDArray
@@ -26,24 +26,26 @@ class Separation:
 
     @property
     def complete(self) -> bool:
-        """Whether no row is left."""
+        """Whether all rows are separated."""
         return not len(self.rest)
 
     @property
     def columns(self) -> NDArray:
-        """Which columns have a part in the direction, `(columns,)`."""
+        """Which columns take part in the direction, `(columns,)`."""
         return np.asarray(np.abs(self.direction[1:]) > SEPARATES * np.abs(self.direction).max())
 
 
 def separating(design: NDArray, rows: Rows) -> Separation | None:
-    """Find a direction that every row favours by 1 or more, or else one that some row favours and none contradicts.
+    """Return a direction that separates the classes, or None if there is none.
 
-    `design` are the standardised `rows`. These are linear programs (Konis 2007, section 4); the first makes the weights
-    of the columns small, which zeroes many.
+    It separates all rows with a margin of 1 or more if such a direction exists. Otherwise it separates at least one
+    row and puts no row on the wrong side. `design` are the standardised `rows`. Both directions are solutions of
+    linear programs (Konis 2007, section 4). The first program minimises the sum of the absolute weights of the
+    columns, so that many weights are zero.
     """
     signed = np.where(rows.labels > 0, 1.0, -1.0)[:, np.newaxis] * design
     cost = np.append(0.0, np.ones(design.shape[1] - 1))
-    both = np.hstack([-signed, signed])  # weights as differences of two that are not negative
+    both = np.hstack([-signed, signed])  # A weight is the difference of two weights that are not negative.
     all_rows = optimize.linprog(np.tile(cost, 2), both, -np.ones(len(signed)))
     if all_rows.status == 0:
         return Separation(np.subtract(*np.split(all_rows.x, 2)), rows.take(np.arange(0, dtype=np.int32)))
@@ -51,15 +53,16 @@ def separating(design: NDArray, rows: Rows) -> Separation | None:
     some_rows = optimize.linprog(-signed.sum(axis=0), -signed, np.zeros(len(signed)), bounds=bounds)
     if some_rows.status != 0 or -some_rows.fun <= SEPARATES:
         return None
-    left = np.flatnonzero(signed @ some_rows.x <= SEPARATES).astype(np.int32)
-    return Separation(some_rows.x, rows.take(left))
+    rest = np.flatnonzero(signed @ some_rows.x <= SEPARATES).astype(np.int32)
+    return Separation(some_rows.x, rows.take(rest))
 
 
 def firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, bool]:
-    """Return Firth's weights of the columns `kept` (Heinze and Schemper 2002, eq. 2), and whether they are converged.
+    """Return Firth's weights of the columns `kept` (Heinze and Schemper 2002, eq. 2), and whether they have converged.
 
-    Collinear columns, and more columns than rows, share the weights of the least norm: the penalty, a determinant, is
-    that of as many combinations as the rows span, whichever they are. Raises UserError where they are not finite.
+    If columns are collinear, or more than the rows, the weights of the smallest norm are returned. They are computed
+    for a basis of the space that the rows span; the choice of the basis does not change the effect of the penalty,
+    which is a determinant. Raises UserError if the weights are not finite.
     """
     from firthmodels import FirthLogisticRegression
 
@@ -67,7 +70,7 @@ def firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, boo
     _, singular, right = linalg.svd(rows, full_matrices=False)
     spanned = right[singular > RANK_TOLERANCE * singular[0]]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of no convergence, which the result tells too
+        warnings.simplefilter("ignore")  # The result also says whether the weights have converged.
         model = FirthLogisticRegression(max_iter=1000, gtol=1e-6, xtol=1e-6, fit_intercept=False).fit(
             rows @ spanned.T, labels
         )

@@ -1,4 +1,4 @@
-"""Files as the stages write them: the same bytes for the same values, and never half a file under its name."""
+"""Read and write the files of the stages. The same values give the same bytes, and no file is ever half written."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON in its own key order; NaN and infinity raise ValueError."""
+    """Write `value` as JSON and keep the order of its keys. Raises ValueError for NaN and infinity."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Return what `write_json` wrote. Raises UserError where the file is no JSON."""
+    """Return the value in a JSON file. Raises UserError if the file is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -55,19 +55,19 @@ def read_json(path: Path) -> Any:
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write `table` without its index, numbers with 17 significant digits (float64 reads back exactly)."""
+    """Write `table` without its index. Numbers have 17 significant digits, so that float64 reads back exactly."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.17g", lineterminator="\n")
 
 
 def write_parquet(path: Path, table: pd.DataFrame, group_rows: int | None = None) -> None:
-    """Write `table` without its index, in groups of `group_rows` rows."""
+    """Write `table` without its index, in row groups of `group_rows` rows."""
     with replacing(path) as temporary:
         table.to_parquet(temporary, index=False, row_group_size=group_rows)
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return what `write_parquet` wrote, or some columns of it. Raises UserError where the file is no Parquet."""
+    """Return the table in a Parquet file, or some columns of it. Raises UserError if the file is not Parquet."""
     import pandas as pd
     from pyarrow.lib import ArrowException
 
@@ -83,6 +83,6 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 
 
 def md5(path: Path) -> str:
-    """Return the digest of a file's bytes, as DVC records it."""
+    """Return the MD5 digest of a file, as DVC records it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()

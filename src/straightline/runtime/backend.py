@@ -1,4 +1,4 @@
-"""How TensorFlow and MLflow are imported: only on request, with the settings that they read at their import."""
+"""Import TensorFlow and MLflow on request, with the environment variables that they read during their import."""
 
 import os
 import sys
@@ -11,21 +11,22 @@ XLA_FLAGS = (
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and Keras; what TensorFlow writes to stderr meanwhile is shown only where that fails.
+    """Import TensorFlow and Keras. TensorFlow's output on stderr is shown only if the import fails.
 
-    XLA is told to run on the calling thread, since `fit` has threads of its own, to make one function of a loop whose
-    body touches little memory, which is worth a factor of three for one small replica, and to leave loops rolled, which
-    compile sooner and run no slower (docs/log.md).
+    The flags of XLA (docs/log.md) have these reasons. XLA runs on the calling thread, since `fit` starts threads
+    itself. A loop whose body uses little memory is compiled into one function, which is three times as fast for a
+    single small replica. Loops are not unrolled, since rolled loops compile sooner and run as fast.
 
-    Its libraries log before they read TF_CPP_MIN_LOG_LEVEL, so that the file descriptor itself is turned away.
+    TensorFlow's libraries log before they read TF_CPP_MIN_LOG_LEVEL. The file descriptor of stderr is therefore
+    redirected.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *XLA_FLAGS]).strip()
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as chatter:
+    with tempfile.TemporaryFile() as output:
         stderr = os.dup(2)
-        os.dup2(chatter.fileno(), 2)
+        os.dup2(output.fileno(), 2)
         failed = True
         try:
             import keras  # noqa: F401
@@ -36,14 +37,14 @@ def import_tensorflow() -> None:
             os.dup2(stderr, 2)
             os.close(stderr)
             if failed:
-                chatter.seek(0)
-                sys.stderr.write(chatter.read().decode(errors="replace"))
+                output.seek(0)
+                sys.stderr.write(output.read().decode(errors="replace"))
 
 
 def import_mlflow() -> None:
     """Import MLflow without telemetry and without a progress bar for each artifact.
 
-    MLflow reads these settings when it is imported, so that a module calls this before it imports anything of MLflow.
+    MLflow reads these environment variables during its import. Call this function before any other import from MLflow.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

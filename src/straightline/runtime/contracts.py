@@ -1,4 +1,4 @@
-"""What rooms hand to each other and the pipeline writes as JSON: frozen dataclasses, checked where they are read."""
+"""Frozen dataclasses that packages share and the pipeline writes as JSON. They are checked when they are read."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -9,7 +9,7 @@ from straightline.errors import UserError
 
 
 class Contract:
-    """The JSON form of a frozen dataclass: its fields in their order, nested ones as mappings."""
+    """Convert a frozen dataclass to and from JSON: fields keep their order, nested dataclasses are mappings."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the values that `from_json` takes."""
@@ -17,16 +17,16 @@ class Contract:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], origin: str = "JSON") -> Self:
-        """Return the object that `values` describe; keys that it does not have are left aside.
+        """Return the object that `values` describe. Unknown keys are ignored.
 
-        Raises UserError, which names `origin` and the first field, where one is missing or has another type.
+        Raises UserError if a field is missing or has another type. The message names `origin` and the first such field.
         """
         try:
             return TypeAdapter(cls).validate_python(values)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
+            field = ".".join(map(str, first["loc"]))
             raise UserError(
-                f"{origin}: {place}: {first['msg'].lower()}; another version of straightline wrote it, or it was "
-                "changed: run `dvc repro`"
+                f"{origin}: {field}: {first['msg'].lower()}; the file was changed, or another version of straightline "
+                "wrote it: run `dvc repro`"
             ) from None

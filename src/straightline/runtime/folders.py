@@ -1,4 +1,4 @@
-"""The folders and files of a project that several rooms name."""
+"""The folders and files of a project that several packages use."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a process owes to others: it ends with its parent, takes turns, and clears away after those that were killed."""
+"""End a process with its parent, let processes take turns, and remove the temporary files of killed processes."""
 
 import ctypes
 import os
@@ -19,15 +19,16 @@ from filelock import FileLock, Timeout
 
 from straightline.errors import UserError
 
-TURN_SECONDS = 600  # that another process may keep us waiting
-SET_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
-PARTIAL, FOLDER = ".partial-", "straightline-"  # what names of temporary files and folders start with; then the process
+TURN_SECONDS = 600  # The longest wait for another process, in seconds.
+SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2).
+PARTIAL, FOLDER = ".partial-", "straightline-"  # Prefixes of temporary files and folders; the process id follows.
 
 
 def end_with_parent() -> None:
-    """On Linux, have this process killed when its parent dies, however that dies.
+    """On Linux, have this process killed when its parent dies for any reason.
 
-    DVC killed without warning leaves its stage running otherwise, which overwrites what the next `dvc repro` makes.
+    Otherwise, a killed DVC would leave its stage running, and the stage would overwrite the files of the next
+    `dvc repro`.
     """
     if sys.platform == "linux":
         parent = os.getppid()
@@ -37,7 +38,7 @@ def end_with_parent() -> None:
 
 
 def interrupt_on_termination() -> None:
-    """Have SIGTERM raise KeyboardInterrupt, as ctrl-C does."""
+    """Make SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
@@ -46,36 +47,39 @@ def interrupt_on_termination() -> None:
 
 
 @contextmanager
-def turn(lock: Path, what: str) -> Iterator[None]:
-    """Hold the file `lock`, waiting for another process that does. Raises UserError where that takes too long."""
-    taken = FileLock(lock)
+def turn(lock: Path, title: str) -> Iterator[None]:
+    """Hold the lock file `lock`, after waiting for another process that holds it.
+
+    The message about waiting starts with `title`. Raises UserError if the wait takes longer than TURN_SECONDS.
+    """
+    file_lock = FileLock(lock)
     try:
-        taken.acquire(timeout=0)
+        file_lock.acquire(timeout=0)
     except Timeout:
-        print(f"{what}: another process does this in the same folder; waiting for it", flush=True)
+        print(f"{title}: another process is doing this in the same folder; waiting for it to end", flush=True)
         try:
-            taken.acquire(timeout=TURN_SECONDS)
+            file_lock.acquire(timeout=TURN_SECONDS)
         except Timeout:
             raise UserError(
-                f"another process has done this in the same folder for {TURN_SECONDS} s; wait for it, or end it"
+                f"another process has been doing this in the same folder for {TURN_SECONDS} s; wait for it, or end it"
             ) from None
     try:
         yield
     finally:
-        taken.release()
+        file_lock.release()
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Yield a new folder, which is removed at the end; `clear` removes those of processes that were killed."""
+    """Yield a new folder and remove it at the end. `clear` removes the folders of killed processes."""
     with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-") as name:
         yield Path(name)
 
 
 def clear(root: Path, folders: Sequence[str]) -> None:
-    """Remove what dead processes left: temporary folders, and partial files in `root` and below its `folders`."""
-    left = [*Path(tempfile.gettempdir()).glob(f"{FOLDER}*"), *root.glob(f"{PARTIAL}*")]
-    for path in [*left, *(path for folder in folders for path in (root / folder).rglob(f"{PARTIAL}*"))]:
+    """Remove temporary folders of dead processes, and their partial files in `root` and below its `folders`."""
+    paths = [*Path(tempfile.gettempdir()).glob(f"{FOLDER}*"), *root.glob(f"{PARTIAL}*")]
+    for path in [*paths, *(path for folder in folders for path in (root / folder).rglob(f"{PARTIAL}*"))]:
         owner = re.match(rf"(?:{re.escape(PARTIAL)}|{FOLDER})(\d+)-", path.name)
         if owner is None or psutil.pid_exists(int(owner[1])):
             continue
@@ -86,17 +90,17 @@ def clear(root: Path, folders: Sequence[str]) -> None:
 
 
 def signature(pid: int | None = None) -> str:
-    """Return what tells a process, by default this one, from all others: host, number and start in seconds."""
+    """Return a text that identifies a process, by default this one: its host, its id and its start in seconds."""
     process = psutil.Process(pid)
     return f"{socket.gethostname()} {process.pid} {process.create_time():.0f}"
 
 
 def is_dead(signed: str) -> bool:
-    """Tell whether the process of a `signature` ended; False for one of another host."""
-    host, *place = signed.rsplit(" ", 2)
-    if host != socket.gethostname() or len(place) != 2:
+    """Return whether the process with the signature `signed` has ended. A process of another host gives False."""
+    host, *id_and_start = signed.rsplit(" ", 2)
+    if host != socket.gethostname() or len(id_and_start) != 2:
         return False
     try:
-        return signature(int(place[0])) != signed
+        return signature(int(id_and_start[0])) != signed
     except psutil.Error:
         return True

@@ -1,4 +1,4 @@
-"""The process of one stage: it waits its turn, is timed, and leaves nothing half written."""
+"""Run the process of one stage: it waits for its turn, measures its time, and leaves no half-written file."""
 
 import json
 import os
@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from straightline.errors import UserError, told
+from straightline.errors import UserError, os_error_message
 from straightline.runtime.folders import RESULT_FOLDERS, TIMINGS
 from straightline.runtime.processes import clear, end_with_parent, interrupt_on_termination, turn
 
 
 @contextmanager
 def stage(name: str, **labels: str) -> Iterator[None]:
-    """Run a process's one stage and end it: time it; turn what a user can mend into one line and exit status 1.
+    """Run the only stage of a process, measure its time and end the process.
 
-    It ends with DVC, and waits where another process still runs it. DVC deletes a stage's outputs before it runs; where
-    the stage fails or is interrupted, those of the last success are put back from DVC's cache.
+    An error that a user can fix is printed in one line and gives exit status 1. The process ends if DVC ends, and
+    waits while another process runs the same stage. DVC deletes the outputs of a stage before the stage runs. If the
+    stage fails or is interrupted, the outputs of its last success are restored from DVC's cache.
     """
     end_with_parent()
     interrupt_on_termination()
@@ -33,15 +34,15 @@ def stage(name: str, **labels: str) -> Iterator[None]:
     except UserError as error:
         _end(name, str(error), 1)
     except OSError as error:
-        _end(name, told(error), 1)
+        _end(name, os_error_message(error), 1)
     except KeyboardInterrupt:
-        _end(name, "interrupted; nothing of it is kept, the last results are back", 130)
+        _end(name, "interrupted; the previous results are restored", 130)
     except BaseException:
         _restore_outputs()
         raise
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # everything is on disk; TensorFlow would take two seconds to take itself down
+    os._exit(0)  # All files are on disk. A normal exit would wait two seconds for TensorFlow.
 
 
 def _end(name: str, message: str, status: int) -> NoReturn:
@@ -52,7 +53,7 @@ def _end(name: str, message: str, status: int) -> NoReturn:
 
 @contextmanager
 def timed(root: Path, name: str, **labels: str) -> Iterator[None]:
-    """Print how long a stage took, where it ends well, and note it in .straightline/timings.jsonl below `root`."""
+    """After a successful stage, print its time in seconds and append it to .straightline/timings.jsonl in `root`."""
     start = time.perf_counter()
     yield
     seconds = time.perf_counter() - start

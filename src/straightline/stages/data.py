@@ -148,7 +148,7 @@ def _source(root: Path, config: Config) -> pd.DataFrame:
         return examples.load(config.data.name)
     frame, written = read_table(root / config.data.path, config.data.delimiter, config.data.decimal)
     if written is not None:
-        print(f"data: {config.data.path}: {written.words}")
+        print(f"data: {config.data.path}: {written.description}")
     return frame
 
 
