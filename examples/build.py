@@ -1,4 +1,4 @@
-"""Make this folder's tables, and the answers and pictures in README.md, from what the commands in it print.
+"""Make the tables of this folder, and the answers and pictures in README.md, by running the commands in it.
 
 Run as `python examples/build.py`; Chromium is Debian's package `chromium`. The same machine gives the same files again.
 """
