@@ -1,17 +1,17 @@
-# make       set up and run the whole comparison, then print the answer
-# make test  every test, lint and type check
-# make ui    MLflow's UI on this machine
-# make bench what a training step costs, here and elsewhere
+# make                     set up, run the whole comparison, and print the answer
+# make test                run every test, lint and type check
+# make lint                run only lint and type check
+# make ui                  open MLflow's UI on this machine
 # make serve TARGET=color  answer HTTP requests with the champion of a target
-# make faults  kill the pipeline 50 times, and the other faults of tests/faults
-# make lint
+# make bench               measure a training step, here and with other libraries
+# make faults              kill the pipeline 50 times, and try the other faults of tests/faults
 
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-# Compiled bytecode saves seconds in every stage; some machines switch it off for all.
+# Compiled bytecode saves seconds in every stage, but some machines switch it off.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV
 .PHONY: all run test lint ui serve faults bench
 all: run
 
-# pip installs uv, uv the rest: two seconds instead of three minutes.
+# pip installs uv, and uv installs the rest: that takes two seconds instead of three minutes.
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
@@ -27,14 +27,14 @@ all: run
 		-r <(sed -n '/^uv==/,/^ *#/p' requirements.lock | grep -v '^ *#')
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	@# The first import compiles bytecode: two at once now instead of one after the other in the stages.
+	@# The first import compiles bytecode: here two at a time, in the stages one after the other.
 	@$(BIN)/python -m compileall -q $(BIN)/../lib/python3*/site-packages/keras/src & \
 		$(BIN)/python -c 'import mlflow.store.tracking.sqlalchemy_store, dvc.repo, matplotlib.figure' 2>/dev/null & \
 		$(BIN)/python -c 'import keras, sklearn.model_selection, scipy.stats' 2>/dev/null; wait
 	touch $@
 
-# A second try, since a change of the set of variants shows only when dvc.yaml is read again, and since a DVC that was
-# killed may have left half a dvc.lock.
+# dvc repro gets a second try: after a change of the variants DVC has to read dvc.yaml again, and a DVC that was killed
+# may have left a half-written dvc.lock.
 run: .venv/installed
 	@rm -f .straightline/again
 	@dvc repro || { { test -e .straightline/again || straightline repair; } && dvc repro; }
@@ -49,7 +49,7 @@ lint: .venv/installed
 	ruff format --check
 	mypy
 
-# JAX is only measured here; the next `make` that installs takes it out again.
+# Only this target needs JAX; the next `make` that installs packages removes it.
 bench: .venv/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r benchmarks/requirements.lock
 	python benchmarks/training.py

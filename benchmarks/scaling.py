@@ -1,7 +1,7 @@
-"""The sweep of benchmarks/sweep.py in one process, and on a Ray cluster whose nodes are all on this machine.
+"""Measure the sweep of benchmarks/sweep.py in one process, and on a Ray cluster with all its nodes on this machine.
 
-It cannot show what more machines gain, only what Ray costs, and what a node that is killed in the middle costs. Each
-is a process of its own; losses must be those of the first to the last digit.
+This cannot show the gain of more machines, only the cost of Ray and of a node that is killed in the middle. Each
+measurement is a separate process; its losses must equal those of the first one to the last digit.
 """
 
 import subprocess
@@ -18,12 +18,12 @@ from rich.table import Table
 from sklearn.datasets import load_diabetes
 from sweep import CONFIGS, FOLDS, words
 
-KILLED_AFTER = 12.0  # seconds: TensorFlow is there, and the stacks train
-MEMORY = 200 * 2**20
+KILLED_AFTER = 12.0  # Seconds, after which TensorFlow is imported and the stacks train.
+MEMORY = 200 * 2**20  # Bytes of a node's object store.
 
 
 def main() -> None:
-    """Print the seconds of each, and whether its ranking is the first one's."""
+    """Print the seconds of each, and whether its ranking equals the first one."""
     shown = Table("", "seconds", "ranking", title=f"{CONFIGS} configs x {FOLDS} folds", title_justify="left")
     with tempfile.TemporaryDirectory() as folder:
         table, target = load_diabetes(return_X_y=True, scaled=False, as_frame=True)
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def on_nodes(folder: Path, count: int, kill: bool) -> float:
-    """Return the seconds of a sweep on `count` new nodes, or without Ray for 0."""
+    """Return the seconds of a sweep on `count` new nodes; 0 nodes are a sweep without Ray."""
     if not count:
         return seconds(folder, [])
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
@@ -58,7 +58,7 @@ def on_nodes(folder: Path, count: int, kill: bool) -> float:
 
 
 def seconds(folder: Path, options: list[str]) -> float:
-    """Return the seconds that the whole command takes. Raises CalledProcessError where it fails."""
+    """Return the seconds that the whole command takes. Raises CalledProcessError if it fails."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "straightline", "sweep", *words(), "--no-track", *options]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)

@@ -1,9 +1,9 @@
-"""What a sweep of 500 configs costs, here and elsewhere: `python benchmarks/sweep.py`. All figures are of one run.
+"""The cost of a sweep of 500 configs, here and with other libraries: `python benchmarks/sweep.py` prints one run.
 
 A 16-16 network, 5 learning rates x 5 penalties x 20 seeds, 5 folds, 60 epochs in batches of 32, no early stopping, on
-442 rows x 10 columns (diabetes). Ours is the whole command: composition, search, MLflow, picture, and the winner's
-verdict besides. The others only search; what takes too long is measured on some configs, whose cost beyond the first is
-scaled to 500. Each is a process of its own.
+442 rows x 10 columns (diabetes). Our sweep is the whole command: composition, search, MLflow, picture, and also the
+verdict on the winner. The others only search. Searches that take too long are measured on some configs, and the cost of
+the configs after the first is scaled to 500. Each search is a separate process.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from sklearn.datasets import load_diabetes
 
 CONFIGS, FOLDS, EPOCHS, BATCH = 500, 5, 60, 32
 RATES, PENALTIES, SEEDS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), (0.0, 1e-5, 1e-4, 1e-3, 1e-2), 20
-FEW, SOME = 2, 50  # configs that plain Keras, and scikit-learn, are measured on
+FEW, SOME = 2, 50  # Numbers of configs on which plain Keras, and scikit-learn, are measured.
 
 PLAIN = f"""
 import keras, numpy as np
@@ -84,7 +84,7 @@ search.fit(*load_diabetes(return_X_y=True, scaled=False))
 
 
 def main() -> None:
-    """Measure each searcher `--times` times, and print seconds and how many times ours they take."""
+    """Measure each search `--times` times, and print its seconds and their ratio to ours."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=1)
     times = parser.parse_args().times
@@ -113,7 +113,7 @@ def ours(folder: Path) -> float:
 
 
 def words() -> list[str]:
-    """Return what `straightline sweep` is told."""
+    """Return the arguments of `straightline sweep`."""
     varied = [
         f"models.neural.learning_rate={','.join(map(str, RATES))}",
         f"models.neural.l2={','.join(map(str, PENALTIES))}",
@@ -124,7 +124,7 @@ def words() -> list[str]:
 
 
 def scaled(folder: str, code: str, configs: int, options: list[str] | None = None, multirun: bool = False) -> float:
-    """Return the seconds that all configs would take, by those that `configs` take beyond the first."""
+    """Return the seconds that all configs would take, from the cost of `configs` of them after the first."""
     script = Path(folder) / "other.py"
     script.write_text(code)
 
@@ -138,7 +138,7 @@ def scaled(folder: str, code: str, configs: int, options: list[str] | None = Non
 
 
 def run(command: list[str], folder: Path) -> float:
-    """Return the seconds that a process took. Raises CalledProcessError where it fails."""
+    """Return the seconds that a process took. Raises CalledProcessError if it fails."""
     start = time.perf_counter()
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return time.perf_counter() - start

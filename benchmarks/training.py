@@ -1,7 +1,7 @@
-"""What a training step costs, here and elsewhere: `make bench` prints the tables. All figures are of one run.
+"""The cost of a training step, here and with other libraries: `make bench` prints the tables of one run.
 
-Each trainer is measured in a process of its own (option `--one`, which prints its figures as JSON), so that none
-works with another's threads, flags or memory.
+Each trainer is measured in a separate process (option `--one`, which prints the figures as JSON), so that no trainer
+works with the threads, flags or memory of another.
 """
 
 import argparse
@@ -30,7 +30,8 @@ LEARNING_RATE = 0.001
 class Case:
     """A network `hidden` on `columns` columns; an epoch has `steps` batches of `batch` rows.
 
-    A `binary` one predicts a probability, with cross-entropy, the others a number, with squared error.
+    A `binary` network predicts a probability and has cross-entropy as its loss; others predict a number, with the
+    squared error.
     """
 
     name: str
@@ -51,22 +52,22 @@ class Case:
         return features, (labels > 0).astype(float) if self.binary else labels
 
     def rows(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the rows that each replica trains on, and those that it is watched by."""
+        """Return the training rows and the validation rows of each replica."""
         if self.name != JOB.name:
             rows = np.arange(self.batch * self.steps)
             return [(rows, rows[: self.batch])] * self.replicas
         random = np.random.default_rng(0)
         orders = [random.permutation(JOB_ROWS) for _ in range(self.replicas)]
-        return [(own[:JOB_TRAINING], own[JOB_TRAINING:]) for own in orders]
+        return [(order[:JOB_TRAINING], order[JOB_TRAINING:]) for order in orders]
 
     @property
     def activation(self) -> str:
-        """The last layer's."""
+        """The activation of the last layer."""
         return "sigmoid" if self.binary else "linear"
 
     @property
     def loss(self) -> str:
-        """The loss by Keras' name."""
+        """The name of the loss in Keras."""
         return "binary_crossentropy" if self.binary else "mean_squared_error"
 
 
@@ -81,7 +82,7 @@ JOB_ROWS, JOB_TRAINING = 442, 398
 
 
 def ours(case: Case) -> dict[str, float]:
-    """Measure `straightline.fit`: the stack, compiled, with two threads, shuffling and the monitored loss included."""
+    """Measure `training.fit`: the compiled stack, with two threads; shuffling and the monitored loss are included."""
     from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
@@ -122,16 +123,15 @@ def ours(case: Case) -> dict[str, float]:
         else Regression(kind="regression", finish="none", robust=False, terms="linear", intercept=True, **common)
     ).build(case.columns, "linear")
     marks = [(0, time.perf_counter())]
-    fit.fit(
-        model, held(Rows(features, labels)), replicas, settings, lambda epoch, *_: marks.append((epoch, time.perf_counter()))
-    )
+    source = held(Rows(features, labels))
+    fit.fit(model, source, replicas, settings, lambda epoch, *_: marks.append((epoch, time.perf_counter())))
     whole = marks[-1][1] - marks[0][1]
     (_, start), (before, first), *_, (epochs, end) = marks
     return {"epoch": (end - first) / (epochs - before), "first": first - start, "whole": whole, "peak": _peak()}
 
 
 def keras_fit(case: Case, whole_epoch: bool, jit: bool) -> dict[str, float]:
-    """Measure `model.fit`, one network; `whole_epoch` runs an epoch in one call of its compiled function."""
+    """Measure `model.fit` of one network; `whole_epoch` runs an epoch in one call of the compiled function."""
     from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
@@ -149,25 +149,25 @@ def keras_fit(case: Case, whole_epoch: bool, jit: bool) -> dict[str, float]:
         jit_compile=jit,
     )
     marks = [time.perf_counter()]
-    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: marks.append(time.perf_counter()))
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: marks.append(time.perf_counter()))
     model.fit(
         features.astype(np.float32),
         labels.astype(np.float32),
         batch_size=case.batch,
         epochs=case.epochs,
         verbose=0,
-        callbacks=[told],
+        callbacks=[callback],
     )
     return _of_marks(marks)
 
 
 def scikit_learn(case: Case) -> dict[str, float]:
-    """Measure MLPRegressor or MLPClassifier, one network."""
+    """Measure MLPRegressor or MLPClassifier with one network."""
     import warnings
 
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    warnings.simplefilter("ignore")  # that it has not converged, which is not the point
+    warnings.simplefilter("ignore")  # The number of epochs is fixed, so the networks may not have converged.
     features, labels = case.table()
     if case.name == JOB.name:
         features, labels = features[:JOB_TRAINING], labels[:JOB_TRAINING]
@@ -185,12 +185,12 @@ def scikit_learn(case: Case) -> dict[str, float]:
 
 
 def jax_twin(case: Case, trailing: bool, threads: int) -> dict[str, float]:
-    """Measure hand-written JAX: `lax.scan` over the batches, `vmap` over the replicas, Adam, the same shuffled batches.
+    """Measure hand-written JAX: `lax.scan` over batches, `vmap` over replicas, Adam, and batches shuffled as ours are.
 
-    Each replica has rows of its own and scales columns and target by them. After each epoch it notes the loss on
-    validation rows, and the weights where it is the best yet, as ours does; it never stops early, and repeats rows
-    where ours has a smaller last batch. `trailing` puts the replica axis last; `threads` halves the replicas between
-    two threads.
+    Each replica has its own rows and scales columns and target by them. After each epoch it computes the loss on
+    validation rows and keeps the weights if this loss is the lowest so far, as our trainer does. It never stops early,
+    and it repeats rows to fill the last batch, which is smaller in our trainer. `trailing` puts the replica axis last;
+    `threads` divides the replicas between threads.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -203,8 +203,8 @@ def jax_twin(case: Case, trailing: bool, threads: int) -> dict[str, float]:
     axis = -1 if trailing else 0
     sides = [case.columns, *case.hidden, 1]
 
-    def loss(weights: Any, rows: Any, own: Any) -> Any:
-        values = (known[rows] - own[0]) / own[1]
+    def loss(weights: Any, rows: Any, fixed: Any) -> Any:
+        values = (known[rows] - fixed[0]) / fixed[1]
         outputs, labels = values[:, :-1], values[:, -1]
         for number, (kernel, bias) in enumerate(weights):
             outputs = outputs @ kernel + bias
@@ -213,9 +213,9 @@ def jax_twin(case: Case, trailing: bool, threads: int) -> dict[str, float]:
             return jnp.mean(jax.nn.softplus(outputs[:, 0]) - labels * outputs[:, 0])
         return jnp.mean((outputs[:, 0] - labels) ** 2)
 
-    def step(state: Any, rows: Any, own: Any) -> Any:
+    def step(state: Any, rows: Any, fixed: Any) -> Any:
         weights, first, second, count = state
-        value, gradient = jax.value_and_grad(loss)(weights, rows, own)
+        value, gradient = jax.value_and_grad(loss)(weights, rows, fixed)
         count = count + 1
         first = jax.tree.map(lambda m, g: m + (g - m) * 0.1, first, gradient)
         second = jax.tree.map(lambda v, g: v + (g * g - v) * 0.001, second, gradient)
@@ -223,10 +223,10 @@ def jax_twin(case: Case, trailing: bool, threads: int) -> dict[str, float]:
         weights = jax.tree.map(lambda w, m, v: w - rate * m / (jnp.sqrt(v) + 1e-7), weights, first, second)
         return (weights, first, second, count), value
 
-    def epoch(state: Any, batches: Any, own: Any) -> Any:
+    def epoch(state: Any, batches: Any, fixed: Any) -> Any:
         *state, best, least = state
-        state, values = jax.lax.scan(partial(step, own=own), tuple(state), batches)
-        held = loss(state[0], own[2], own)
+        state, values = jax.lax.scan(partial(step, fixed=fixed), tuple(state), batches)
+        held = loss(state[0], fixed[2], fixed)
         best = jax.tree.map(lambda new, old: jnp.where(held < least, new, old), state[0], best)
         return (*state, best, jnp.minimum(held, least)), (values.mean(), held)
 
@@ -242,24 +242,24 @@ def jax_twin(case: Case, trailing: bool, threads: int) -> dict[str, float]:
         state = (weights, zeros, zeros, np.zeros(count, np.float32), zeros, np.full(count, np.inf, np.float32))
         return jax.tree.map(lambda array: np.moveaxis(array, 0, axis), state)
 
-    def run(state: Any, rows: np.ndarray, own: Any, random: np.random.Generator) -> Any:
-        return jax.block_until_ready(stacked(state, _shuffled(rows, case, random), own))[0]
+    def run(state: Any, rows: np.ndarray, fixed: Any, random: np.random.Generator) -> Any:
+        return jax.block_until_ready(stacked(state, _shuffled(rows, case, random), fixed))[0]
 
     threads = min(threads, case.replicas)
     marks = [time.perf_counter()]
     training, watched = zip(*case.rows(), strict=True)
     scalings = {id(rows): _scaling(table, rows, scaled) for rows in training}
-    own = [*map(np.stack, zip(*(scalings[id(rows)] for rows in training), strict=True)), np.stack(watched)]
+    fixed = [*map(np.stack, zip(*(scalings[id(rows)] for rows in training), strict=True)), np.stack(watched)]
     repeated = np.stack([np.resize(rows, case.steps * case.batch) for rows in training])
     parts = [slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(case.replicas), threads)]
     states = [start(part.stop - part.start) for part in parts]
-    fixed = [
-        (repeated[part], [jnp.asarray(array[part]) for array in own], np.random.default_rng(part.start))
+    inputs = [
+        (repeated[part], [jnp.asarray(array[part]) for array in fixed], np.random.default_rng(part.start))
         for part in parts
     ]
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(case.epochs):
-            states = list(pool.map(run, states, *zip(*fixed, strict=True)))
+            states = list(pool.map(run, states, *zip(*inputs, strict=True)))
             marks.append(time.perf_counter())
     return _of_marks(marks)
 
@@ -303,7 +303,7 @@ def _peak() -> float:
 
 
 def measure(trainer: str, case: Case, repeats: int) -> dict[str, float]:
-    """Return the medians of `repeats` processes."""
+    """Return the medians of the figures of `repeats` processes."""
     command = [sys.executable, __file__, "--one", trainer, json.dumps(asdict(case))]
     runs = []
     for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""Write docs/article.md: the article's printed results beside those that `make` left in this folder.
+"""Write docs/article.md: the results that the article prints, beside those that `make` wrote in this folder.
 
 Run as `python docs/article.py > docs/article.md` in the project's folder, after `make` with the default config.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from straightline.data import balloons
 from straightline.results.files import Results, load_results
 
-# As the article prints them: the last epoch's validation loss, and the weights of the Dense layer.
+# The figures that the article prints: validation losses of the last epoch, and weights of the Dense layer.
 ARTICLE_LOSSES = {
     ("num_balloons", "regression"): 0.0207,
     ("num_balloons", "neural"): 1.1776e-04,
@@ -21,16 +21,16 @@ ARTICLE_WEIGHTS = {
     "color": {"relationship": 0.02176554, "children": 14.170614, "age": 8.668548, "Intercept": 0.02175274},
 }
 
-TEMPLATE = """# The article's results beside ours
+TEMPLATE = """# The results of the article and ours
 
-Made by `python docs/article.py > docs/article.md` after `make` with the default config ({rows:,} training rows, {held:,}
-held out).
+Made by `python docs/article.py > docs/article.md` after `make` with the default config ({rows:,} training rows,
+{held:,} held out).
 
 ## Losses
 
-Mean squared error for the number of balloons, binary cross-entropy for their colour. The article's are on its
-validation rows at the last epoch it prints; ours on held-out rows that no training has seen. The standard error is that of the
-held-out loss.
+Mean squared error for the number of balloons, binary cross-entropy for their colour. The losses of the article are
+those of its validation rows at the last epoch that it prints. Ours are those of held-out rows that no training has
+seen, with their standard errors.
 
 | target | model | article | ours, held out | best possible |
 |---|---|---|---|---|
@@ -38,33 +38,33 @@ held-out loss.
 
 ## Weights of the regressions
 
-“Gradient descent” is what Adam reached, the article's way; “exact” the optimum on the same training rows, which
-is what ships; “population” the best straight line over all people that the generator could make.
+“Gradient descent” are the weights that Adam reached, as in the article. “Exact” is the optimum on the same training
+rows, which is saved as the model. “Population” is the best straight line over all people that the generator could make.
 
 | target | term | article | gradient descent | exact | std error | population |
 |---|---|---|---|---|---|---|
 {weights}
 
-The ratio of the two large weights of the logistic regression: {article_ratio:.4f} in the article, {ratio:.4f} by descent,
-{exact_ratio:.4f} in the population. The article stopped after four epochs, before its weights had arrived: they still
-grow, and the ratio is nearly right long before the size is.
+The ratio of the two large weights of the logistic regression: {article_ratio:.4f} in the article, {ratio:.4f} by
+descent, {exact_ratio:.4f} in the population. The article stopped after four epochs, before its weights had converged:
+they still grow then, and their ratio is nearly right long before their size is.
 
 ## The coefficient that the article prints
 
-For partnered people (relationship -0.5) the article prints
+For people with a partner (relationship -0.5) the article prints
 
     number_of_balloons = 1. * children - .2 * age
 
-Its own results contradict that. Over both groups the best line has for its weight of children the mean of the two
-coefficients, because the groups are equally frequent and the columns independent with mean 0. With 1.0 that would
-be (1.0 + 0.8) / 2 = 0.9, with a mean squared error of 53/4800 = {printed:.5f}. The article's fit has the weight 0.4346 and
-the loss 0.0205 to 0.0207. With 0.1 it is (0.1 + 0.8) / 2 = 0.45 and 49/2400 = {evident:.5f}; and 0.45 is also what the
-article itself writes for "(1.0 + 0.8) / 2". So the table that it ran had .1, and `data=balloons` has too;
-`data=balloons_as_printed` has 1.0 (`dvc exp run -S data=balloons_as_printed`).
+Its own results contradict that. The weight of children in the best line over both groups is the mean of the two
+coefficients, because the groups are equally frequent and the columns are independent with mean 0. With 1.0 that would
+be (1.0 + 0.8) / 2 = 0.9, with a mean squared error of 53/4800 = {printed:.5f}. The article's fit has the weight 0.4346
+and the loss 0.0205 to 0.0207. With 0.1 it is (0.1 + 0.8) / 2 = 0.45 and 49/2400 = {evident:.5f}; and 0.45 is also what
+the article itself writes for "(1.0 + 0.8) / 2". So the article must have used .1, and `data=balloons` uses it too.
+`data=balloons_as_printed` uses 1.0 (`dvc exp run -S data=balloons_as_printed`).
 
-The mean squared error of the best line is the mean over the groups of the squared gaps between their coefficients
-and the line's, times the variance 1/12 of a uniform column: ((.8 - c) / 2)^2 / 12 + .35^2 / 12 for the coefficient c.
-The logistic optimum has no closed form; it is computed by Gauss-Legendre quadrature.
+The mean squared error of the best line is the mean over the groups of the squared differences between the coefficients
+of the group and those of the line, times the variance 1/12 of a uniform column: ((.8 - c) / 2)^2 / 12 + .35^2 / 12 for
+the coefficient c. The logistic optimum has no closed form; it is computed by Gauss-Legendre quadrature.
 """
 
 
@@ -75,8 +75,8 @@ def main() -> None:
     article, exact = ARTICLE_WEIGHTS["color"], balloons.exact_logistic()
     print(
         TEMPLATE.format(
-            rows=results.schema["rows"]["train"],
-            held=results.schema["rows"]["test"],
+            rows=results.schema.rows.train,
+            held=results.schema.rows.test,
             losses="\n".join(_losses(results)),
             weights="\n".join(_weights(results)),
             article_ratio=article["children"] / article["age"],

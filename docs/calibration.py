@@ -1,4 +1,4 @@
-"""Write docs/calibration.md: what `straightline calibrate --out docs/calibration` found, from its table.
+"""Write docs/calibration.md from the table of `straightline calibrate --out docs/calibration`.
 
 Run as `python docs/calibration.py > docs/calibration.md` in the project's folder.
 """
@@ -12,18 +12,18 @@ TABLE = Path("docs/calibration/calibration.csv")
 TEMPLATE = """# How often the verdict errs
 
 Made by `python docs/calibration.py > docs/calibration.md` from [the table](calibration/calibration.csv) that
-`straightline calibrate --out docs/calibration` wrote. Every row is the whole procedure on new tables whose truth is
-known: {folds} folds, the repeats and seeds that their size gets by default, real 16-16 networks with early stopping,
-exact regressions, a margin of {margin:.0%} and a confidence of {confidence:.0%}. Tables have {columns} columns. There are
-{fits:,} networks behind this page; a scenario has as many tables as two cores could afford (`--simulations`), most
-where false answers are counted.
+`straightline calibrate --out docs/calibration` wrote. Every row is one scenario: the whole procedure on new tables
+whose truth is known, with {folds} folds, the default repeats and seeds for tables of this size, real 16-16 networks
+with early stopping, exact regressions, a margin of {margin:.0%} and a confidence of {confidence:.0%}. The tables have
+{columns} columns. {fits:,} networks were trained for this page. A scenario has as many tables as two cores could afford
+(`--simulations`); scenarios that count false answers have the most.
 
 ![Share of tables on which the verdict says that the network is better](calibration/calibration.png)
 
 ## Where no network can be better
 
-The truth is a straight line through normal columns (half of the target's variance, or log odds of that size), or does
-not depend on them at all. «Network better» is an error.
+The truth is a straight line in normally distributed columns (half of the target's variance, or log odds of that size),
+or does not depend on the columns at all. Here “network better” is an error.
 
 {null}
 
@@ -31,22 +31,25 @@ not depend on them at all. «Network better» is an error.
 
 ## Where a network could be better
 
-A curve (a square and a product of two columns, orthogonal to every straight line) makes the best possible predictor's
-loss that many margins lower than the best line's. What a network of so few rows reaches of it is the mean gain. At the edge
-the margin is set to that mean gain: then the network is neither better nor worse by it, and «network better» is wrong
-as often as right; about 5 % are expected where fold losses are normal, and 6.6 % were held to be the most that is fair.
+A curve (a square and a product of two columns, orthogonal to every straight line) makes the loss of the best possible
+predictor lower than that of the best line, by the number of margins in the column “truth”. The mean gain is the part of
+it that a network reaches with so few rows. At the edge, the margin is set to this mean gain. Then the network is
+neither better nor worse than the margin, and “network better” would be wrong as often as right without the test. If
+fold losses are normally distributed, about 5 % are expected; 6.6 % were taken as the acceptable limit.
 
 {power}
 
 ## What it means
 
-- A false «network better» under a straight line or noise is far rarer than the 5 % that the confidence allows, since there
-  a network is not as good as the regression but worse: it has more to learn.
-- «Undecided» and «enough» are what small tables get, even where a large curve is there: the power is what it is, and a
-  network of 100 rows does not find what 1,000 rows would show.
-- The test holds its error rate about the *procedure* on tables of this size. It knows of one table only, and fold losses
-  overlap; the correction for that (Nadeau and Bengio 2003) is a rule of thumb, which this page is the check of.
-- Heavy tails are a limit: a few rows then decide a fold's squared error, and the differences are not normal.
+- Under a straight line or noise a false “network better” is far rarer than the 5 % that the confidence allows. The
+  reason is that a network is not as good as the regression there, but worse: it has more to learn.
+- Small tables get “undecided” and “enough” even if there is a large curve. The power of the test is limited: a network
+  trained on 100 rows does not find a curve that 1,000 rows would show.
+- The error rate is that of the whole *procedure* on tables of this size. The test sees only one table, and the training
+  rows of its folds overlap. The correction for that (Nadeau and Bengio 2003) is a rule of thumb, and this page checks
+  it.
+- Heavy tails are a limit: then a few rows decide the squared error of a fold, and the differences are not normally
+  distributed.
 """
 
 
@@ -94,8 +97,8 @@ def main() -> None:
                 ],
             ),
             verdict=(
-                f"Of these {null['simulations'].sum():,} tables {null['challenger_better'].sum()} are errors, "
-                f"{per_thousand:.1f} in 1,000, in the worst row {worst:.1f}; 38 are allowed. The intervals (95 %) "
+                f"Of these {null['simulations'].sum():,} tables {null['challenger_better'].sum()} gave a wrong answer, "
+                f"{per_thousand:.1f} in 1,000, and {worst:.1f} in 1,000 in the worst row; 38 are allowed. The 95 % intervals "
                 f"of all rows end at or below {null['high'].max():.1%}."
             ),
             power=_markdown(

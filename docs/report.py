@@ -1,4 +1,4 @@
-"""Photograph the report of this folder for README.md: its first screen in headless Chromium.
+"""Write the picture in README.md: the first screen of this folder's report, in headless Chromium.
 
 Run `make` first, then `python docs/report.py`; Chromium is Debian's package `chromium`.
 """

@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, sync_playwright
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs/tracking"
 PORT = 5077
-SETTLED = 6000  # milliseconds until a page has drawn its charts
+SETTLED = 6000  # Milliseconds until a page has drawn its charts.
 URL = f"http://127.0.0.1:{PORT}"
 
 
@@ -63,11 +63,11 @@ def photographed(browser: Browser, runs: dict[str, str]) -> None:
         page.set_viewport_size({"width": 1400, "height": height})
         page.goto(f"{URL}/#{address}")
         page.wait_for_timeout(SETTLED)
-        if name == "runs":  # shows those of the pipeline, and the page remembers it
+        if name == "runs":  # Show the runs below the pipeline; the page remembers this.
             page.locator("[role=gridcell] button[data-component-id*=runnamecellrenderer]").first.click()
         if name == "compare":
             for switch in page.get_by_role("switch").all()[:2]:
-                switch.click()  # shows only the params and metrics that differ
+                switch.click()  # Show only the params and metrics that differ.
             page.get_by_text("Comparing 2 Runs").scroll_into_view_if_needed()
         if search is not None:
             page.get_by_placeholder("Search metric charts").fill(search)
@@ -99,7 +99,7 @@ def server(command: list[str], environment: dict[str, str]) -> Iterator[None]:
 
 
 def answers() -> bool:
-    """Tell whether the server is up."""
+    """Return whether the server answers."""
     try:
         with urllib.request.urlopen(f"{URL}/health", timeout=5):
             return True

@@ -1,4 +1,4 @@
-"""Make this folder's tables, and the answers and pictures in README.md, from what the commands in it print.
+"""Make the tables of this folder, and the answers and pictures in README.md, by running the commands in it.
 
 Run as `python examples/build.py`; Chromium is Debian's package `chromium`. The same machine gives the same files again.
 """
@@ -17,7 +17,7 @@ from playwright.sync_api import Page, sync_playwright
 from sklearn import datasets
 
 FOLDER = Path(__file__).parent
-SIZE = {"width": 900, "height": 900}  # of a picture: down to the findings' figures
+SIZE = {"width": 900, "height": 900}  # Pixels of a picture, which reaches down to the figures of the findings.
 CASE = re.compile(r"```sh\n(straightline run examples/(\w+)\.csv [^\n]+)\n```\n\n```text\n(.*?)```", re.DOTALL)
 ANSWER = re.compile(r"^(Yes|No|Undecided)\b.*", re.DOTALL | re.MULTILINE)
 
@@ -32,7 +32,7 @@ def main() -> None:
             (FOLDER / f"{name}.csv").write_text(table, encoding="utf-8")
             shutil.copy(FOLDER / f"{name}.csv", root / "examples")
         browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for case in list(CASE.finditer(page))[::-1]:  # from the last one, so that places before it stay
+        for case in list(CASE.finditer(page))[::-1]:  # From the last one, so that earlier positions stay valid.
             command, name, _ = case.groups()
             page = page[: case.start(3)] + answer(root, command) + page[case.end(3) :]
             photograph(browser.new_page(viewport=SIZE), root, name)  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def tables() -> dict[str, str]:
-    """Return the tables as CSV, by name: scikit-learn's, in their own units and order, with a target that is named."""
+    """Return the tables of scikit-learn as CSV, by name: in their own units and order, with a named target."""
     diabetes, iris, wine = _loaded("diabetes", scaled=False), _loaded("iris"), _loaded("wine")
     versicolor = ["yes" if name == "versicolor" else "no" for name in _names("iris", iris.pop("target"))]
     made = {
@@ -62,7 +62,7 @@ def _names(name: str, target: pd.Series) -> list[str]:
 
 
 def answer(root: Path, command: str) -> str:
-    """Run `command` in `root`, and return what it prints from the answer on, without blanks at the ends of lines."""
+    """Run `command` in `root`, and return its output from the answer on, without blanks at the ends of lines."""
     words = [sys.executable, "-m", *shlex.split(command)]
     printed = subprocess.run(words, cwd=root, check=True, capture_output=True, text=True).stdout
     found = ANSWER.search(printed)
@@ -71,7 +71,7 @@ def answer(root: Path, command: str) -> str:
 
 
 def photograph(page: Page, root: Path, name: str) -> None:
-    """Write a picture of the report's first screen, in which the table's path is as the command gives it."""
+    """Write a picture of the first screen of the report, with the path of the table as the command has it."""
     page.goto((root / f"straightline-{name}/reports/index.html").as_uri())
     page.evaluate("folder => { document.body.innerHTML = document.body.innerHTML.replaceAll(folder, '') }", f"{root}/")
     page.screenshot(path=FOLDER / f"{name}.png")

@@ -56,6 +56,7 @@ def streaming(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = Path(shutil.copytree(finished, tmp_path_factory.mktemp("streaming") / "project"))
     before = identity.pipeline_hash(root)
     set_live(root)
+    (root / "data/README.md").touch()
     assert identity.pipeline_hash(root) == before
     for model in ("regression", "neural"):
         train.run(root, "color", model)

@@ -19,12 +19,12 @@ PROCESS_TAG = "mlflow.straightline.process"  # publishes; by it runs that it lef
 
 
 def published_files(root: Path) -> list[Path]:
-    """Return the result files below `root`, in order."""
+    """Return the result files below `root`, in order; a README.md is no result, nor is a hidden file."""
     return sorted(
         path
         for folder in RESULT_FOLDERS
         for path in (root / folder).rglob("*")
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file() and not path.name.startswith(".") and path.name != "README.md"
     )
 
 
