@@ -110,7 +110,7 @@ def test_groups_stay_together_in_all_that_a_run_divides(here: Path) -> None:
     shops(here)
     found = invoke("--target", "sales", "--groups", "shop", "--exclude", "day,open", "folds.repeats=2")
     assert found.exit_code == 0, found.output
-    assert "Rows of the same shop are never in training and scored rows at once." in found.output
+    assert "Rows of the same shop are never in both training and scored rows." in found.output
     out = here / "straightline-shops"
     assert "Rows of the same shop" in (out / "reports/index.html").read_text()
     schema = json.loads((out / "data/schema.json").read_text())

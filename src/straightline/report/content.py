@@ -44,7 +44,7 @@ def content(results: Results, settings: str) -> Content:
         "targets": targets,
         "rows": schema.rows,
         "features": schema.features,
-        "division": sentences.division(schema.split),
+        "division": sentences.division_sentence(schema.split),
         "warnings": schema.warnings,
         "references": encoding.references(schema.encoding),
         "path": results.config.data.path,
@@ -70,7 +70,7 @@ def _figures(target: Mapping[str, Any]) -> list[Figure]:
 
 
 def _target(results: Results, target: str) -> dict[str, Any]:
-    verdict, variants = results.verdicts[target], results.of_target(target)
+    verdict, variants = results.verdicts[target], results.variants_of(target)
     schema, family = results.schema.targets[target], results.family_of(target)
     metrics = [name for name in family.metrics if name in variants[0].metrics]
     return {
@@ -84,7 +84,7 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "headline": sentences.headline(verdict, schema.column),
         "finding": _finding_words(verdict, verdict.challenger),
         "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
-        "selected": sentences.selected(verdict),
+        "selected": sentences.selection_sentences(verdict),
         "challengers": [
             {"name": name, "words": _finding_words(verdict, name), "result": challenger}
             for name, challenger in verdict.challengers.items()

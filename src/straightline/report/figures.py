@@ -48,7 +48,7 @@ def answer(results: Results, target: str) -> Figure:
 
 def losses(results: Results, target: str) -> Figure:
     """Return the loss by epoch of the target's models, with the spread of the fold fits."""
-    variants, name = results.of_target(target), _loss_name(results, target)
+    variants, name = results.variants_of(target), _loss_name(results, target)
     told = "; ".join(
         f"{one.model}: {number(one.curve['shown'].iloc[-1])} after {one.weights['epochs']} epochs" for one in variants
     )
@@ -65,13 +65,13 @@ def losses(results: Results, target: str) -> Figure:
 
 def losses_panel(results: Results, target: str, title: str = "") -> Panel:
     """Return its panel, which stands in losses.png too."""
-    curves = [comparison.Curve(one.model, one.curve, one.fold_history) for one in results.of_target(target)]
+    curves = [comparison.Curve(one.model, one.curve, one.fold_history) for one in results.variants_of(target)]
     return comparison.losses(curves, _loss_name(results, target), title)
 
 
 def learning(results: Results, target: str) -> Figure | None:
     """Return the loss by number of training rows, or None where rows are too few for shares of them."""
-    tables = {one.model: learning_table(one) for one in results.of_target(target)}
+    tables = {one.model: learning_table(one) for one in results.variants_of(target)}
     if any(table["rows"].nunique() < 2 for table in tables.values()):
         return None
     means = {name: table.groupby("rows")["loss"].mean() for name, table in tables.items()}
@@ -111,7 +111,7 @@ def coefficients(results: Results, variant: Variant) -> Figure | None:
 
 def held_out(results: Results, target: str) -> list[Figure]:
     """Return predictions against truth and residuals, or calibration and ROC; nothing without held-out rows."""
-    variants = results.of_target(target)
+    variants = results.variants_of(target)
     if not variants[0].metrics["rows"]:
         return []
     family = results.family_of(target)
@@ -136,7 +136,7 @@ def held_out(results: Results, target: str) -> list[Figure]:
 
 def predictions_panels(results: Results, target: str) -> list[Panel]:
     """Return the same panels for predictions-<target>.png."""
-    variants = results.of_target(target)
+    variants = results.variants_of(target)
     return [panel for _, panel in predictions.panels(results.family_of(target).pictures, _named(variants))]
 
 
@@ -144,7 +144,7 @@ def by_column(results: Results, target: str) -> Iterator[tuple[str, list[Figure]
     """Yield the columns that matter most, each with its gains by bin and the models' partial dependence."""
     verdict = results.verdicts[target]
     effects = {name: results.variants[target, name].effects for name in verdict.challengers}
-    curves = {one.model: one.dependence for one in results.of_target(target)}
+    curves = {one.model: one.dependence for one in results.variants_of(target)}
     unit = results.family_of(target).prediction_name
     for place, column in enumerate(important_columns(list(curves.values())), start=1):
         gains = {name: _of(table, column) for name, table in effects.items()}

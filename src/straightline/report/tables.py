@@ -41,7 +41,7 @@ def more_rows(results: Results, target: str) -> list[tuple[str, int, int, float]
     The change is a share of the loss before; nothing where rows are too few for shares of them.
     """
     changes = []
-    for variant in results.of_target(target):
+    for variant in results.variants_of(target):
         means = learning_table(variant).groupby("fold").tail(2).groupby("fold")[["rows", "loss"]]
         before, after = means.first().mean(), means.last().mean()
         if after["rows"] > before["rows"] and before["loss"] > 0:

@@ -46,7 +46,7 @@ def _composites(results: Results) -> dict[str, bytes]:
     names = list(results.config.targets)
     drawn = {"losses.png": canvas.png([figures.losses_panel(results, target, target) for target in names])}
     for target in names:
-        if results.of_target(target)[0].metrics["rows"]:
+        if results.variants_of(target)[0].metrics["rows"]:
             drawn[f"predictions-{target}.png"] = canvas.png(figures.predictions_panels(results, target))
     return drawn
 
