@@ -156,7 +156,7 @@ def test_time_is_kept_in_all_that_a_run_divides(here: Path, by: tuple[str, ...])
         (("--groups", "gap"), "column 'gap' is missing in 1 of 240 rows, first in row 3; rows cannot be divided by it"),
         (("--groups", "same"), "all 240 rows are of one group"),
         (("--groups", "few"), "5 groups in the training rows are too few for 4 folds"),
-        (("--groups", "sales"), "'sales' is a target, by which rows cannot be divided"),
+        (("--groups", "sales"), "rows cannot be divided by 'sales', which is a target"),
         (
             ("--split", "time", "--time", "shop"),
             "row 1: expected a number or a date as 2026-01-31 to order rows by, got",

@@ -176,7 +176,7 @@ def _coefficients(variant: Variant) -> RenderableType:
 
 def _references(results: Results) -> list[str]:
     levels = encoding.references(results.schema.encoding)
-    return [f"Reference levels, which the others are compared with: {', '.join(levels)}."] if levels else []
+    return [f"The other levels are compared with these reference levels: {', '.join(levels)}."] if levels else []
 
 
 def _notes(variant: Variant) -> list[str]:
