@@ -1,4 +1,4 @@
-"""The command line: parse and dispatch, nothing else. Every import waits for the command that needs it."""
+"""The entry point of the command line. A command imports what it needs only when it runs."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 for group in (tables, search, tracking, revisions):
     app.add_typer(group.app)
 ROOT = Path(".")
-INTERRUPTED = 130  # the exit status that typer gives to ctrl-C
+INTERRUPTED = 130  # Typer exits with this status after Ctrl-C.
 
 
 @app.callback()
@@ -25,34 +25,39 @@ def straightline() -> None:
 
 @app.command()
 def show(as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False) -> None:
-    """Print the answers that the files now hold."""
+    """Print the answers of the last run of the pipeline in this folder."""
     from straightline.commands import show as command
 
     command.run(ROOT, as_json)
 
 
 @app.command()
-def compose(check: Annotated[bool, typer.Option("--check", help="Only say whether it is up to date.")] = False) -> None:
-    """Compose conf/ into params.yaml, as the pipeline's first stage does."""
+def compose(
+    check: Annotated[bool, typer.Option("--check", help="Only check whether params.yaml is up to date.")] = False,
+) -> None:
+    """Compose conf/ into params.yaml, as the first stage of the pipeline does."""
     from straightline.stages import compose as stage
 
     if check:
         stage.check(ROOT)
-        print("params.yaml is what conf/ composes to")
+        print("params.yaml is up to date with conf/")
     else:
         stage.run(ROOT)
 
 
 @app.command()
 def repair() -> None:
-    """Remove a dvc.lock that DVC had half written when it was killed."""
+    """Remove dvc.lock if DVC was killed while it wrote the file."""
     from straightline.commands import repair as command
 
     command.run(ROOT)
 
 
 def main() -> None:
-    """Run the command line; a UserError, an interrupt and a full disk become one line and an exit status."""
+    """Run the command line.
+
+    A UserError, an interrupt or an error of the file system ends it with one line on stderr and an exit status.
+    """
     interrupt_on_termination()
     try:
         app()
@@ -69,7 +74,7 @@ def main() -> None:
 
 
 def _exit(code: str | int | None) -> NoReturn:
-    """End the process at once after TensorFlow: all is on disk, and it would take two seconds to take itself down."""
+    """Exit with `code`, at once if TensorFlow is loaded: its clean-up takes two seconds, and all files are written."""
     if "tensorflow" in sys.modules and isinstance(code, int):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -123,7 +123,7 @@ def test_a_stage_of_the_project_depends_on_the_packages_version() -> None:
     [
         (("none.csv", "project", "--target", "y"), "none.csv: no such file"),
         (("table.csv", "project", "--target", "y"), "has no column 'y'"),
-        (("table.csv", "full", "--target", "age"), "full: is there already; choose a new folder"),
+        (("table.csv", "full", "--target", "age"), "full: already exists; choose a new folder"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_there(here: Path, arguments: tuple[str, ...], told: str) -> None:

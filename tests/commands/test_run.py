@@ -81,7 +81,10 @@ def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) ->
         (("houses.csv", "--target", "price", "--target", "price"), "--target: expected different columns"),
         (("houses.csv", "--target", "price", "--exclude", "sold", "models.neural.hiden=[4]"), "Could not override"),
         (("houses.csv", "--target", "price", "--exclude", "sold", "fit.epochs=no"), "fit.epochs: expected"),
-        (("houses.csv", "--target", "price", "--exclude", "sold", "--out", "full"), "full: is there and not an output"),
+        (
+            ("houses.csv", "--target", "price", "--exclude", "sold", "--out", "full"),
+            "full: exists and is not an output",
+        ),
         (
             ("houses.csv", "--target", "sold", "--family", "gaussian", "--exclude", "id"),
             "has 2 different words (no, yes)",

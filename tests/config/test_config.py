@@ -113,7 +113,7 @@ class TestCompose:
     def test_an_edit_is_written_and_told(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = root / "conf/verdict/default.yaml"
         path.write_text(path.read_text().replace("margin: 0.05", "margin: 0.1"))
-        with pytest.raises(UserError, match="not what conf/ composes to"):
+        with pytest.raises(UserError, match="not up to date with conf"):
             compose.check(root)
         compose.run(root)
         assert "verdict.margin: 0.05 -> 0.1" in capsys.readouterr().out

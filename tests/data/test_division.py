@@ -112,7 +112,7 @@ def test_groups_stay_together_in_all_that_a_run_divides(here: Path) -> None:
     shops(here)
     found = invoke("--target", "sales", "--groups", "shop", "--exclude", "day,open", "folds.repeats=2")
     assert found.exit_code == 0, found.output
-    assert "Rows of the same shop are never in training and scored rows at once." in found.output
+    assert "Rows of the same shop are never in both training and scored rows." in found.output
     out = here / "straightline-shops"
     assert "Rows of the same shop" in (out / "reports/index.html").read_text()
     assert read_schema(out).features == ["size"]
@@ -157,7 +157,7 @@ def test_time_is_kept_in_all_that_a_run_divides(here: Path, by: tuple[str, ...])
         (("--groups", "gap"), "column 'gap' is missing in 1 of 240 rows, first in row 3; rows cannot be divided by it"),
         (("--groups", "same"), "all 240 rows are of one group"),
         (("--groups", "few"), "5 groups in the training rows are too few for 4 folds"),
-        (("--groups", "sales"), "'sales' is a target, by which rows cannot be divided"),
+        (("--groups", "sales"), "rows cannot be divided by 'sales', which is a target"),
         (
             ("--split", "time", "--time", "shop"),
             "row 1: expected a number or a date as 2026-01-31 to order rows by, got",

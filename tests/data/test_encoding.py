@@ -235,7 +235,7 @@ def test_the_answer_names_the_reference_levels(answered: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out
     page = (answered / "reports/index.html").read_text()
     for text in (printed, page):
-        assert "Reference levels, which the others are compared with: kind[flat], floor[" in text
+        assert "The other levels are compared with these reference levels: kind[flat], floor[" in text
     assert "kind[house]" in printed  # and is no markup of the terminal's
     assert "agent: 180 different words in 180 rows, text or names, left out" in page  # of the training rows
 

@@ -66,7 +66,7 @@ def test_half_a_lock_is_made_again_without_training(repository: Repository) -> N
         output = repository.dvc("repro")
         assert path.read_bytes() == whole
         assert not [name for name in ran(output) if name.startswith("train")], output
-    with pytest.raises(UserError, match="is whole"):
+    with pytest.raises(UserError, match="is complete"):
         repair.run(repository.root)
 
 

@@ -76,7 +76,7 @@ def test_no_number_is_cut_at_any_width(project: Path, width: int) -> None:
         if variant.coefficients is not None:
             for estimate in variant.coefficients["estimate"]:
                 assert f" {estimate:.5g} " in text
-    assert ("not shown, for want of width" in " ".join(text.split())) == (width < 120)
+    assert ("not shown, because the terminal is too narrow" in " ".join(text.split())) == (width < 120)
 
 
 def test_the_first_lines_are_the_warnings_and_the_answer(project: Path) -> None:

@@ -352,10 +352,10 @@ def test_an_older_verdict_lacks_keys(fresh: Repository, capsys: pytest.CaptureFi
     ("file", "content", "words"),
     [
         ("verdicts/color.json", "{", r"workspace: verdicts/color.json: unreadable .*run `dvc repro`"),
-        ("verdicts/color.json", "[]", r"verdicts/color.json: unreadable \(a mapping is expected, it holds a list\)"),
+        ("verdicts/color.json", "[]", r"verdicts/color.json: unreadable \(expected a mapping, got list\)"),
         ("dvc.lock", "stages: [", r"workspace: dvc.lock: unreadable .*run `straightline repair`"),
         ("dvc.lock", "stages: {data: 1}", r"workspace: dvc.lock: unreadable .*run `straightline repair`"),
-        ("dvc.yaml", "stages: [", r"workspace: dvc.yaml: unreadable .*mend it"),
+        ("dvc.yaml", "stages: [", r"workspace: dvc.yaml: unreadable .*correct it"),
     ],
 )
 def test_unreadable_files(fresh: Repository, file: str, content: str, words: str) -> None:

@@ -196,7 +196,7 @@ class TestCommandLine:
 
     def test_a_missing_result_is_named(self, project: Path) -> None:
         (project / "verdicts/color.json").unlink()
-        assert "color.json: not there yet; run `dvc repro`" in self.run(project, "show").stderr
+        assert "color.json: does not exist yet; run `dvc repro`" in self.run(project, "show").stderr
 
     def test_a_failing_stage_is_one_line(self, project: Path) -> None:
         path = project / "params.yaml"

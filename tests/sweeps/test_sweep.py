@@ -372,7 +372,7 @@ def test_an_interrupted_sweep_ends_with_what_was_found(here: Path, monkeypatch: 
     monkeypatch.setattr(Trainer, "scored", interrupted)
     found = invoke("sweep", "models.neural.learning_rate=0.003,0.03,0.1", "fit.seed=0,1", *QUICK, *OWN[:-1])
     assert isinstance(found.exception, UserError)
-    assert "sweep: interrupted; what was found is in sweeps/sweep.csv" in str(found.exception)
+    assert "sweep: interrupted; the results are in sweeps/sweep.csv" in str(found.exception)
     assert len(pd.read_csv(here / "sweeps/sweep.csv")) == 2
     assert not (here / "sweeps/sweep.json").exists()
     shown = runs(here)

@@ -1,1 +1,1 @@
-"""The command line: what is typed, by subject. Every import waits for the command that needs it."""
+"""The command line, one module for each subject. A command imports what it needs only when it runs."""

@@ -1,42 +1,126 @@
-"""What commands about a user's table have in common on the command line."""
+"""The arguments and options that commands about a user's table share."""
 
+from collections.abc import Callable
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from straightline.families import AUTO, FAMILIES
 
+if TYPE_CHECKING:
+    from straightline.config.table_options import TableOptions
+
 
 def known_family(name: str, *others: str) -> str:
-    """Return the name of a family, or one of `others`. Raises BadParameter for what is neither."""
+    """Return `name` if it is a family or in `others`, else raise BadParameter."""
     known = (*others, *FAMILIES)
     if name not in known:
         raise typer.BadParameter(f"expected one of {', '.join(known)}, got {name!r}")
     return name
 
 
-File = Annotated[Path, typer.Argument(help="A CSV or Parquet file.", show_default=False)]
-Targets = Annotated[list[str], typer.Option("--target", help="The column to predict; may be given again.")]
-Features = Annotated[str, typer.Option(help="Columns to predict from, with commas; by default all others.")]
-Exclude = Annotated[str, typer.Option(help="Columns to leave out, with commas.")]
-Categorical = Annotated[str, typer.Option(help="Columns of numbers that are categories, with commas.")]
-Groups = Annotated[str | None, typer.Option(help="A column whose rows stay together: a patient, a shop.")]
-Split = Annotated[
-    Literal["chance", "time"], typer.Option(help="With time, earlier rows train and later ones are scored.")
+File = Annotated[Path, typer.Argument(help="The table: a CSV or Parquet file.", show_default=False)]
+Targets = Annotated[
+    list[str], typer.Option("--target", help="Column to predict. Repeat the option to predict several columns.")
 ]
-Time = Annotated[str | None, typer.Option(help="The column that orders rows; by default they are in order.")]
+Features = Annotated[
+    str, typer.Option(help="Columns to predict from, separated by commas. Default: all other columns.")
+]
+Exclude = Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")]
+Categorical = Annotated[
+    str, typer.Option(help="Columns of numbers that stand for categories, separated by commas. Example: postal codes.")
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that groups rows, such as a patient or a shop. Rows of one group are never divided between "
+        "training and scoring."
+    ),
+]
+Split = Annotated[
+    Literal["chance", "time"],
+    typer.Option(
+        help="How to divide the rows: by chance, or by time, so that models train on earlier rows and are scored on "
+        "later ones."
+    ),
+]
+Time = Annotated[
+    str | None, typer.Option(help="Column that orders the rows for --split time. Default: the order in the file.")
+]
 Family = Annotated[
     str,
     typer.Option(
         parser=lambda name: known_family(name, AUTO),
         metavar="|".join((AUTO, *FAMILIES)),
-        help="What kind of column the target is; auto finds it.",
+        help="Type of the target: bernoulli for two classes, gaussian for numbers, auto to detect it.",
     ),
 ]
-HeldOut = Annotated[float | None, typer.Option(min=0, max=0.99, help="Share of the rows to score the final models on.")]
-Delimiter = Annotated[str | None, typer.Option(help="What separates values in a CSV file; by default it is found.")]
-Decimal = Annotated[str | None, typer.Option(help="The decimal mark in a CSV file; by default it is found.")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Settings in Hydra's words, such as models.neural.hidden=[64,64].")
+HeldOut = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=0.99,
+        help="Share of the rows to hold out for scoring the final models. Default: data.held_out (0.2).",
+    ),
 ]
+Delimiter = Annotated[
+    str | None, typer.Option(help="Character that separates the values in a CSV file. Default: detected.")
+]
+Decimal = Annotated[str | None, typer.Option(help="Decimal mark in a CSV file: a point or a comma. Default: detected.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Settings to change, in Hydra's syntax, such as models.neural.hidden=[64,64]."),
+]
+
+
+def takes_table(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` with the parameters of `_table_options` in place of its first parameter, a TableOptions.
+
+    Typer reads the options of a command from its signature, so the signatures of both functions are joined.
+    """
+    shared = signature(_table_options).parameters
+    others = list(signature(command).parameters.values())[1:]
+
+    def with_table(**values: Any) -> None:
+        table = _table_options(**{name: values.pop(name) for name in shared})
+        command(table, **values)
+
+    parameters = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in (*shared.values(), *others)]
+    with_table.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    with_table.__name__, with_table.__doc__ = command.__name__, command.__doc__
+    return with_table
+
+
+def _table_options(
+    file: File,
+    target: Targets,
+    features: Features = "",
+    exclude: Exclude = "",
+    categorical: Categorical = "",
+    groups: Groups = None,
+    split: Split = "chance",
+    time: Time = None,
+    family: Family = AUTO,
+    held_out: HeldOut = None,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+) -> "TableOptions":
+    from straightline.config.table_options import TableOptions, column_names
+
+    return TableOptions(
+        file=file,
+        targets=target,
+        features=column_names(features),
+        exclude=column_names(exclude),
+        categorical=column_names(categorical),
+        groups=groups,
+        split=split,
+        time=time,
+        delimiter=delimiter,
+        decimal=decimal,
+        family=family,
+        held_out=held_out,
+        overrides=[],
+    )

@@ -14,7 +14,7 @@ ROOT = Path(".")
 
 
 class Noise(StrEnum):
-    """How a gaussian target varies about its truth."""
+    """How a gaussian target varies about its true mean: normally, or with heavy tails."""
 
     normal = "normal"
     heavy = "heavy"
@@ -29,66 +29,102 @@ def sweep(
     overrides: Annotated[
         list[str],
         typer.Argument(
-            help="What varies, in Hydra's words, such as models.neural.hidden=[8],[16,16].", show_default=False
+            help="Settings to vary, in Hydra's syntax. Example: models.neural.hidden=[8],[16,16] tries two networks. "
+            "A setting with a single value applies to all of them.",
+            show_default=False,
         ),
     ],
-    table: Annotated[Path | None, typer.Option(help="A CSV or Parquet file, instead of the pipeline's rows.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet file to use instead of the pipeline's rows.")
+    ] = None,
     target: Annotated[
-        str | None, typer.Option(help="The column to predict, or the pipeline's target of that name.")
+        str | None,
+        typer.Option(help="Column to predict, required with --table. Without --table: a target of params.yaml."),
     ] = None,
     sampler: Annotated[
         Literal["grid", "random", "qmc", "tpe"] | None,
-        typer.Option(help="How points are chosen; by default a grid of all, or tpe where there are intervals."),
+        typer.Option(
+            help="How to choose the configs to try. Default: grid, or tpe if a setting varies in an interval."
+        ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Configs to try; by default all, or 100.")
+        int | None,
+        typer.Option(
+            min=1, max=1_000_000, help="Number of configs to try. Default: the whole grid, or 100 with another sampler."
+        ),
     ] = None,
     storage: Annotated[
-        str | None, typer.Option(help="A database such as sqlite:///sweep.db, in which a killed sweep goes on.")
+        str | None,
+        typer.Option(
+            help="Database that stores the trials, such as sqlite:///sweep.db. An interrupted sweep continues from it."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the sampler.")] = 0,
-    name: Annotated[str, typer.Option(help="What the files in sweeps/ are called.")] = "sweep",
-    track: Annotated[bool, typer.Option(help="Publish to MLflow.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the sampler.")] = 0,
+    name: Annotated[str, typer.Option(help="Name of the files to write in sweeps/.")] = "sweep",
+    track: Annotated[bool, typer.Option(help="Publish the configs to MLflow.")] = True,
     adopt: Annotated[bool, typer.Option("--adopt", help="Write the winner's settings into conf/.")] = False,
     engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="What trains: this process, or a Ray cluster (docs/scaling.md).")
+        Literal["local", "ray"],
+        typer.Option(help="Where to train: local is this process, ray is a Ray cluster (docs/scaling.md)."),
     ] = "local",
     address: Annotated[
-        str | None, typer.Option(help="Of the Ray cluster, HOST:PORT; by default the one here, or a new one.")
+        str | None,
+        typer.Option(
+            help="Address of the Ray cluster, HOST:PORT. Default: a cluster that runs on this machine, or a new one."
+        ),
     ] = None,
 ) -> None:
-    """Try many configs of a network at once, rank them, and judge the best on fresh folds."""
+    """Try many configs of a network, rank them, and compare the best one with the straight line on new folds."""
     from straightline.commands import sweep as command
 
-    how = overrides, table, target, sampler, trials, storage, seed, name, track, adopt, engine, address
-    command.run(ROOT, command.Options(*how))
+    options = command.Options(
+        overrides, table, target, sampler, trials, storage, seed, name, track, adopt, engine, address
+    )
+    command.run(ROOT, options)
 
 
 @app.command()
 def calibrate(
-    rows: Annotated[list[int], typer.Option(min=1, help="Rows of a table; may be given again.")] = ROWS,
-    columns: Annotated[int, typer.Option(min=1, max=1000, help="Columns of a table.")] = 3,
+    rows: Annotated[
+        list[int], typer.Option(min=1, help="Number of rows of a simulated table. Repeat the option for several.")
+    ] = ROWS,
+    columns: Annotated[int, typer.Option(min=1, max=1000, help="Number of columns of a simulated table.")] = 3,
     family: Annotated[
         list[str],
-        typer.Option(parser=known_family, metavar="|".join(FAMILIES), help="What is predicted; may be given again."),
+        typer.Option(
+            parser=known_family,
+            metavar="|".join(FAMILIES),
+            help="Type of the target: bernoulli for two classes, gaussian for numbers. Repeat the option for several.",
+        ),
     ] = FAMILY_NAMES,
     noise: Annotated[
-        list[Noise], typer.Option(help="Of a gaussian target; heavy is Student's t with 3 degrees of freedom.")
+        list[Noise],
+        typer.Option(
+            help="Noise of a gaussian target: normal, or heavy (Student's t with 3 degrees of freedom). "
+            "Repeat the option for several."
+        ),
     ] = NOISES,
     truth: Annotated[
         list[str],
         typer.Option(
-            help="noise, linear, or how many margins of loss a curve costs the best line; may be given again."
+            help="What the target truly depends on: noise (nothing), linear (a straight line), or a curve. "
+            "A curve is given as a number: by how many margins its loss is below that of the best straight line. "
+            "Repeat the option for several."
         ),
     ] = TRUTHS,
-    simulations: Annotated[int, typer.Option(min=1, max=1_000_000, help="Tables of each kind.")] = 1000,
-    model: Annotated[str, typer.Option(help="The network, by its name in params.yaml.")] = "neural",
-    like: Annotated[Path | None, typer.Option(help="A table whose columns, line and noise to take instead.")] = None,
-    target: Annotated[str | None, typer.Option(help="The column of that table to predict.")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    out: Annotated[Path, typer.Option(help="A folder for calibration.csv and calibration.png.")] = Path("calibration"),
+    simulations: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Number of tables for each combination of these options.")
+    ] = 1000,
+    model: Annotated[str, typer.Option(help="Name of the network in params.yaml.")] = "neural",
+    like: Annotated[
+        Path | None,
+        typer.Option(help="CSV or Parquet file to imitate: take its columns, best straight line and noise."),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column of the --like file to predict.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the simulated tables.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for calibration.csv and calibration.png.")] = Path("calibration"),
 ) -> None:
-    """Measure how often the verdict errs, on tables whose truth is known."""
+    """Measure how often the verdict is wrong, on simulated tables for which the truth is known."""
     from straightline.commands import calibrate as command
 
     options = command.Options(rows, columns, family, noise, truth, simulations, model, like, target, seed)

@@ -11,7 +11,7 @@ ROOT = Path(".")
 
 @app.command()
 def track() -> None:
-    """Publish the pipeline's results to MLflow, unless they are there."""
+    """Publish the pipeline's results to MLflow, unless they are already there."""
     from straightline.commands import track as command
 
     command.run(ROOT)
@@ -19,10 +19,15 @@ def track() -> None:
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
-    host: Annotated[str, typer.Option(help="The address; others than this machine's want a password.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on. An address that other machines reach requires a password (docs/security.md)."
+        ),
+    ] = "127.0.0.1",
 ) -> None:
-    """Open MLflow's UI on this machine's loopback address."""
+    """Start MLflow's user interface for this project. By default only this machine can reach it."""
     from straightline.commands import ui as command
 
     command.run(ROOT, port, host)
@@ -30,10 +35,13 @@ def ui(
 
 @app.command()
 def serve(
-    target: Annotated[str | None, typer.Option(help="The column to predict, or its name in the pipeline.")] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5001,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Target to predict: its column or its name in params.yaml. Default: the only target."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5001,
 ) -> None:
-    """Serve the champion of a target over HTTP, on this machine's loopback address."""
+    """Serve the champion model of a target over HTTP. Only this machine can reach it."""
     from straightline.commands import serve as command
 
     command.run(ROOT, target, port)

@@ -1,1 +1,1 @@
-"""What the command line does beside the pipeline, a module a command: read files, call the core, write files."""
+"""The commands of the command line, one module each: read files, call other packages, write files."""

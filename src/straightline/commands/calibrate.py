@@ -1,4 +1,4 @@
-"""`straightline calibrate`: the verdict's own error rates, as calibration.csv and calibration.png."""
+"""`straightline calibrate`: how often the verdict is wrong, as calibration.csv and calibration.png."""
 
 import hashlib
 import itertools
@@ -30,10 +30,10 @@ from straightline.runtime.artifacts import replacing, write_csv
 
 @dataclass(frozen=True)
 class Options:
-    """What to simulate: every combination of `families`, `noises` and `truths` (`parse_truth`), for each of `rows`.
+    """The tables to simulate: all combinations of `families`, `noises`, `truths` (see `parse_truth`) and `rows`.
 
-    `like` is a file whose columns, rows, family, line and noise stand in for generated ones; `target` its column to
-    predict.
+    `like` is a file to imitate: its columns, rows, family, best line and noise replace the generated ones. `target` is
+    the column of that file to predict. `simulations` is the number of tables for each combination.
     """
 
     rows: Sequence[int]
@@ -51,21 +51,21 @@ class Options:
 def run(root: Path, options: Options, out: Path) -> None:
     """Write `out`/calibration.csv and .png.
 
-    Scenarios that are in the table already, of the same settings and at least as many simulations, are kept. Models,
-    folds, margin and confidence are those of params.yaml below `root`. Raises UserError for options that make no sense,
-    before anything runs.
+    A scenario is not simulated again if the table already has it, with the same settings and at least as many
+    simulations. Models, folds, margin and confidence come from params.yaml below `root`. Raises UserError for invalid
+    options, before anything runs.
     """
     config = load(root / "params.yaml")
     settings = _network(config, options.model)
-    told = [parse_truth(text, config.verdict.margin) for text in options.truths]
+    chosen_truths = [parse_truth(text, config.verdict.margin) for text in options.truths]
     scenarios = [
         (world, noise, truth)
         for world in _worlds(options)
-        for noise, truth in itertools.product(_noises(world, options.noises), told)
+        for noise, truth in itertools.product(_noises(world, options.noises), chosen_truths)
     ]
     known = _read(out / "calibration.csv")
-    found = []
-    with _shown(len(scenarios) * options.simulations) as (advance, say):
+    rows: list[dict[str, Any]] = []
+    with _progress(len(scenarios) * options.simulations) as (advance, print_line):
         for world, noise, truth in scenarios:
             key = _key(config, settings, options, world, noise, truth)
             row = _known(known, key)
@@ -73,18 +73,21 @@ def run(root: Path, options: Options, out: Path) -> None:
                 row = key | _simulated(config, settings, options, world, noise, truth, advance)
             else:
                 advance(options.simulations)
-            found.append(row)
-            place = f"{row['family']}, {row['rows']:,} rows, {row['noise']} noise, truth {row['truth']}"
-            say(f"{place}: network better in {row['challenger_better']:,} of {row['simulations']:,}")
-            write_csv(out / "calibration.csv", _merged(known, found))
-    table = pd.DataFrame(found)
+            rows.append(row)
+            scenario = f"{row['family']}, {row['rows']:,} rows, {row['noise']} noise, truth {row['truth']}"
+            print_line(f"{scenario}: network better in {row['challenger_better']:,} of {row['simulations']:,}")
+            write_csv(out / "calibration.csv", _merged(known, rows))
     with replacing(out / "calibration.png") as temporary:
-        temporary.write_bytes(studies.calibration(_merged(known, found)))
-    _show(table, out)
+        temporary.write_bytes(studies.calibration(_merged(known, rows)))
+    _print_summary(pd.DataFrame(rows), out)
 
 
 def parse_truth(text: str, margin: float) -> Truth:
-    """Return the truth `noise` or `linear`, or a curve that costs the best line as many margins as `text` says."""
+    """Return the truth that `text` names: `noise`, `linear`, or a curve if it is a number.
+
+    The number says by how many margins the loss of the curve is below that of the best line. Raises UserError for any
+    other text, and for a gain outside (0, 1).
+    """
     if text in ("noise", "linear"):
         return Truth(text, text == "linear", 0.0)
     try:
@@ -115,26 +118,26 @@ def _worlds(options: Options) -> list[World]:
             for rows in options.rows
         ]
     if options.target is None:
-        raise UserError("--like: expected --target too, the column to predict")
+        raise UserError("--like: add --target, the column to predict")
     frame, _ = read_table(options.like)
     origin = str(options.like)
     labels, column = encode_target(frame, Target(column=options.target, family=AUTO), origin)
-    every = np.arange(len(frame))
+    all_rows = np.arange(len(frame))
     names = [str(name) for name in frame.columns if name != options.target]
     try:
-        features, _ = encoding.fit(frame, every, names, [])
+        features, _ = encoding.fit(frame, all_rows, names, [])
     except UserError as error:
         raise UserError(f"{origin}: {error}") from None
     return [truths.like(encoding.matrix(frame, features), labels.to_numpy(float), FAMILIES[column.family])]
 
 
 def _noises(world: World, noises: Sequence[str]) -> Sequence[str]:
-    """Return those of `noises` that the family has, or all that it has where it has none of them."""
+    """Return the `noises` that the family of `world` supports, or all that it supports if that leaves none."""
     return [noise for noise in noises if noise in world.family.noises] or world.family.noises
 
 
 def _key(config: Config, settings: Neural, options: Options, world: World, noise: str, truth: Truth) -> dict[str, Any]:
-    made_of = {
+    fingerprint = {
         "model": {key: value for key, value in asdict(settings).items() if key != "selected_from"},
         "fit": asdict(config.fit),
         "folds": asdict(config.folds),
@@ -151,7 +154,7 @@ def _key(config: Config, settings: Neural, options: Options, world: World, noise
         "gain": truth.gain,
         "simulations": options.simulations,
         "seed": options.seed,
-        "settings": hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12],
+        "settings": hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:12],
     }
 
 
@@ -177,12 +180,12 @@ def _simulated(
         for activation in ("linear", world.family.activation)
     )
     batches = -(-options.simulations // simulation.batch_size(probe, settings, config.fit, folds))
-    found = []
+    outcomes: list[simulation.Outcome] = []
     for numbers in np.array_split(np.arange(options.simulations), batches):
-        drawn = simulation.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
-        found += simulation.outcomes(drawn, model, predicting, settings, config.fit, folds)
+        tables = simulation.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
+        outcomes += simulation.outcomes(tables, model, predicting, settings, config.fit, folds)
         advance(len(numbers))
-    return simulation.summary(found, config.verdict, world.rows, truth) | {
+    return simulation.summary(outcomes, config.verdict, world.rows, truth) | {
         "folds": folds.k,
         "repeats": folds.repeats,
         "seeds": folds.seeds,
@@ -194,7 +197,10 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _known(table: pd.DataFrame, key: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what is known of a scenario from as many tables, or from more, which have the same ones first."""
+    """Return the row of `table` with the scenario of `key`, or None if it has too few simulations.
+
+    More simulations will do, because their first tables are the same.
+    """
     if not set(key) <= set(table.columns):
         return None
     scenario = [name for name in key if name != "simulations"]
@@ -203,27 +209,27 @@ def _known(table: pd.DataFrame, key: dict[str, Any]) -> dict[str, Any] | None:
     return None if enough.empty else dict(enough.iloc[0])
 
 
-def _merged(known: pd.DataFrame, found: list[dict[str, Any]]) -> pd.DataFrame:
+def _merged(known: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
     key = ["family", "rows", "columns", "noise", "truth", "seed", "settings"]
-    both = pd.concat([pd.DataFrame(found), known], ignore_index=True)
+    both = pd.concat([pd.DataFrame(rows), known], ignore_index=True)
     most = both.groupby(key, dropna=False)["simulations"].transform("max")
     return both[both["simulations"] == most].drop_duplicates(key, ignore_index=True)
 
 
 @contextmanager
-def _shown(simulations: int) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
+def _progress(simulations: int) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
     console = Console()
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("simulations", total=simulations)
         yield lambda count: bar.advance(task, count), console.print
 
 
-def _show(table: pd.DataFrame, out: Path) -> None:
+def _print_summary(table: pd.DataFrame, out: Path) -> None:
     console = Console()
-    shown = RichTable("family", "rows", "noise", "truth", "simulations", "network better", "at the edge", "mean gain")
+    summary = RichTable("family", "rows", "noise", "truth", "simulations", "network better", "at the edge", "mean gain")
     for row in table.to_dict("records"):
         edge = "" if pd.isna(row["edge_rate"]) else f"{row['edge_rate']:.1%}"
-        shown.add_row(
+        summary.add_row(
             row["family"],
             f"{row['rows']:,}",
             row["noise"],
@@ -233,9 +239,9 @@ def _show(table: pd.DataFrame, out: Path) -> None:
             edge,
             f"{row['mean_gain']:.1%}",
         )
-    console.print(shown)
+    console.print(summary)
     null = table[table["gain"] == 0]
     if len(null):
-        false, of = int(null["challenger_better"].sum()), int(null["simulations"].sum())
-        console.print(f"false «network better» where the truth is a line or noise: {false:,} of {of:,}")
+        errors, simulations = int(null["challenger_better"].sum()), int(null["simulations"].sum())
+        console.print(f"false «network better» if the truth is a line or noise: {errors:,} of {simulations:,}")
     console.print(f"written: {out / 'calibration.csv'}, {out / 'calibration.png'}")

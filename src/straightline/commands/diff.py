@@ -1,4 +1,4 @@
-"""`straightline diff`: two revisions of the repository, read through DVC and compared."""
+"""`straightline diff`: read two revisions of the repository through DVC, and compare them."""
 
 import json
 import logging
@@ -20,15 +20,15 @@ from straightline.revisions import terminal
 from straightline.revisions.changes import Answer, Change, Difference, Snapshot, compare
 from straightline.revisions.lockfile import ABSENT
 
-WORKSPACE = "workspace"  # DVC's word for the files as they are now
+WORKSPACE = "workspace"  # DVC's name for the files as they are now
 PACKAGES = ("requirements.lock", "requirements.txt")
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)", re.MULTILINE)
 
 
 def run(root: Path, before: str, after: str, as_json: bool) -> None:
-    """Print what differs between two revisions: of git, experiments of DVC, or the workspace.
+    """Print the differences between two revisions. A revision is one of git, a DVC experiment, or the workspace.
 
-    Raises UserError where there is no git and DVC repository, for an unknown revision, and for one without verdicts.
+    Raises UserError if there is no git and DVC repository, if a revision is unknown, or if it has no verdicts.
     """
     with _repository(root) as repo:
         snapshots = _snapshot(repo, before), _snapshot(repo, after)
@@ -40,7 +40,7 @@ def run(root: Path, before: str, after: str, as_json: bool) -> None:
 
 
 def as_dict(difference: Difference) -> dict[str, Any]:
-    """Return what `straightline diff --json` prints; a side that has no such value has no such key."""
+    """Return the content of `straightline diff --json`. A side without a value lacks the key of that value."""
     return {
         "before": _revision(difference.before),
         "after": _revision(difference.after),
@@ -48,20 +48,20 @@ def as_dict(difference: Difference) -> dict[str, Any]:
         "numbers_same": difference.are_numbers_same,
         "unexplained": difference.is_unexplained,
         "answers": {answer.target: _answer(answer) for answer in difference.answers},
-        "metrics": {path: _sides(found) for path, found in difference.metrics.items()},
+        "metrics": {path: _sides(changes) for path, changes in difference.metrics.items()},
         "params": _sides(difference.params),
         "idle_params": difference.idle_params,
         "data": _sides(difference.data),
         "code": {module.path: list(module.stages) for module in difference.code},
         "packages": _sides(difference.packages),
-        "stale": {revision: _sides(found) for revision, found in difference.stale.items()},
+        "stale": {revision: _sides(changes) for revision, changes in difference.stale.items()},
         "unlocked": difference.unlocked,
     }
 
 
 @contextmanager
 def _repository(root: Path) -> Iterator[Repo]:
-    logging.getLogger("dvc").setLevel(logging.ERROR)  # what it warns of is an error of ours
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # Its warnings would only repeat the errors raised here.
     try:
         with Repo(str(root)) as repo:
             if repo.scm.no_commits:
@@ -71,7 +71,9 @@ def _repository(root: Path) -> Iterator[Repo]:
         raise UserError(f"{root.resolve()}: is in no DVC repository; go to the project's folder") from None
     except NoSCMError:
         remedy = "run `git init`, then `dvc config core.no_scm false`"
-        raise UserError(f"{root.resolve()}: DVC knows no git repository, which keeps revisions; {remedy}") from None
+        raise UserError(
+            f"{root.resolve()}: DVC does not use a git repository, so there are no revisions; {remedy}"
+        ) from None
     except DvcException as error:
         raise UserError(f"{root.resolve()}: DVC cannot read it: {_line(error)}") from None
 
@@ -97,8 +99,8 @@ def _snapshot(repo: Repo, revision: str) -> Snapshot:
 
 
 def _verdicts(repo: Repo) -> list[str]:
-    found = repo.fs.find(repo.fs.join(repo.root_dir, "verdicts"))
-    return sorted(path for path in found if path.endswith(".json") and not Path(path).name.startswith("."))
+    paths = repo.fs.find(repo.fs.join(repo.root_dir, "verdicts"))
+    return sorted(path for path in paths if path.endswith(".json") and not Path(path).name.startswith("."))
 
 
 def _verdict(repo: Repo, revision: str, path: str) -> Mapping[str, Any]:
@@ -126,36 +128,36 @@ def _stages(repo: Repo, revision: str) -> Mapping[str, Any]:
 
 def _mapping(value: Any, revision: str, place: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise _unreadable(revision, place, f"a mapping is expected, it holds a {type(value).__name__}")
+        raise _unreadable(revision, place, f"expected a mapping, got {type(value).__name__}")
     return value
 
 
 def _packages(repo: Repo) -> dict[str, str]:
-    """Return the pinned versions, of a package with several for several platforms all of them."""
-    found: dict[str, list[str]] = {}
+    """Return the pinned version of each package; all versions if they differ between platforms."""
+    versions: dict[str, list[str]] = {}
     for place in PACKAGES:
         for name, version in PINNED.findall(_text(repo, place)):
-            found.setdefault(name, []).append(version)
-    return {name: ", ".join(versions) for name, versions in found.items()}
+            versions.setdefault(name, []).append(version)
+    return {name: ", ".join(pins) for name, pins in versions.items()}
 
 
 def _text(repo: Repo, place: str) -> str:
-    """Return a file's text at the revision that `repo` is switched to, empty where there is none."""
+    """Return the text of a file at the revision that `repo` is switched to; empty if there is no such file."""
     path = repo.fs.join(repo.root_dir, *place.split("/"))
     return repo.fs.read_text(path, encoding="utf-8") if repo.fs.exists(path) else ""
 
 
 def _metrics(repo: Repo, before: str, after: str) -> dict[str, list[Change]]:
-    """Return what `dvc metrics diff` tells, by file and in its order of files, metrics sorted."""
-    found = repo.metrics.diff(a_rev=before, b_rev=after)
-    for revision, error in found.get("errors", {}).items():
+    """Return the changes that `dvc metrics diff` reports, sorted by file and metric."""
+    result = repo.metrics.diff(a_rev=before, b_rev=after)
+    for revision, error in result.get("errors", {}).items():
         if isinstance(error, Exception):
             raise _unreadable(revision, "dvc.yaml", error)
-    return {path: _sorted(values) for path, values in sorted(found.get("diff", {}).items())}
+    return {path: _sorted(values) for path, values in sorted(result.get("diff", {}).items())}
 
 
 def _sorted(values: Mapping[str, Mapping[str, Any]]) -> list[Change]:
-    """Return the changes, `baseline.*` last; DVC says None where a side has no such metric."""
+    """Return the changes, `baseline.*` last. DVC reports a metric that a side lacks as None; here it is ABSENT."""
     sides = {
         name: [ABSENT if value[side] is None else value[side] for side in ("old", "new")]
         for name, value in values.items()
@@ -166,7 +168,7 @@ def _sorted(values: Mapping[str, Mapping[str, Any]]) -> list[Change]:
 def _unreadable(revision: str, place: str, reason: object) -> UserError:
     remedy = "choose another revision"
     if revision == WORKSPACE:
-        remedy = "run `straightline repair`" if place == "dvc.lock" else "mend it, or run `dvc repro`"
+        remedy = "run `straightline repair`" if place == "dvc.lock" else "correct it, or run `dvc repro`"
     return UserError(f"{revision}: {place}: unreadable ({_line(reason)[:200]}); {remedy}")
 
 
@@ -178,8 +180,8 @@ def _revision(snapshot: Snapshot) -> dict[str, Any]:
     return {"revision": snapshot.revision, "commit": snapshot.commit}
 
 
-def _sides(found: Sequence[Change]) -> dict[str, dict[str, Any]]:
-    both = {change.name: {"before": change.before, "after": change.after} for change in found}
+def _sides(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
+    both = {change.name: {"before": change.before, "after": change.after} for change in changes}
     return {name: {side: value for side, value in sides.items() if value is not ABSENT} for name, sides in both.items()}
 
 

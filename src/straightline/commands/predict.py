@@ -1,4 +1,4 @@
-"""`straightline predict`: a saved model on new rows."""
+"""`straightline predict`: predict new rows with a saved model."""
 
 import sys
 from pathlib import Path
@@ -14,11 +14,12 @@ from straightline.serving.prediction import predicted_columns
 
 
 def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None, decimal: str | None = None) -> None:
-    """Write what `model` (a model.keras, or its folder) predicts of the table `rows` as CSV, to `out` or to stdout.
+    """Write the predictions of `model` for the table `rows` as CSV, to `out` or to stdout.
 
-    A continuous target gets a column of its name, a binary one the probability of its second class too. `delimiter` and
-    `decimal` are found where they are None. Raises UserError where the rows lack a column or have another type, and
-    where the model is not as training left it.
+    `model` is a file model.keras or its folder. The predictions are in a column with the name of the target. For a
+    binary target, another column has the probability of its second class. If `delimiter` or `decimal` is None, it is
+    detected. Raises UserError if the rows lack a column or have another type, or if the model was changed after
+    training.
     """
     folder = model if model.is_dir() else model.parent
     root = folder.parents[2]
@@ -31,7 +32,7 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
         print(f"predict: warning: {note}", file=sys.stderr)
     target = schema.targets.get(folder.parent.name)
     if target is None:
-        raise UserError(f"{folder}: is for no target of {root / 'data/schema.json'}; train again")
+        raise UserError(f"{folder}: {root / 'data/schema.json'} has no target of this name; train again")
 
     from straightline.runtime.backend import import_tensorflow
 
@@ -59,6 +60,6 @@ def _checked(frame: pd.DataFrame, features: list[encoding.Feature], rows: Path) 
 def _require(folder: Path, path: Path) -> None:
     if not path.is_file():
         raise UserError(
-            f"{folder}: expected a folder runs/<target>/<model> of a project or of `straightline run`, but {path} is "
-            "absent"
+            f"{folder}: expected a folder runs/<target>/<model> of a project or of `straightline run`, but there is "
+            f"no {path}"
         )

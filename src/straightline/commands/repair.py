@@ -1,4 +1,4 @@
-"""`straightline repair`: a dvc.lock that DVC had half written when it was killed."""
+"""`straightline repair`: remove dvc.lock if DVC was killed while it wrote the file."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from straightline.errors import UserError
 
 
 def run(root: Path) -> None:
-    """Remove dvc.lock below `root` if DVC cannot read it. Raises UserError where it can.
+    """Remove dvc.lock below `root` if DVC cannot read it. Raises UserError if there is nothing to repair.
 
-    `dvc repro` makes it again, and takes from its run-cache what had run; nothing is trained again.
+    `dvc repro` then writes it again. Finished stages come from DVC's run cache, so nothing is trained again.
     """
     import yaml
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
@@ -18,9 +18,9 @@ def run(root: Path) -> None:
     try:
         COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise UserError(f"{path}: is not there; nothing to repair") from None
+        raise UserError(f"{path}: does not exist; nothing to repair") from None
     except (Invalid, yaml.YAMLError, UnicodeDecodeError):
         path.unlink()
-        print("repair: dvc.lock was half written, and is removed; `dvc repro` makes it again from its cache")
+        print("repair: dvc.lock was incomplete and is removed; `dvc repro` writes it again from its cache")
         return
-    raise UserError(f"{path}: is whole; nothing to repair")
+    raise UserError(f"{path}: is complete; nothing to repair")

@@ -1,4 +1,4 @@
-"""`straightline run`: a user's own table from file to answer, in an output folder, without DVC or git."""
+"""`straightline run`: all stages of the pipeline on a user's table, in an output folder, without DVC or git."""
 
 import itertools
 import shutil
@@ -15,20 +15,20 @@ from straightline.runtime.artifacts import write_text
 from straightline.runtime.stage import timed
 from straightline.stages import compare, data, report
 
-MARK = ".straightline-output"  # in a folder that a later run may replace
+MARK = ".straightline-output"  # A later run may replace a folder that has this file.
 
 
 def run(options: TableOptions, out: Path, track: bool) -> None:
-    """Write what the pipeline's stages write into `out`, and print the answer; with `track` to MLflow too.
+    """Run the pipeline's stages in the folder `out`, and print the answer. With `track`, publish it to MLflow too.
 
-    Raises UserError before anything is written where file or options are wrong, or where `out` holds something else.
+    Raises UserError, before anything is written, if the file or the options are invalid, or if `out` has other files.
     """
     _require_replaceable(out)
     text = table_settings(options)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".straightline-") as folder:
         work = Path(folder) / "work"
-        _answer(work, text, command_line(options))
+        _run_stages(work, text, command_line(options))
         if out.exists():
             shutil.rmtree(out)
         work.rename(out)
@@ -42,16 +42,16 @@ def run(options: TableOptions, out: Path, track: bool) -> None:
 
 def _require_replaceable(out: Path) -> None:
     if out.exists() and not (out / MARK).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"{out}: is there and not an output of `straightline run`; choose another folder with --out")
+        raise UserError(f"{out}: exists and is not an output of `straightline run`; choose another folder with --out")
 
 
-def _answer(root: Path, text: str, command: str) -> None:
+def _run_stages(root: Path, text: str, command: str) -> None:
     write_text(root / "params.yaml", text)
     write_text(root / "command.txt", f"{command}\n")
     write_text(root / MARK, "")
     with timed(root, "data"):
         data.run(root)
-    with timed(root, "import of TensorFlow"):  # after the table is known to be sound
+    with timed(root, "import of TensorFlow"):  # only after the data stage has accepted the table
         from straightline.stages import evaluate, train
 
     values = yaml.safe_load(text)

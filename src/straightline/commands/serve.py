@@ -1,4 +1,4 @@
-"""`straightline serve`: the champion of a target answers HTTP requests on this machine, by MLflow's own server."""
+"""`straightline serve`: MLflow's server predicts with the champion model of a target, on this machine only."""
 
 import os
 import shutil
@@ -21,16 +21,16 @@ from straightline.tracking import registry, store
 
 
 def run(root: Path, target: str | None, port: int) -> NoReturn:
-    """Replace this process by a server of the champion of `target`, on the loopback address.
+    """Replace this process by a server for the champion of `target`, on the loopback address.
 
-    Raises UserError where there is no champion, or where its files are not as they were registered.
+    Raises UserError if there is no champion, or if its files were changed after it was registered.
     """
     config = load(root / "params.yaml")
     name = registry.registered_name(config.data.path, chosen_target(config.targets, target))
     with store.opened(root) as (client, _):
         champion = registry.find_champion(client, name)
         if champion is None:
-            raise UserError(f"serve: no version of {name} is the champion; run `straightline track` first")
+            raise UserError(f"serve: {name} has no champion yet; run `straightline track` first")
         folder = _fetched(root, champion)
     print(f"serving {name} {champion.version} ({champion.tags['model']}) at http://127.0.0.1:{port}/invocations")
     sys.stdout.flush()
@@ -45,10 +45,10 @@ def _fetched(root: Path, champion: ModelVersion) -> Path:
     folder.mkdir(parents=True)
     path = Path(download_artifacts(f"models:/{champion.name}/{champion.version}", dst_path=str(folder)))
     mlmodel.require_ours(path)
-    found = read_description(next(path.rglob(DESCRIPTION))).digest
-    if found != champion.tags.get("digest"):
+    digest = read_description(next(path.rglob(DESCRIPTION))).digest
+    if digest != champion.tags.get("digest"):
         raise UserError(
-            f"{path}: holds the model {found[:12]}, but {champion.name} {champion.version} was registered with "
-            f"{str(champion.tags.get('digest'))[:12]}; it was changed since, and is refused"
+            f"{path}: the model's digest is {digest[:12]}, but {champion.name} {champion.version} was registered with "
+            f"{str(champion.tags.get('digest'))[:12]}; a model that was changed is not served"
         )
     return path

@@ -1,4 +1,4 @@
-"""`straightline show`: the answers that the files now hold."""
+"""`straightline show`: print the answers that are in the files now."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from straightline.results.files import load_results
 
 
 def run(root: Path, as_json: bool) -> None:
-    """Print the answers below `root` as text or as JSON. Raises UserError where results are missing or unreadable."""
+    """Print the answers below `root` as text or as JSON. Raises UserError if results are missing or unreadable."""
     results = load_results(root)
     if as_json:
         print(json.dumps(json_output.as_dict(results), indent=1, allow_nan=False))

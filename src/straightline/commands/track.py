@@ -7,7 +7,7 @@ from straightline.tracking import identity
 
 
 def run(root: Path) -> None:
-    """Publish the results below `root` unless MLflow has them. Raises UserError where the store cannot be used."""
+    """Publish the results below `root` unless MLflow has them. Raises UserError if the store cannot be used."""
     if identity.is_published(root):
         print("track: already in MLflow")
         return

@@ -1,4 +1,4 @@
-"""`straightline ui`: MLflow's server with what it leaves open by default closed (docs/security.md)."""
+"""`straightline ui`: MLflow's server, with features off that are a risk and on by default (docs/security.md)."""
 
 import ipaddress
 import os
@@ -10,7 +10,7 @@ from typing import NoReturn
 from straightline.errors import UserError
 from straightline.tracking.identity import shown_uri, store_uri
 
-CLOSED = {
+HARDENED = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
@@ -18,25 +18,26 @@ CLOSED = {
 
 
 def run(root: Path, port: int, host: str) -> NoReturn:
-    """Replace this process by MLflow's server at `host`; only requests for that address are answered.
+    """Replace this process by MLflow's server at `host`. It answers only requests for that address.
 
-    Raises UserError for an address that other machines reach, unless a password for its admin is set.
+    Raises UserError if other machines can reach the address, unless a password for the admin is set.
     """
     if store_uri(root).startswith("http"):
-        raise UserError(f"MLFLOW_TRACKING_URI is set: the runs are at {shown_uri(root)}, whose server has its own UI")
-    os.environ |= CLOSED | {"MLFLOW_BACKEND_STORE_URI": store_uri(root)}  # a password in it is no one else's to see
+        raise UserError(f"MLFLOW_TRACKING_URI is set: the runs are at {shown_uri(root)}; open the UI of that server")
+    # The environment, unlike an argument, hides a password in the URI from other users.
+    os.environ |= HARDENED | {"MLFLOW_BACKEND_STORE_URI": store_uri(root)}
     options = ["--app-name", "straightline"] if is_loopback(host) else _authenticated(host)
     names = {host, "localhost", "127.0.0.1"} if is_loopback(host) else {host, socket.gethostname(), socket.getfqdn()}
     hosts = sorted(f"{f'[{name}]' if ':' in name else name}:{port}" for name in names)
     origins = [f"http://{name}" for name in hosts]
-    print(f"MLflow UI: http://{hosts[0]} (ctrl-C ends it)", flush=True)
+    print(f"MLflow UI: http://{hosts[0]} (Ctrl-C stops it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
     command += ["--allowed-hosts", ",".join(hosts), "--cors-allowed-origins", ",".join(origins), *options]
     os.execv(sys.executable, command)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches `host`."""
+    """Return whether only this machine can reach `host`."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -46,7 +47,7 @@ def is_loopback(host: str) -> bool:
 def _authenticated(host: str) -> list[str]:
     if not os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD") or not os.environ.get("MLFLOW_FLASK_SERVER_SECRET_KEY"):
         raise UserError(
-            f"--host: {host} is reached by other machines; expected 127.0.0.1, or MLFLOW_AUTH_ADMIN_PASSWORD and "
+            f"--host: other machines can reach {host}; expected 127.0.0.1, or MLFLOW_AUTH_ADMIN_PASSWORD and "
             "MLFLOW_FLASK_SERVER_SECRET_KEY in the environment, so that MLflow asks for a password (docs/security.md)"
         )
     return ["--app-name", "basic-auth"]

@@ -1,1 +1,1 @@
-"""The answer as a page: `content` is what there is to say, `figures` its pictures, `render` HTML and Markdown of it."""
+"""The report: `content` collects its values, `figures` draws its pictures, `render` writes HTML and Markdown."""

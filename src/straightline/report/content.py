@@ -1,4 +1,4 @@
-"""What the report says, apart from how it is written: the values that its templates show."""
+"""The values that the templates of the report show."""
 
 import platform
 from collections.abc import Mapping
@@ -21,30 +21,30 @@ from straightline.runtime.artifacts import md5
 FINDINGS = {
     Finding.challenger_better: "{challenger} is better by more than the margin",
     Finding.baseline_better: "{baseline} is better by more than the margin",
-    Finding.practically_equivalent: "the difference is smaller than the margin either way",
+    Finding.practically_equivalent: "the difference is smaller than the margin in both directions",
     Finding.baseline_enough: "{challenger} is not better by the margin",
-    Finding.undecided: "the folds do not tell",
+    Finding.undecided: "the folds do not decide it",
 }
 PACKAGES = ("straightline", "tensorflow", "keras", "numpy", "scipy", "pandas", "scikit-learn")
 
 
 @dataclass(frozen=True)
 class Content:
-    """What the templates show: `values` by name, and every picture among them."""
+    """The `values` that the templates show, by name, and all `figures` among them."""
 
     values: Mapping[str, Any]
     figures: tuple[Figure, ...]
 
 
 def content(results: Results, settings: str) -> Content:
-    """Return what there is to say; `settings` are those of params.yaml as text."""
+    """Return the content of the report; `settings` is the text of params.yaml."""
     targets = [_target(results, target) for target in results.config.targets]
     schema, root = results.schema, results.root
     values = {
         "targets": targets,
         "rows": schema.rows,
         "features": schema.features,
-        "division": sentences.division(schema.split),
+        "division": sentences.division_sentence(schema.split),
         "warnings": schema.warnings,
         "references": encoding.references(schema.encoding),
         "path": results.config.data.path,
@@ -57,20 +57,20 @@ def content(results: Results, settings: str) -> Content:
 
 
 def _command(root: Path) -> str | None:
-    """Return what made the results, where that was `straightline run`."""
+    """Return the `straightline run` command that made the results, or None if the pipeline made them."""
     path = root / "command.txt"
     return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
 def _figures(target: Mapping[str, Any]) -> list[Figure]:
-    of_regressions = [one["figure"] for one in target["regressions"]]
-    of_columns = [figure for _, own in target["columns"] for figure in own]
-    found = [target["answer"], target["losses"], target["learning"], *of_regressions, *target["held_out"], *of_columns]
-    return [figure for figure in found if figure is not None]
+    coefficients = [regression["figure"] for regression in target["regressions"]]
+    columns = [figure for _, pair in target["columns"] for figure in pair]
+    pictures = [target["answer"], target["losses"], target["learning"], *coefficients, *target["held_out"], *columns]
+    return [figure for figure in pictures if figure is not None]
 
 
 def _target(results: Results, target: str) -> dict[str, Any]:
-    verdict, variants = results.verdicts[target], results.of_target(target)
+    verdict, variants = results.verdicts[target], results.variants_of(target)
     schema, family = results.schema.targets[target], results.family_of(target)
     metrics = [name for name in family.metrics if name in variants[0].metrics]
     return {
@@ -84,7 +84,7 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "headline": sentences.headline(verdict, schema.column),
         "finding": _finding_words(verdict, verdict.challenger),
         "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
-        "selected": sentences.selected(verdict),
+        "selected": sentences.selection_sentences(verdict),
         "challengers": [
             {"name": name, "words": _finding_words(verdict, name), "result": challenger}
             for name, challenger in verdict.challengers.items()
@@ -133,8 +133,8 @@ def _regression(results: Results, variant: Variant) -> dict[str, Any]:
     table = variant.coefficients
     assert table is not None
     settings = results.config.models[variant.model]
-    straight = getattr(settings, "terms", "linear") == "linear" and getattr(settings, "intercept", True)
-    weights, loss = _population(results, variant.target) if straight else ({}, None)
+    is_straight = getattr(settings, "terms", "linear") == "linear" and getattr(settings, "intercept", True)
+    weights, loss = _population(results, variant.target) if is_straight else ({}, None)
     schema = results.schema.targets[variant.target]
     return {
         "model": variant.model,
@@ -149,7 +149,10 @@ def _regression(results: Results, variant: Variant) -> dict[str, Any]:
 
 
 def _population(results: Results, target: str) -> tuple[dict[str, float], float | None]:
-    """Return the best model's weights and loss over all balloons that the generator can make; nothing elsewhere."""
+    """Return the weights and the loss of the best straight line over all balloons that the generator can make.
+
+    For other tables they are unknown: an empty dict and None.
+    """
     data, column = results.config.data, results.schema.targets[target].column
     if isinstance(data, Balloons) and column == "num_balloons":
         return balloons.exact_linear(data.partnered_children), balloons.exact_linear_loss(data.partnered_children)

@@ -1,4 +1,4 @@
-"""A regression as an equation in the columns' own units."""
+"""A regression as an equation in the units of the columns."""
 
 import pandas as pd
 
@@ -6,9 +6,9 @@ from straightline.formatting import number
 
 
 def equation(coefficients: pd.DataFrame, left: str) -> str | None:
-    """Return `price = 1.5 + 2 × rooms − 0.3 × age` with the left side `left`; levels of words are terms of 0 or 1.
+    """Return an equation such as `price = 1.5 + 2 × rooms − 0.3 × age`, with `left` as its left side.
 
-    None where an estimate is blank, so that no equation holds.
+    The term of a level of a categorical column is 0 or 1. Return None if an estimate is blank.
     """
     if coefficients["estimate"].isna().any():
         return None

@@ -1,4 +1,4 @@
-"""Results as the tables that DVC plots draw: one long table a plot, whatever targets and models there are."""
+"""The tables that DVC plots draw: one long table for each plot, with the rows of all targets and models."""
 
 from collections.abc import Callable
 from itertools import product
@@ -10,12 +10,12 @@ from straightline.comparison.sampling import evenly
 from straightline.results.files import Results, Variant
 from straightline.runtime.artifacts import read_parquet
 
-SAMPLE = 1000  # rows of a variant's scatter plot
+SAMPLE = 1000  # rows in the scatter plot of a variant
 NAMES = ["target", "model", "variant"]
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
-    """Return the tables by file name; one that nothing belongs to has its header only."""
+    """Return the tables by file name. A table without rows has only its header."""
     return {
         "losses.csv": loss_table(results),
         "folds.csv": fold_table(results),
@@ -26,28 +26,31 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def loss_table(results: Results) -> pd.DataFrame:
-    """Return the loss curves of all variants; `shown` is `val_loss` where there is one."""
+    """Return the loss curves of all variants; `shown` is `val_loss` if it is known, else `loss`."""
     return _long(results, ["epoch", "loss", "val_loss", "shown"], lambda variant: variant.curve)
 
 
 def fold_table(results: Results) -> pd.DataFrame:
-    """Return what each model gains over the verdict's baseline in each fold, as a share of the baseline's mean loss.
+    """Return the gain of each model over the verdict's baseline in each fold, as a share of the baseline's mean loss.
 
-    Blank where the baseline's loss is zero.
+    The gain is blank if the mean loss of the baseline is zero.
     """
 
     def gains(variant: Variant) -> pd.DataFrame | None:
         baseline = results.variants[variant.target, results.verdicts[variant.target].baseline]
         if variant is baseline:
             return None
-        losses, own = baseline.fold_losses, variant.fold_losses
-        return ((losses - own) / (losses.mean() or np.nan)).reset_index(name="gain")
+        baseline_losses, losses = baseline.fold_losses, variant.fold_losses
+        return ((baseline_losses - losses) / (baseline_losses.mean() or np.nan)).reset_index(name="gain")
 
     return _long(results, ["repeat", "fold", "gain"], gains)
 
 
 def prediction_table(results: Results) -> pd.DataFrame:
-    """Return predictions of numbers, and truth minus prediction, in an even sample of the held-out rows."""
+    """Return truth, prediction and residual (truth minus prediction) in an even sample of the held-out rows.
+
+    Only numeric targets have rows.
+    """
 
     def sample(variant: Variant) -> pd.DataFrame | None:
         if not _is_pictured(results, variant, "truth"):
@@ -59,12 +62,15 @@ def prediction_table(results: Results) -> pd.DataFrame:
 
 
 def coefficient_table(results: Results) -> pd.DataFrame:
-    """Return the coefficients of all regressions with their 95 % intervals; blank where there are none."""
+    """Return the coefficients of all regressions with their 95 % intervals; an unknown interval is blank."""
     return _long(results, ["term", "estimate", "ci_low", "ci_high"], lambda variant: variant.coefficients)
 
 
 def confusion_table(results: Results) -> pd.DataFrame:
-    """Return the held-out rows by actual class and the class predicted at probability 0.5, of two classes."""
+    """Return the number of held-out rows by actual and predicted class, for binary targets.
+
+    The second class is predicted if its probability is above 0.5.
+    """
 
     def cells(variant: Variant) -> pd.DataFrame | None:
         if not _is_pictured(results, variant, "confusion"):

@@ -1,4 +1,4 @@
-"""The report's content as one self-contained HTML page, and as Markdown for pull requests."""
+"""Write the report as one self-contained HTML page, and as Markdown for pull requests."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,24 +13,24 @@ from straightline.report.content import Content
 from straightline.report.figures import Figure
 from straightline.report.pictures import canvas
 
-SMALL = 5e-4  # a change that is 0.0 % when rounded
-MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")  # what Markdown may take for more than a letter
+SMALL = 5e-4  # A smaller change is 0.0 % after rounding.
+MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")  # characters with a meaning in Markdown
 
 
 def html(content: Content) -> str:
-    """Return the page; it needs no other file and no network."""
+    """Return the HTML page. It needs no other file and no network."""
     return _template("report.html.jinja", jinja2.select_autoescape(default=True), None).render(
         content.values, light=canvas.LIGHT, dark=canvas.DARK, inline=_inline
     )
 
 
 def markdown(content: Content) -> str:
-    """Return the same in GitHub's Markdown, whose pictures are the files of `pictures`."""
+    """Return the report in GitHub's Markdown. Its pictures are the files of `pictures`."""
     return _template("report.md.jinja", False, _escaped).render(content.values)
 
 
 def pictures(content: Content) -> Mapping[str, str]:
-    """Return the pictures by file name, as SVG files of their own."""
+    """Return the pictures as standalone SVG files, by file name."""
     return {f"{figure.name}.svg": canvas.standalone(figure.svg) for figure in content.figures}
 
 
@@ -39,19 +39,19 @@ def _inline(figure: Figure) -> Markup:
 
 
 def _escaped(value: Any) -> Any:
-    """Return what is put into Markdown so that names stay names."""
+    """Return `value` with Markdown's special characters escaped."""
     return value if isinstance(value, Markup) else MARKED.sub(r"\\\1", " ".join(str(value).splitlines()))
 
 
 def _moved(change: float) -> str:
-    """Return what a change by that share is in words."""
+    """Return a relative change of the loss in words."""
     if abs(change) < SMALL:
         return "hardly changed"
     return f"{'fell' if change < 0 else 'rose'} by {percent(abs(change))}"
 
 
 def _value(value: Any) -> str:
-    """Return the end of a bin: a number, a word, or that it is missing."""
+    """Return the end of a bin as text: a number, a level, or `missing`."""
     try:
         return "missing" if pd.isna(value) else f"{float(value):.4g}"
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the report's tables and sentences are computed from."""
+"""Compute the values for the tables and sentences of the report."""
 
 from collections.abc import Sequence
 
@@ -6,22 +6,23 @@ import pandas as pd
 
 from straightline.results.files import Results, Variant
 
-COLUMNS = 4  # that the report shows, at most
+COLUMNS = 4  # The report shows at most this many columns of the table.
 
 
 def learning_table(variant: Variant) -> pd.DataFrame:
-    """Return `rows,fold,loss`: learning.csv, and the same folds' losses with all of their training rows."""
-    shares, folds = variant.learning, variant.folds
-    whole = folds[(folds["repeat"] == 0) & (folds["seed"] == 0) & folds["fold"].isin(shares["fold"].unique())]
-    ends = whole.assign(rows=whole["train_rows"])
-    return pd.concat([shares[["rows", "fold", "loss"]], ends[["rows", "fold", "loss"]]], ignore_index=True)
+    """Return `rows,fold,loss`: learning.csv, extended by the losses of the same folds with all their training rows."""
+    learning, folds = variant.learning, variant.folds
+    complete = folds[(folds["repeat"] == 0) & (folds["seed"] == 0) & folds["fold"].isin(learning["fold"].unique())]
+    ends = complete.assign(rows=complete["train_rows"])
+    return pd.concat([learning[["rows", "fold", "loss"]], ends[["rows", "fold", "loss"]]], ignore_index=True)
 
 
 def important_columns(dependence: Sequence[pd.DataFrame]) -> list[str]:
-    """Return the COLUMNS names that move predictions most, by their partial dependence in any of the models.
+    """Return the names of the COLUMNS most important columns, by their partial dependence in any of the models.
 
-    A column counts as the standard deviation of its partial dependence (Greenwell, Boehmke and McCarthy, A Simple and
-    Effective Model-Based Variable Importance Measure, 2018, eq. 3; for words too, so that both are in one unit).
+    The importance of a column is the standard deviation of its partial dependence (Greenwell, Boehmke and McCarthy,
+    A Simple and Effective Model-Based Variable Importance Measure, 2018, eq. 3). This includes categorical columns, so
+    that the importance of all columns is in one unit.
     """
     spreads = [table.groupby("column", sort=False)["prediction"].std(ddof=0) for table in dependence]
     if not spreads or not len(spreads[0]):
@@ -31,17 +32,20 @@ def important_columns(dependence: Sequence[pd.DataFrame]) -> list[str]:
 
 
 def clear_bins(effects: pd.DataFrame) -> tuple[int, int, int]:
-    """Return in how many bins a challenger's loss is lower, and higher, beyond its interval, and how many there are."""
+    """Return the number of bins with a clearly lower loss of the challenger, with a clearly higher one, and of all.
+
+    A difference is clear if the interval of the gain excludes zero.
+    """
     return int((effects["gain_low"] > 0).sum()), int((effects["gain_high"] < 0).sum()), len(effects)
 
 
 def more_rows(results: Results, target: str) -> list[tuple[str, int, int, float]]:
-    """Return what the last doubling of the rows did: by model its name, rows before and after, and the change of loss.
+    """Return the effect of the last doubling of the rows: by model its name, rows before and after, and loss change.
 
-    The change is a share of the loss before; nothing where rows are too few for shares of them.
+    The change of the loss is a share of the loss before the doubling. The list is empty if there are too few rows.
     """
     changes = []
-    for variant in results.of_target(target):
+    for variant in results.variants_of(target):
         means = learning_table(variant).groupby("fold").tail(2).groupby("fold")[["rows", "loss"]]
         before, after = means.first().mean(), means.last().mean()
         if after["rows"] > before["rows"] and before["loss"] > 0:

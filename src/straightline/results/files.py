@@ -1,4 +1,4 @@
-"""What the files of a finished pipeline hold, read for `show`, the report and MLflow."""
+"""Read the files of a finished pipeline for `show`, the report and MLflow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,11 @@ from straightline.runtime.artifacts import read_json
 
 @dataclass(frozen=True)
 class Variant:
-    """One model fitted to one target: `folder` is runs/<target>/<model>, `metrics` metrics/<target>-<model>.json."""
+    """One model fitted to one target.
+
+    `folder` is runs/<target>/<model>. `metrics` is the content of metrics/<target>-<model>.json. `predictions`, `bins`
+    and `curves` are paths: of the predictions on held-out rows, the losses by bin, and the partial dependence.
+    """
 
     target: str
     model: str
@@ -31,7 +35,7 @@ class Variant:
 
     @property
     def weights(self) -> dict[str, Any]:
-        """weights.json: `parameters`, `epochs`, `best_epoch`, `layers` with kernels and biases."""
+        """Content of weights.json: `parameters`, `epochs`, `best_epoch`, and `layers` with kernels and biases."""
         return dict(read_json(self.folder / "weights.json"))
 
     @property
@@ -41,34 +45,34 @@ class Variant:
 
     @property
     def curve(self) -> pd.DataFrame:
-        """`history` with `shown`: `val_loss` where there is one, else `loss`."""
+        """The history with a column `shown` for plots: `val_loss` if it is known, else `loss`."""
         history = self.history
         return history.assign(shown=history["val_loss"].fillna(history["loss"]))
 
     @property
     def fold_history(self) -> pd.DataFrame | None:
-        """fold_history.csv of a network: `epoch,fits,low,median,high` over its fold fits; else None."""
+        """fold_history.csv of a network: `epoch,fits,low,median,high` over its fold fits. None for a regression."""
         path = self.folder / "fold_history.csv"
         return pd.read_csv(path) if path.exists() else None
 
     @property
     def folds(self) -> pd.DataFrame:
-        """folds.csv: a row a fold, repeat and seed."""
+        """folds.csv: one row for each repeat, fold and seed."""
         return pd.read_csv(self.folder / "folds.csv")
 
     @property
     def fold_losses(self) -> pd.Series:
-        """The loss by (repeat, fold), as the verdict has it: losses, never predictions, are averaged over seeds."""
+        """The loss by (repeat, fold) that the verdict uses: the mean over seeds of losses, not of predictions."""
         return fold_means(self.folds)
 
     @property
     def learning(self) -> pd.DataFrame:
-        """learning.csv: `rows,fold,seed,loss` of models on shares of some folds' training rows."""
+        """learning.csv: `rows,fold,seed,loss` of models that trained on a part of a fold's training rows."""
         return pd.read_csv(self.folder / "learning.csv")
 
     @property
     def effects(self) -> pd.DataFrame:
-        """effects/<target>-<model>.csv, as `effects.effects` returns it; no rows where none were held out."""
+        """effects/<target>-<model>.csv, as `effects.effects` returns it. Empty if no rows were held out."""
         return _read_named(self.bins)
 
     @property
@@ -78,20 +82,20 @@ class Variant:
 
     @property
     def coefficients(self) -> pd.DataFrame | None:
-        """coefficients.csv of a regression, else None."""
+        """coefficients.csv of a regression. None for a network."""
         path = self.folder / "coefficients.csv"
         return _read_named(path) if path.exists() else None
 
     @property
     def certificate(self) -> Certificate | None:
-        """certificate.json of a regression, else None."""
+        """certificate.json of a regression. None for a network."""
         path = self.folder / "certificate.json"
         return Certificate.from_json(read_json(path), str(path)) if path.exists() else None
 
 
 @dataclass(frozen=True)
 class Results:
-    """A pipeline's settings and what it found: `verdicts` by target, `variants` by (target, model)."""
+    """The settings and results of a pipeline: `verdicts` by target, `variants` by (target, model)."""
 
     root: Path
     config: Config
@@ -103,13 +107,13 @@ class Results:
         """Return the family of `target`."""
         return FAMILIES[self.schema.targets[target].family]
 
-    def of_target(self, target: str) -> list[Variant]:
+    def variants_of(self, target: str) -> list[Variant]:
         """Return the variants of `target` in the order of the config."""
         return [variant for (key, _), variant in self.variants.items() if key == target]
 
 
 def load_results(root: Path) -> Results:
-    """Read the files below `root`. Raises UserError where one is missing or unreadable."""
+    """Read the files below `root`. Raises UserError if a file is missing or unreadable."""
     config = load(root / "params.yaml")
     try:
         return Results(
@@ -122,7 +126,7 @@ def load_results(root: Path) -> Results:
             },
         )
     except FileNotFoundError as error:
-        raise UserError(f"{error.filename}: not there yet; run `dvc repro` (or `make`) first") from None
+        raise UserError(f"{error.filename}: does not exist yet; run `dvc repro` (or `make`) first") from None
 
 
 def _verdict(path: Path) -> Verdict:
@@ -130,7 +134,7 @@ def _verdict(path: Path) -> Verdict:
 
 
 def _read_named(path: Path) -> pd.DataFrame:
-    """Read a table about columns, which may be called 1, or have a level None."""
+    """Read a table with names of columns. Names such as `1` and levels such as `None` stay text."""
     return pd.read_csv(path, dtype={"column": str, "term": str}, keep_default_na=False, na_values=[""])
 
 

@@ -9,12 +9,12 @@ from straightline.results.files import Results, Variant
 
 
 def as_dict(results: Results) -> dict[str, Any]:
-    """Return what `straightline show --json` prints: the verdicts, models, coefficients and where to look on."""
+    """Return the content of `straightline show --json`: verdicts, models, coefficients, warnings and report path."""
     return {
         "targets": {
             target: {
                 "verdict": verdict.to_json(),
-                "models": {variant.model: _model(variant, verdict) for variant in results.of_target(target)},
+                "models": {variant.model: _model(variant, verdict) for variant in results.variants_of(target)},
             }
             for target, verdict in results.verdicts.items()
         },
@@ -38,5 +38,5 @@ def _model(variant: Variant, verdict: Verdict) -> dict[str, Any]:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    blank = table.astype(object).where(table.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in blank.to_dict("records")]
+    with_nulls = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in with_nulls.to_dict("records")]

@@ -1,4 +1,4 @@
-"""The answer in words, and all of it as JSON."""
+"""The answer in sentences."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ OPENINGS = {
 
 
 def headline(verdict: Verdict, column: str) -> str:
-    """Return the answer of one target as a sentence with its numbers."""
+    """Return the answer for one target as a sentence with its numbers."""
     opening = OPENINGS[verdict.answer].format(column)
     challengers = len(verdict.challengers)
     gain = gain_words(
@@ -24,7 +24,10 @@ def headline(verdict: Verdict, column: str) -> str:
 
 
 def gain_words(gain: float, interval: Bounds, confidence: float, margin: float, challengers: int = 1) -> str:
-    """Return how a challenger changes the loss, with the interval of its gain and the margin."""
+    """Return by how much a challenger changes the loss, with the interval of the gain and the margin.
+
+    `gain`, its interval and `margin` are shares of the baseline's loss.
+    """
     change = f"{'lowers' if gain >= 0 else 'raises'} the loss by {percent(abs(gain))}"
     low, high = map(percent, interval)
     level = interval_level(confidence, challengers)
@@ -32,31 +35,31 @@ def gain_words(gain: float, interval: Bounds, confidence: float, margin: float, 
 
 
 def interval_level(confidence: float, challengers: int) -> float:
-    """Return the two-sided level of a gain's interval in percent, wider where several challengers were tried."""
+    """Return the two-sided level in percent of the interval of a gain. It is higher for several challengers."""
     return 100 * (1 - 2 * (1 - confidence) / max(challengers, 1))
 
 
-def selected(verdict: Verdict) -> list[str]:
-    """Return a sentence for each model that is the best of many configs on these rows."""
+def selection_sentences(verdict: Verdict) -> list[str]:
+    """Return a sentence for each model that was selected from several configs on these rows."""
     return [
-        f"{name} is selected from {given.configs:,} configs on these rows."
-        for name, given in verdict.ledger.items()
-        if given.configs > 1
+        f"{name} is selected from {ledger.configs:,} configs on these rows."
+        for name, ledger in verdict.ledger.items()
+        if ledger.configs > 1
     ]
 
 
-def division(split: Division) -> str | None:
-    """Return a sentence on how rows are divided into training and scored ones, or None where chance does."""
+def division_sentence(split: Division) -> str | None:
+    """Return a sentence on how rows are divided into training and scored rows, or None if chance divides them."""
     if split.by == "chance":
         return None
     if split.by == "groups":
-        return f"Rows of the same {split.column} are never in training and scored rows at once."
-    order = "as they follow in the file" if split.column is None else f"by {split.column}"
+        return f"Rows of the same {split.column} are never in both training and scored rows."
+    order = "in the order of the file" if split.column is None else f"by {split.column}"
     return f"Models train on earlier rows and are scored on later ones, {order}."
 
 
 def ui_command(root: Path) -> str:
-    """Return what opens MLflow's UI on the project or the output folder `root`."""
+    """Return the command that opens MLflow's UI for the project or the output folder `root`."""
     if (root / "Makefile").exists():
         return "make ui"
     return "straightline ui" if root == Path(".") else f"cd {root} && straightline ui"

@@ -1,4 +1,4 @@
-"""The answer as `straightline show` prints it: as clear as the report's first screen, then the tables."""
+"""The output of `straightline show`: the answer of each target first, then its tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,36 +12,36 @@ from rich.text import Text
 from straightline.comparison.verdict import Challenger, Verdict
 from straightline.data import encoding
 from straightline.results.files import Results, Variant
-from straightline.results.sentences import division, headline, selected, ui_command
+from straightline.results.sentences import division_sentence, headline, selection_sentences, ui_command
 
 STYLES = {"yes": "bold green", "no": "bold red", "undecided": "bold yellow"}
-WIDTH = 120  # without a terminal
-WIDE = 10_000  # of a terminal that is not there, so that a table shows what it would like to be
-NARROW = 20  # cells, for which there is no gauge
-LEAST = -0.5  # gains below it are at the edge of a gauge
+WIDTH = 120  # columns of the output if it is not a terminal
+UNLIMITED = 10_000  # columns: wider than any table, to measure its natural width
+NARROW = 20  # cells; a narrower gauge is not printed
+LEAST = -0.5  # A gain below this is drawn at the left edge of a gauge.
 
 
 class Gauge:
-    """The gain of each challenger with its interval, in a line each as wide as the terminal, against the margin."""
+    """A text chart with one line for each challenger: its gain, the interval of the gain, and the margin."""
 
     def __init__(self, verdict: Verdict) -> None:
         self._margin = verdict.margin
         self._challengers = verdict.challengers
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield a line a challenger, and one that says what its signs are."""
+        """Yield one line for each challenger, then the legend."""
         names = max(map(len, [*self._challengers, "loss saved"]))
         cells = min(options.max_width, WIDTH) - names - 3
         if cells < NARROW:
             return
-        for name, found in self._challengers.items():
-            yield Text(f"{name:>{names}}  {self._line(found, cells)}", no_wrap=True)
-        told = f"│ 0  ░ less than the margin of {100 * self._margin:.3g} %  ◆ mean  ━ interval"
-        yield Text(f"{'loss saved':>{names}}  {told}", style="dim")
+        for name, challenger in self._challengers.items():
+            yield Text(f"{name:>{names}}  {self._line(challenger, cells)}", no_wrap=True)
+        legend = f"│ 0  ░ less than the margin of {100 * self._margin:.3g} %  ◆ mean  ━ interval"
+        yield Text(f"{'loss saved':>{names}}  {legend}", style="dim")
 
-    def _line(self, found: Challenger, cells: int) -> str:
+    def _line(self, challenger: Challenger, cells: int) -> str:
         low, high = self._ends()
-        gain, interval = found.relative_gain, found.relative_gain_interval
+        gain, interval = challenger.relative_gain, challenger.relative_gain_interval
 
         def place(value: float) -> int:
             return round((min(max(value, low), high) - low) / (high - low) * (cells - 1))
@@ -54,49 +54,57 @@ class Gauge:
         return "".join(line)
 
     def _ends(self) -> tuple[float, float]:
-        found = [(one.relative_gain, *one.relative_gain_interval) for one in self._challengers.values()]
-        known = [value for values in found for value in values if value is not None]
+        """Return the gains at the left and the right edge."""
+        values = [
+            value
+            for challenger in self._challengers.values()
+            for value in (challenger.relative_gain, *challenger.relative_gain_interval)
+        ]
+        known = [value for value in values if value is not None]
         return max(min(-2 * self._margin, *known), LEAST), max(2 * self._margin, *known)
 
 
 class FittingTable:
-    """Rows of named cells, the first column of words; columns of `less` are left out, in that order, until it fits."""
+    """A table that leaves out columns, in the order of `less`, until it fits the width of the terminal.
+
+    The cells of a row are by column name. The first column has text, the others have numbers.
+    """
 
     def __init__(self, title: str, rows: Sequence[Mapping[str, str]], less: Sequence[str]) -> None:
         self._title, self._rows, self._less = title, rows, less
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the table, with what it lacks in a caption."""
+        """Yield the table, with the names of missing columns in its caption."""
         for count in range(len(self._less) + 1):
             table = self._table(self._less[:count])
-            if console.measure(table, options=options.update(max_width=WIDE)).maximum <= options.max_width:
+            if console.measure(table, options=options.update(max_width=UNLIMITED)).maximum <= options.max_width:
                 break
         yield table
 
     def _table(self, left_out: Sequence[str]) -> Table:
-        caption = f"not shown, for want of width: {', '.join(left_out)}" if left_out else None
+        caption = f"not shown, because the terminal is too narrow: {', '.join(left_out)}" if left_out else None
         table = Table(title=self._title, title_justify="left", caption=caption, caption_justify="left")
         names = [name for name in self._rows[0] if name not in left_out]
-        for place, name in enumerate(names):
-            table.add_column(name, justify="right" if place else "left", overflow="fold")
+        for position, name in enumerate(names):
+            table.add_column(name, justify="right" if position else "left", overflow="fold")
         for row in self._rows:
             table.add_row(*(Text(row[name]) for name in names))
         return table
 
 
 def printed(results: Results) -> RenderableType:
-    """Return the answers, their gauges and tables, and where to look on."""
+    """Return the answers, their gauges and tables, and the places of the report and of MLflow's UI."""
     parts: list[RenderableType] = [Text(f"Warning: {warning}", style="yellow") for warning in results.schema.warnings]
-    if sentence := division(results.schema.split):
+    if sentence := division_sentence(results.schema.split):
         parts.append(Text(sentence))
     for target, verdict in results.verdicts.items():
         column = results.schema.targets[target].column
         parts += [Text(headline(verdict, column), style=STYLES[verdict.answer]), Text(verdict.advice)]
         parts += [Padding(Gauge(verdict), (1, 0)), _models(results, target)]
-        parts += map(Text, selected(verdict))
+        parts += map(Text, selection_sentences(verdict))
         if verdict.ladder:
             parts.append(Text(verdict.ladder.advice))
-        for variant in results.of_target(target):
+        for variant in results.variants_of(target):
             if variant.coefficients is not None:
                 parts += [_coefficients(variant), *map(Text, [*_references(results), *_notes(variant)])]
         parts.append(Text())
@@ -108,17 +116,17 @@ def show(results: Results) -> None:
     write(printed(results))
 
 
-def write(shown: RenderableType) -> None:
-    """Print to stdout; without a terminal the tables keep their full width."""
+def write(output: RenderableType) -> None:
+    """Print to stdout. If that is no terminal, the output is WIDTH columns wide."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
-    console.print(shown)
+    console.print(output)
 
 
 def _places(results: Results) -> list[str]:
     report = results.root / "reports/index.html"
-    places = [f"Report:    {report if report.exists() else 'not there yet; run dvc repro'}"]
+    places = [f"Report:    {report if report.exists() else 'does not exist yet; run dvc repro'}"]
     if any((results.root / name).exists() for name in ("dvc.yaml", "mlflow.db")):
         places.append(f"MLflow UI: {ui_command(results.root)}")
     return places
@@ -128,7 +136,7 @@ def _models(results: Results, target: str) -> RenderableType:
     verdict, family = results.verdicts[target], results.family_of(target)
     interval = f"{200 * verdict.confidence - 100:.4g} % interval"
     rows = []
-    for variant in results.of_target(target):
+    for variant in results.variants_of(target):
         weights, held_out = variant.weights, variant.metrics.get("loss")
         rows.append(
             {
@@ -141,7 +149,7 @@ def _models(results: Results, target: str) -> RenderableType:
                 "fold fits": str(verdict.fits[variant.model]),
             }
         )
-    baseline = results.of_target(target)[0].metrics.get("baseline", {}).get("loss")
+    baseline = results.variants_of(target)[0].metrics.get("baseline", {}).get("loss")
     mean = {"model": family.baseline_name, "cross-validated": _number(verdict.mean_loss)}
     rows.append(dict.fromkeys(rows[0], "-") | mean | {"held-out": _number(baseline)})
     title = f"{target}: {family.loss_title}"
@@ -168,7 +176,7 @@ def _coefficients(variant: Variant) -> RenderableType:
 
 def _references(results: Results) -> list[str]:
     levels = encoding.references(results.schema.encoding)
-    return [f"Reference levels, which the others are compared with: {', '.join(levels)}."] if levels else []
+    return [f"The other levels are compared with these reference levels: {', '.join(levels)}."] if levels else []
 
 
 def _notes(variant: Variant) -> list[str]:

@@ -1,1 +1,1 @@
-"""Two revisions compared: `lockfile` is what a dvc.lock recorded, `changes` what differs, the others say it."""
+"""Compare two revisions: `lockfile` reads dvc.lock, `changes` finds the differences, the others print them."""

@@ -1,4 +1,4 @@
-"""What differs between two revisions: the answers, and the params, data, code and packages behind them."""
+"""The differences between two revisions: in the answers, and in the params, data, code and packages behind them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from straightline.config.composition import flattened
 from straightline.revisions import lockfile
 from straightline.revisions.lockfile import ABSENT, Stages
 
-TOLD = (
+# The keys of a verdict that are compared and reported.
+REPORTED = (
     "answer",
     "finding",
     "challenger",
@@ -19,15 +20,15 @@ TOLD = (
     "mean_loss",
     "losses",
 )
-DOWNSTREAM = {"report", "track"}  # stages that no verdict and no metric depends on
+DOWNSTREAM = {"report", "track"}  # No verdict and no metric depends on these stages.
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one revision holds.
+    """The content of one revision.
 
-    `commit` is None for the workspace; `verdicts` are by target, `params` those of params.yaml, `stages` those of
-    dvc.lock (empty where there is none), `packages` versions by name.
+    `commit` is None for the workspace. `verdicts` are by target. `params` is the content of params.yaml, `stages`
+    that of dvc.lock (empty if there is no such file). `packages` has versions by name.
     """
 
     revision: str
@@ -40,7 +41,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Change:
-    """A value that differs; ABSENT where one side has none."""
+    """A value that differs. A side without a value has ABSENT."""
 
     name: str
     before: Any
@@ -49,7 +50,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Answer:
-    """A target's verdict, as far as it is told: None where a revision has none."""
+    """The REPORTED part of a target's verdict on both sides. It is None if a revision has no verdict."""
 
     target: str
     before: Mapping[str, Any] | None
@@ -57,24 +58,24 @@ class Answer:
 
     @property
     def status(self) -> str:
-        """`added`, `removed`, `changed`, `numbers` where the same answer has other numbers, or `same`."""
+        """`added`, `removed`, `changed`, `same`, or `numbers` if the same answer has other numbers."""
         if self.before is None or self.after is None:
             return "added" if self.before is None else "removed"
         if self.before.get("answer") != self.after.get("answer"):
             return "changed"
-        shared = self.before.keys() & self.after.keys()  # another version of the program may write other keys
+        shared = self.before.keys() & self.after.keys()  # Another version of straightline may write other keys.
         return "same" if all(self.before[key] == self.after[key] for key in shared) else "numbers"
 
     @property
     def losses(self) -> list[Change]:
-        """The loss of every model, of unchanged ones too."""
+        """The loss of every model, even if it did not change."""
         before, after = ((side or {}).get("losses") or {} for side in (self.before, self.after))
         return [Change(name, before.get(name, ABSENT), after.get(name, ABSENT)) for name in {**before, **after}]
 
 
 @dataclass(frozen=True)
 class Module:
-    """A file of code that differs, and the stages that depend on it."""
+    """A source file that differs, and the stages that depend on it."""
 
     path: str
     stages: Sequence[str]
@@ -87,10 +88,10 @@ class Module:
 
 @dataclass(frozen=True)
 class Difference:
-    """All that differs between `before` and `after`.
+    """All differences between `before` and `after`.
 
-    `metrics` are by file. `params` differ in params.yaml, `recorded` in what dvc.lock says the results were made with;
-    `stale` are by revision.
+    `metrics` are by file. `params` are the changes in params.yaml, `recorded` those in the params of dvc.lock, with
+    which the results were made. `stale` has, by revision, the params that differ between these two files.
     """
 
     before: Snapshot
@@ -116,31 +117,31 @@ class Difference:
 
     @property
     def unlocked(self) -> list[str]:
-        """Revisions without a dvc.lock, whose data and code are not known."""
+        """Revisions without dvc.lock. Their data and code are unknown."""
         return [side.revision for side in (self.before, self.after) if not side.stages]
 
     @property
     def idle_params(self) -> list[str]:
-        """Params that differ in params.yaml, but not in what the results were made with."""
+        """Params that differ in params.yaml, but with which the results were not made."""
         made_with = {change.name for change in self.recorded}
-        return [] if self.unlocked else [one.name for one in self.params if one.name not in made_with]
+        return [] if self.unlocked else [change.name for change in self.params if change.name not in made_with]
 
     @property
     def is_unexplained(self) -> bool:
-        """Whether numbers differ, though all that is recorded of their making is the same."""
+        """Whether numbers differ although params, data, code and packages are the same."""
         code = [module for module in self.code if module.matters]
         return not (self.are_numbers_same or self.unlocked or self.recorded or self.data or code or self.packages)
 
 
 def compare(before: Snapshot, after: Snapshot, metrics: Mapping[str, Sequence[Change]]) -> Difference:
-    """Return what differs; `metrics` are the changes of each metrics file."""
+    """Return the differences between two revisions; `metrics` are the changes in each metrics file."""
     old, new = (lockfile.current(side.stages, side.params) for side in (before, after))
     is_known = bool(old and new)
     return Difference(
         before=before,
         after=after,
         answers=[
-            Answer(target, _told(before, target), _told(after, target))
+            Answer(target, _reported(before, target), _reported(after, target))
             for target in {**before.verdicts, **after.verdicts}
         ],
         metrics=metrics,
@@ -149,29 +150,29 @@ def compare(before: Snapshot, after: Snapshot, metrics: Mapping[str, Sequence[Ch
         data=changes(lockfile.data(old), lockfile.data(new)) if is_known else [],
         code=_modules(old, new) if is_known else [],
         packages=changes(before.packages, after.packages),
-        stale={side.revision: found for side in (before, after) if (found := stale(side))},
+        stale={side.revision: params for side in (before, after) if (params := stale(side))},
     )
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
-    """Return what differs between two flattened mappings, in their own order."""
-    found = (Change(name, before.get(name, ABSENT), after.get(name, ABSENT)) for name in {**before, **after})
-    return [change for change in found if change.before != change.after]
+    """Return the changes between two flattened mappings, in the order of their keys."""
+    pairs = (Change(name, before.get(name, ABSENT), after.get(name, ABSENT)) for name in {**before, **after})
+    return [change for change in pairs if change.before != change.after]
 
 
 def stale(snapshot: Snapshot) -> list[Change]:
-    """Return the params that dvc.lock recorded otherwise than params.yaml has them: recorded, then in params.yaml."""
-    found = {}
+    """Return the params that differ between dvc.lock (before) and params.yaml (after) of one revision."""
+    differing: dict[str, Change] = {}
     for stage in lockfile.current(snapshot.stages, snapshot.params).values():
-        then = lockfile.recorded(stage)
-        now = {key: value for key in then if (value := lockfile.lookup(snapshot.params, key)) is not ABSENT}
-        found.update({change.name: change for change in changes(flattened(then), flattened(now))})
-    return list(found.values())
+        recorded = lockfile.recorded(stage)
+        current = {key: value for key in recorded if (value := lockfile.lookup(snapshot.params, key)) is not ABSENT}
+        differing |= {change.name: change for change in changes(flattened(recorded), flattened(current))}
+    return list(differing.values())
 
 
-def _told(snapshot: Snapshot, target: str) -> dict[str, Any] | None:
+def _reported(snapshot: Snapshot, target: str) -> dict[str, Any] | None:
     verdict = snapshot.verdicts.get(target)
-    return None if verdict is None else {key: verdict[key] for key in TOLD if key in verdict}
+    return None if verdict is None else {key: verdict[key] for key in REPORTED if key in verdict}
 
 
 def _recorded(stages: Stages) -> dict[str, Any]:
@@ -179,12 +180,12 @@ def _recorded(stages: Stages) -> dict[str, Any]:
 
 
 def _modules(before: Stages, after: Stages) -> list[Module]:
-    """Return the modules that differ; a stage that only one side has says nothing about code."""
+    """Return the modules that differ. Stages that only one side has are ignored."""
     old, new = lockfile.code(before), lockfile.code(after)
     names = dict.fromkeys(name.partition("@")[0] for name in before)
-    both = [name for name in names if any(name == other.partition("@")[0] for other in after)]
-    found = {
-        path: [stage for stage in both if old.get((path, stage)) != new.get((path, stage))]
+    shared = [name for name in names if any(name == other.partition("@")[0] for other in after)]
+    differing = {
+        path: [stage for stage in shared if old.get((path, stage)) != new.get((path, stage))]
         for path in sorted({path for path, _ in {**old, **new}})
     }
-    return [Module(path, stages) for path, stages in found.items() if stages]
+    return [Module(path, stages) for path, stages in differing.items() if stages]

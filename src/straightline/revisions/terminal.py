@@ -1,4 +1,4 @@
-"""What differs between two revisions, in tables, as `straightline diff` prints it."""
+"""The output of `straightline diff`: the differences between two revisions, in sentences and tables."""
 
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
@@ -33,14 +33,14 @@ ROWS: dict[str, Callable[[Any], str]] = {
 
 
 def show(difference: Difference) -> None:
-    """Print it to stdout."""
+    """Print the differences to stdout."""
     terminal.write(printed(difference))
 
 
 def printed(difference: Difference) -> RenderableType:
-    """Return what differs for a terminal: the answers, the metrics, and why."""
+    """Return the differences for a terminal: the answers, the metrics, and the reasons."""
     parts: list[RenderableType] = [Text(sentences.headline(difference), style="bold")]
-    parts += [Text(sentences.told(answer)) for answer in difference.answers]
+    parts += [Text(sentences.answer_line(answer)) for answer in difference.answers]
     parts += [Text(line) for line in sentences.stale(difference)]
     parts += [_verdicts(difference, answer) for answer in difference.answers if answer.status in ("changed", "numbers")]
     if difference.metrics:
@@ -63,8 +63,8 @@ def _table(difference: Difference, title: str, *names: str, change: bool = False
 def _verdicts(difference: Difference, answer: Answer) -> Table:
     before, after = answer.before or {}, answer.after or {}
     table = _table(difference, f"{answer.target}: the verdict", "", change=True)
-    for key, told in ROWS.items():
-        table.add_row(key, *(told(side[key]) if key in side else "-" for side in (before, after)), "")
+    for key, formatted in ROWS.items():
+        table.add_row(key, *(formatted(side[key]) if key in side else "-" for side in (before, after)), "")
     gains = Change("relative gain (interval)", *(side.get("relative_gain", ABSENT) for side in (before, after)))
     table.add_row(gains.name, *map(_gain, (before, after)), _difference(gains))
     mean = Change("predicting the mean", *(side.get("mean_loss", ABSENT) for side in (before, after)))
@@ -83,8 +83,8 @@ def _gain(verdict: Mapping[str, Any]) -> str:
 
 def _metrics(difference: Difference) -> Table:
     table = _table(difference, "Metrics on held-out rows", "file", "metric", change=True)
-    for path, found in difference.metrics.items():
-        for change in found:
+    for path, changes in difference.metrics.items():
+        for change in changes:
             _add(table, change, path.removeprefix("metrics/").removesuffix(".json"))
         table.add_section()
     return table
@@ -95,19 +95,19 @@ def _add(table: Table, change: Change, *first: str) -> None:
 
 
 def _reasons(difference: Difference) -> list[Table]:
-    named = (
+    kinds = (
         ("Params", difference.params, sentences.value),
         ("Data", difference.data, _digest),
         ("Packages", difference.packages, sentences.value),
     )
-    tables = [_listed(difference, title, found, told) for title, found, told in named if found]
+    tables = [_listed(difference, title, changes, formatted) for title, changes, formatted in kinds if changes]
     return [*tables, _code(difference)] if difference.code else tables
 
 
-def _listed(difference: Difference, title: str, found: Sequence[Change], told: Callable[[Any], str]) -> Table:
+def _listed(difference: Difference, title: str, changes: Sequence[Change], formatted: Callable[[Any], str]) -> Table:
     table = _table(difference, title, "")
-    for change in found:
-        table.add_row(Text(change.name), Text(told(change.before)), Text(told(change.after)))
+    for change in changes:
+        table.add_row(Text(change.name), Text(formatted(change.before)), Text(formatted(change.after)))
     return table
 
 
@@ -130,5 +130,5 @@ def _number(value: Any) -> str:
 
 
 def _difference(change: Change) -> str:
-    numbers = all(isinstance(side, Real) for side in (change.before, change.after))
-    return f"{change.after - change.before:+.2g}" if numbers and change.after != change.before else ""
+    are_numbers = all(isinstance(side, Real) for side in (change.before, change.after))
+    return f"{change.after - change.before:+.2g}" if are_numbers and change.after != change.before else ""

@@ -1,4 +1,4 @@
-"""Stage `compare`: the fold losses of every model of a target become verdicts/<target>.json."""
+"""Stage `compare`: turn the fold losses of all models of a target into verdicts/<target>.json."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ def run(root: Path) -> None:
     config = load(root / "params.yaml")
     schema = read_schema(root)
     for target in config.targets:
-        found = _verdict(root, config, schema, target)
-        write_json(root / f"verdicts/{target}.json", found.to_json())
-        print(f"compare: {target}: is a straight line enough? {found.answer} ({found.finding})")
+        verdict = _verdict(root, config, schema, target)
+        write_json(root / f"verdicts/{target}.json", verdict.to_json())
+        print(f"compare: {target}: is a straight line enough? {verdict.answer} ({verdict.finding})")
 
 
 def _verdict(root: Path, config: Config, schema: Schema, target: str) -> Verdict:

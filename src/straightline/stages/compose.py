@@ -1,4 +1,4 @@
-"""Stage `compose`: Hydra's conf/ becomes params.yaml, exactly as `dvc exp run` renders it."""
+"""Stage `compose`: compose Hydra's conf/ into params.yaml, exactly as `dvc exp run` does."""
 
 import os
 import shutil
@@ -14,15 +14,15 @@ from straightline.errors import UserError
 from straightline.runtime.artifacts import write_text
 from straightline.runtime.stage import stage
 
-AGAIN = ".straightline/again"  # tells the Makefile that a second try will do
+AGAIN = ".straightline/again"  # This file makes the Makefile run `dvc repro` again.
 
 
 def run(root: Path) -> None:
-    """Write params.yaml below `root` where conf/ composes to something else, and say what changes.
+    """Write params.yaml below `root` if conf/ composes to other settings, and print the changes.
 
-    An experiment's params.yaml (`dvc exp run -S`) was composed by DVC with its overrides and is left alone.
-    Raises UserError for an invalid config (nothing is written), and, after writing, where the stages that dvc.yaml
-    was expanded to are no longer those of the new params.yaml.
+    In an experiment (`dvc exp run -S`), DVC has already composed params.yaml with the overrides, so it is not changed.
+    Raises UserError for an invalid config, before anything is written. Also raises UserError, after writing, if the
+    targets, the models or the table changed, since DVC read the stages of dvc.yaml before.
     """
     path = root / "params.yaml"
     before = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -41,16 +41,16 @@ def run(root: Path) -> None:
     if before and _expansion(yaml.safe_load(before)) != _expansion(yaml.safe_load(after)):
         (root / AGAIN).parent.mkdir(exist_ok=True)
         (root / AGAIN).touch()
-        raise UserError("params.yaml is written, but the variants changed: run dvc repro again")
+        raise UserError("params.yaml is written, but the targets, models or table changed: run dvc repro again")
 
 
 def check(root: Path) -> None:
-    """Raise UserError unless params.yaml is what conf/ composes to."""
+    """Raise UserError if params.yaml is not up to date with conf/."""
     path = root / "params.yaml"
     after = render(root / "conf")
     parse(yaml.safe_load(after), "conf")
     if not path.exists() or path.read_text(encoding="utf-8") != after:
-        raise UserError("params.yaml is not what conf/ composes to; run `dvc repro compose`")
+        raise UserError("params.yaml is not up to date with conf/; run `dvc repro compose`")
 
 
 def _expansion(values: Mapping[str, Any]) -> tuple[list[str], list[str], str]:

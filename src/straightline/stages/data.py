@@ -1,4 +1,4 @@
-"""Stage `data`: generate or read the table, check it, hold rows out, write Parquet and a schema."""
+"""Stage `data`: generate or read the table, check it, hold out rows, write Parquet files and a schema."""
 
 from pathlib import Path
 
@@ -20,37 +20,41 @@ from straightline.families.target import Target
 from straightline.runtime.artifacts import write_json, write_parquet
 from straightline.runtime.stage import stage
 
-GROUP_ROWS, GROUP_VALUES = 4_000, 2**16  # at most: small, so that a block of many groups is a mix of the table
+# Most rows and values in a row group of Parquet. Small groups make a block of many of them a mix of the table.
+GROUP_ROWS, GROUP_VALUES = 4_000, 2**16
 
 
 def run(root: Path) -> None:
-    """Write data/train.parquet, data/test.parquet and data/schema.json below `root`."""
+    """Write data/train.parquet, data/test.parquet and data/schema.json below `root`.
+
+    Raises UserError with all problems of the table in one line.
+    """
     config = load(root / "params.yaml")
     frame = _source(root, config)
     path, names = config.data.path, _features(config, frame)
     problems: list[str] = []
     by, column = _divided_by(config)
     frame, groups = _in_order(frame, by, column, path, problems)
-    targets, found = _targets(config, frame, problems)
-    split = Split(_strata(targets, found), groups, by == "time")
+    labels, targets = _targets(config, frame, problems)
+    split = Split(_strata(labels, targets), groups, by == "time")
     train, test = _held_out(split, config, len(frame), problems)
-    features, told = _encoded(config, frame, train, names, problems)
+    features, notes = _encoded(config, frame, train, names, problems)
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
     encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
-    told += [f"{note} (held-out rows)" for note in encoding.unseen(frame.iloc[test], features)]
-    told += warnings(pd.concat([encoded, targets], axis=1), found, by)
-    for warning in told:
+    notes += [f"{note} (held-out rows)" for note in encoding.unseen(frame.iloc[test], features)]
+    notes += warnings(pd.concat([encoded, labels], axis=1), targets, by)
+    for warning in notes:
         print(f"data: warning: {warning}")
     kept = dict.fromkeys([*(feature.name for feature in features), *([column] if by == "groups" else [])])
-    table = pd.concat([frame[list(kept)], targets], axis=1)
+    table = pd.concat([frame[list(kept)], labels], axis=1)
     schema = Schema(
         encoding=features,
         standardize=config.data.standardize,
         split=Division(by, column),
-        targets=found,
+        targets=targets,
         rows=RowCounts(len(train), len(test)),
-        warnings=told,
+        warnings=notes,
     )
     group_rows = max(1, min(GROUP_ROWS, GROUP_VALUES // table.shape[1]))
     write_parquet(root / "data/train.parquet", table.iloc[train], group_rows)
@@ -69,29 +73,29 @@ def _features(config: Config, frame: pd.DataFrame) -> list[str]:
     for name in exclude:
         require_column(frame, name, f"{config.data.path}: data.exclude")
     if config.data.features is None:
-        # What rows are divided by is no feature unless it is asked for.
+        # The column that divides the rows is a feature only if data.features names it.
         left_out = {*targets, *exclude, config.data.groups, config.data.time}
         return [str(name) for name in frame.columns if name not in left_out]
     if overlap := set(config.data.features) & {*targets, *exclude}:
-        raise UserError(f"data.features: {sorted(overlap)} is a target too, or excluded; leave it out of one of them")
+        raise UserError(f"data.features: {sorted(overlap)} is also a target or excluded; remove it from one of them")
     return config.data.features
 
 
 def _divided_by(config: Config) -> tuple[DivisionKind, str | None]:
-    """Return `chance`, `groups` or `time`, and the column that it goes by."""
+    """Return how rows are divided, by `chance`, `groups` or `time`, and the column for this."""
     if not isinstance(config.data, Table):
         return "chance", None
     by: DivisionKind = "chance" if config.data.groups is None else "groups"
     column = config.data.groups or config.data.time
     if column in [target.column for target in config.targets.values()]:
-        raise UserError(f"data: {column!r} is a target, by which rows cannot be divided; choose another column")
+        raise UserError(f"data: rows cannot be divided by {column!r}, which is a target; choose another column")
     return by if config.data.split == "chance" else "time", column
 
 
 def _in_order(
     frame: pd.DataFrame, by: str, column: str | None, path: str, problems: list[str]
 ) -> tuple[pd.DataFrame, NDArray | None]:
-    """Return the rows in the order of time, where they are divided by it, and the numbers of their groups."""
+    """Return the rows, sorted if they are divided by time, and the number of each row's group if they have groups."""
     try:
         if by == "time" and column is not None:
             return frame.iloc[time_order(frame, column, path)], None
@@ -102,27 +106,29 @@ def _in_order(
 
 
 def _held_out(split: Split, config: Config, rows: int, problems: list[str]) -> tuple[RowNumbers, RowNumbers]:
-    every = np.arange(rows, dtype=np.int32)
+    numbers = np.arange(rows, dtype=np.int32)
     try:
-        return split.set_aside(every, config.data.held_out, config.data.seed)
+        return split.set_aside(numbers, config.data.held_out, config.data.seed)
     except UserError as error:
         problems.append(str(error))
-        return every, every[:0]
+        return numbers, numbers[:0]
 
 
 def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[pd.DataFrame, dict[str, Target]]:
-    table, found = {}, {}
+    """Return the encoded target columns by column name, and the targets by key."""
+    labels, targets = {}, {}
     for key, target in config.targets.items():
         try:
-            table[target.column], found[key] = encode_target(frame, target, config.data.path)
+            labels[target.column], targets[key] = encode_target(frame, target, config.data.path)
         except UserError as error:
             problems.append(str(error))
-    return pd.DataFrame(table), found
+    return pd.DataFrame(labels), targets
 
 
-def _strata(targets: pd.DataFrame, found: dict[str, Target]) -> NDArray | None:
+def _strata(labels: pd.DataFrame, targets: dict[str, Target]) -> NDArray | None:
+    """Return the number of each row's stratum, by all targets that have strata, or None if none has."""
     strata = {
-        target.column: FAMILIES[target.family].strata(targets[target.column].to_numpy()) for target in found.values()
+        target.column: FAMILIES[target.family].strata(labels[target.column].to_numpy()) for target in targets.values()
     }
     table = pd.DataFrame({name: values for name, values in strata.items() if values is not None})
     return table.groupby(list(table)).ngroup().to_numpy() if len(table.columns) else None
@@ -146,9 +152,9 @@ def _source(root: Path, config: Config) -> pd.DataFrame:
         return balloons.generate(config.data.rows, config.data.seed, config.data.partnered_children)
     if isinstance(config.data, Example):
         return examples.load(config.data.name)
-    frame, written = read_table(root / config.data.path, config.data.delimiter, config.data.decimal)
-    if written is not None:
-        print(f"data: {config.data.path}: {written.description}")
+    frame, file_format = read_table(root / config.data.path, config.data.delimiter, config.data.decimal)
+    if file_format is not None:
+        print(f"data: {config.data.path}: {file_format.description}")
     return frame
 
 

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: every saved model on the held-out rows, in one process."""
+"""Stage `evaluate`: evaluate all saved models on the held-out rows, in one process."""
 
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ def run(root: Path) -> None:
     columns = {feature.name: encoding.raw(test, feature) for feature in features} if len(test) else {}
     for target in config.targets:
         column, family = schema.targets[target].column, FAMILIES[schema.targets[target].family]
-        mean = family.baseline(train[column].to_numpy(np.float64))
+        mean_prediction = family.baseline(train[column].to_numpy(np.float64))
         truth = test[column].to_numpy(np.float64)
         losses: dict[str, NDArray] = {}
         for model in [baseline, *(name for name in config.models if name != baseline)]:
@@ -43,7 +43,7 @@ def run(root: Path) -> None:
             predict = partial(predictions_of, fitted, features=features)
             predicted = predict(columns) if len(truth) else np.empty(0)
             losses[model] = family.row_losses(truth, predicted)
-            write_json(root / f"metrics/{name}.json", _metrics(truth, predicted, mean, family))
+            write_json(root / f"metrics/{name}.json", _metrics(truth, predicted, mean_prediction, family))
             write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": predicted}))
             by_bin = effects(columns, losses[model], losses[baseline] if model != baseline else None)
             write_csv(root / f"effects/{name}.csv", by_bin)
@@ -51,10 +51,10 @@ def run(root: Path) -> None:
     print(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")
 
 
-def _metrics(truth: NDArray, predicted: NDArray, mean: float, family: Family) -> dict[str, object]:
+def _metrics(truth: NDArray, predicted: NDArray, mean_prediction: float, family: Family) -> dict[str, object]:
     if not len(truth):
         return {"rows": 0}
-    baseline = family.scores(truth, np.full(len(truth), mean))
+    baseline = family.scores(truth, np.full(len(truth), mean_prediction))
     return {"rows": len(truth), **family.scores(truth, predicted), "baseline": baseline}
 
 

@@ -1,4 +1,4 @@
-"""Stage `track`: publish the results to MLflow; results are kept whatever becomes of the store."""
+"""Stage `track`: publish the results to MLflow. If the store fails, the results still count."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def run(root: Path) -> None:
         try:
             print(publication.publish(load_results(root)))
         except UserError as error:
-            # The comparison is finished and stands; only its copy in MLflow is missing.
+            # The comparison is complete; only its copy in MLflow is missing.
             print(f"track: not published: {error}")
     write_text(root / "published.txt", identity + "\n")
 

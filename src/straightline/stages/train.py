@@ -32,10 +32,9 @@ def run(root: Path, target: str, model: str) -> None:
         descent = descent_settings(table, settings, config.fit)
         folds = fold_plan(table, settings, config.fit, config.folds)
         seeds = f" x {folds.seeds} seeds" if settings.kind == "neural" else ""
-        chosen = (
-            "" if folds == config.folds else f", by {len(table.labels):,} rows (folds.repeats and folds.seeds set them)"
-        )
-        print(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{chosen}", flush=True)
+        reason = f", chosen for {len(table.labels):,} rows (set folds.repeats and folds.seeds to change them)"
+        reason = "" if folds == config.folds else reason
+        print(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{reason}", flush=True)
         stream = losses_streamed(root, target, model, settings.kind == "neural", config.tracking.live)
         with stream as live, epochs_shown(f"{target} / {model}", descent.epochs) as show:
 

@@ -1,1 +1,1 @@
-"""Results as pictures: what a panel shows is in a module by subject, how it becomes a file in `canvas`."""
+"""Pictures of the results: a module for each subject draws panels, and `canvas` turns panels into files."""

@@ -1,4 +1,4 @@
-"""Panels as SVG or PNG: the same bytes for the same numbers, whatever the user's matplotlibrc says."""
+"""Turn panels into SVG or PNG. The same numbers give the same bytes, whatever is in the user's matplotlibrc."""
 
 import io
 import math
@@ -39,13 +39,13 @@ DARK = {
     "series-6": "#a3b0bb",
 }
 INK, SOFT, GRID, *COLORS = LIGHT.values()
-DASHES = ("-", "--", ":", "-.")  # a round of colors each, where there are more models than colors
-WIDTH, HEIGHT = 4.8, 3.1  # inches of a panel, so that text stays legible on a phone
-COLUMNS = 2  # panels beside each other
-TAG = re.compile(r"<[^>]+>")  # and not the names between them
-TICKS = 6  # of an axis, about
-LETTER, LINE = 0.078, 0.22  # inches of a label's letter and line
-LONGEST = 30  # letters of a name in a picture; tables have all of it
+DASHES = ("-", "--", ":", "-.")  # If there are more models than colors, the colors repeat with the next dash.
+WIDTH, HEIGHT = 4.8, 3.1  # inches of a panel: small, so that its text stays legible on a phone
+COLUMNS = 2  # panels side by side in a PNG
+TAG = re.compile(r"<[^>]+>")  # the tags of an SVG, without the text between them
+TICKS = 6  # intervals between the ticks of an axis, at most
+LETTER, LINE = 0.078, 0.22  # inches: width of a letter and height of a line in a label
+LONGEST = 30  # letters of a name in a picture; tables show the whole name
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": SOFT,
@@ -73,7 +73,7 @@ STYLE: dict[Any, Any] = {
 def svg(panel: Panel, width: float = WIDTH, height: float = HEIGHT) -> str:
     """Return the panel as an `<svg>` element of `width` x `height` inches, for a page that defines the colors.
 
-    Colors are CSS variables by the names in LIGHT.
+    Its colors are CSS variables, with the names in LIGHT.
     """
     with _style():
         figure = Figure(figsize=(width, height))
@@ -86,35 +86,35 @@ def svg(panel: Panel, width: float = WIDTH, height: float = HEIGHT) -> str:
 
 
 def standalone(element: str) -> str:
-    """Return an `<svg>` element of `svg` as a file of its own, in light and dark."""
-    light, dark = ("; ".join(f"--{name}: {color}" for name, color in own.items()) for own in (LIGHT, DARK))
+    """Return the content of a standalone SVG file, in light and dark colors, from an `<svg>` element of `svg`."""
+    light, dark = ("; ".join(f"--{name}: {color}" for name, color in theme.items()) for theme in (LIGHT, DARK))
     style = f"<style>:root {{ {light} }} @media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}</style>"
     return re.sub(r"(<svg[^>]*>)", rf"\1{style}", element, count=1)
 
 
 def inline(element: str, name: str) -> str:
-    """Return an `<svg>` element whose ids start with `name`, so that a page may have several."""
+    """Return the `<svg>` element with `name` before all its ids, so that one page can have several pictures."""
     return TAG.sub(lambda tag: re.sub(r'(\bid="|url\(#|href="#)', rf"\1{name}-", tag[0]), element)
 
 
 def png(panels: Sequence[Panel], shared_legend: bool = False) -> bytes:
-    """Return panels, COLUMNS beside each other, as a PNG; with `shared_legend` the first one's stands above all."""
+    """Return the panels as a PNG with COLUMNS columns. With `shared_legend`, the first panel's legend is above all."""
     rows, columns = math.ceil(len(panels) / COLUMNS), min(len(panels), COLUMNS)
     with _style():
         figure = Figure(figsize=(WIDTH * columns, HEIGHT * rows), layout="constrained")
         axes = [figure.add_subplot(rows, columns, number + 1) for number in range(len(panels))]
-        for panel, own in zip(panels, axes, strict=True):
-            panel(own)
-            _few_ticks(own)
+        for panel, panel_axes in zip(panels, axes, strict=True):
+            panel(panel_axes)
+            _few_ticks(panel_axes)
         if shared_legend:
             handles, labels = axes[0].get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 4), frameon=False)
-        # Matplotlib writes its version into a PNG by default.
+        # By default matplotlib writes its version into a PNG, which would change the bytes.
         return _saved(figure, "png", {"Software": None})
 
 
 def legend(axes: Axes) -> None:
-    """Put the legend above the panel, where it hides nothing."""
+    """Put the legend above the panel, so that it hides no data."""
     handles, _ = axes.get_legend_handles_labels()
     axes.legend(
         loc="lower left",
@@ -127,18 +127,18 @@ def legend(axes: Axes) -> None:
 
 
 def plain_labels(axis: Axis) -> None:
-    """Label an axis, logarithmic or not, with numbers as they are written in text, and without minor ticks."""
+    """Label an axis with plain numbers, even if it is logarithmic, and remove its minor ticks."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
 
 def line(number: int) -> dict[str, Any]:
-    """Return color and dash of the model of that number, the same in all pictures."""
+    """Return the color and the dash of the model with this number. They are the same in all pictures."""
     return {"color": COLORS[number % len(COLORS)], "linestyle": DASHES[number // len(COLORS) % len(DASHES)]}
 
 
 def short(name: str) -> str:
-    """Return a name that fits into a picture."""
+    """Return `name`, cut to LONGEST letters so that it fits into a picture."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
@@ -156,11 +156,11 @@ def _few_ticks(axes: Axes) -> None:
 
 
 def _set_margins(figure: Figure, axes: Axes) -> None:
-    """Leave room for labels by their lengths: matplotlib's own layouts draw all twice, which takes twice as long."""
+    """Set the margins from the lengths of the labels. Matplotlib's layouts draw twice and so take twice as long."""
     width, height = figure.get_size_inches()
-    upright = any(label.get_rotation() for label in axes.get_xticklabels())
+    is_upright = any(label.get_rotation() for label in axes.get_xticklabels())
     left = 0.15 + LETTER * _longest(axes.yaxis) + (LINE if axes.get_ylabel() else 0)
-    bottom = 0.12 + LINE + (LETTER * _longest(axes.xaxis) if upright else LINE)
+    bottom = 0.12 + LINE + (LETTER * _longest(axes.xaxis) if is_upright else LINE)
     top = LINE + 0.05 if axes.get_legend() or axes.get_title("left") or axes.get_title("right") else 0.1
     figure.subplots_adjust(left / width, bottom / height, 1 - 0.2 / width, 1 - top / height)
 
@@ -181,6 +181,6 @@ def _style() -> Iterator[None]:
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
-        # Only widths are measured with matplotlib's font; browsers find one that has the letter.
+        # Matplotlib's font only serves to measure widths. A browser chooses a font that has the letter.
         warnings.filterwarnings("ignore", "Glyph .* missing")
         yield

@@ -1,4 +1,4 @@
-"""Panels of a column, from effects/: where a network wins, and what the models make of the column's values."""
+"""Panels about one column, from effects/: where a network wins, and how predictions depend on the column."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from straightline.report.pictures.canvas import SOFT, Panel, legend, line, short
 
-ABOVE = 4  # labels of words; more stand upright
+MOST_FLAT = 4  # If an axis has more labels of text, they are upright.
 
 
 def gains(name: str, tables: Mapping[str, pd.DataFrame], numbers: Mapping[str, int]) -> Panel:
-    """Return how much of the loss each challenger saves in the bins of a column, with intervals.
+    """Return the loss that each challenger saves in the bins of the column `name`, with intervals.
 
-    A table of `effects`, its rows of one column, by challenger; `numbers` are the models', which give their colors.
+    `tables` has the rows of the column in `effects`, by challenger. `numbers` has the number of each model, which
+    decides its color.
     """
 
     def draw(axes: Axes) -> None:
@@ -35,7 +36,7 @@ def gains(name: str, tables: Mapping[str, pd.DataFrame], numbers: Mapping[str, i
 
 
 def dependence(name: str, tables: Mapping[str, pd.DataFrame], label: str) -> Panel:
-    """Return the partial dependence of each model on a column, from its tables of `column,value,prediction`."""
+    """Return the partial dependence of each model on the column `name`; tables have `column,value,prediction`."""
 
     def draw(axes: Axes) -> None:
         for number, (model, table) in enumerate(tables.items()):
@@ -50,19 +51,22 @@ def dependence(name: str, tables: Mapping[str, pd.DataFrame], label: str) -> Pan
 
 
 def _places(lows: Sequence[Any], highs: Sequence[Any]) -> tuple[NDArray, list[str] | None]:
-    """Return where bins stand: in the middle of their numbers, or side by side with their words (then also labels)."""
+    """Return the positions of bins on the axis: the middle of a range of numbers, or 0, 1, 2 and so on with labels."""
     low, high = (pd.to_numeric(pd.Series(ends), errors="coerce") for ends in (lows, highs))
     blank = pd.Series(lows).isna()
     if (low.isna() & ~blank).any():
         return np.arange(len(lows)), [short(str(word)) for word in lows]
-    if blank.any():  # rows without a value stand right of the others
-        numbers = [f"{one:.3g}" if one == two else f"{one:.3g}–{two:.3g}" for one, two in zip(low, high, strict=True)]
-        return np.arange(len(lows)), ["missing" if gap else text for gap, text in zip(blank, numbers, strict=True)]
+    if blank.any():  # The bin of rows without a value is to the right of the others.
+        ranges = [
+            f"{start:.3g}" if start == end else f"{start:.3g}–{end:.3g}" for start, end in zip(low, high, strict=True)
+        ]
+        labels = ["missing" if is_blank else text for is_blank, text in zip(blank, ranges, strict=True)]
+        return np.arange(len(lows)), labels
     return ((low + high) / 2).to_numpy(), None
 
 
 def _label(axes: Axes, places: NDArray, labels: list[str] | None) -> None:
     if labels is not None:
-        axes.set_xticks(places, labels, rotation=90 if len(labels) > ABOVE else 0)
-    elif len(places) <= ABOVE:
+        axes.set_xticks(places, labels, rotation=90 if len(labels) > MOST_FLAT else 0)
+    elif len(places) <= MOST_FLAT:
         axes.set_xticks(places, [f"{place:g}" for place in places])

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from straightline.report.pictures.canvas import COLORS, GRID, INK, SOFT, Panel, legend, line, plain_labels, short
 
-LEAST = -1.0  # gains below it would press all others together; they stand at the edge as arrows
-SPREAD = 30.0  # between the largest and the smallest loss of a panel, from which its axis is logarithmic
-WIDE = 1000.0  # the same of coefficients, which are in units of their own
+LEAST = -1.0  # A lower gain is an arrow at the edge; an axis down to it would press all others together.
+SPREAD = 30.0  # If the largest loss of a panel is more than this many times the smallest, its axis is logarithmic.
+WIDE = 1000.0  # The same ratio for coefficients. It is larger because each of them has its own unit.
 
 
 @dataclass(frozen=True)
 class Gains:
-    """A challenger's gain over the regression, as a share of its loss: by fold `(J,)`, in all, and its interval.
+    """A challenger's gain over the regression, as a share of the regression's loss.
 
-    `number` is the model's, which gives its color.
+    `folds` `(J,)` has the gain in each fold, `gain` the mean, `low` and `high` its interval. `number` is the number of
+    the model, which decides its color.
     """
 
     name: str
@@ -33,7 +34,10 @@ class Gains:
 
 @dataclass(frozen=True)
 class Curve:
-    """A model's loss by epoch: `history` has `epoch,shown`, `band` `epoch,low,high` over the fold fits, if any."""
+    """The loss of a model by epoch.
+
+    `history` has `epoch,shown`. `band` has `epoch,low,high` over the fold fits, or is None.
+    """
 
     name: str
     history: pd.DataFrame
@@ -41,25 +45,25 @@ class Curve:
 
 
 def differences(challengers: Sequence[Gains], margin: float) -> Panel:
-    """Return the paired fold differences of each challenger, a row each, against the margin.
+    """Return the paired differences in each fold, one row for each challenger, and the margin.
 
-    The shaded differences matter to neither side: from where the regression is better by the margin to where the
-    challenger is.
+    The shaded differences are smaller than the margin. On their left the regression is better by more than the margin,
+    on their right the challenger is.
     """
     worse = 1 - 1 / (1 - margin)
 
     def draw(axes: Axes) -> None:
-        lowest = min(worse, *(float(one.folds.min()) for one in challengers))
-        highest = max(margin, *(float(one.folds.max()) for one in challengers))
-        low, high = max(lowest, LEAST), highest
+        lowest = min(worse, *(float(challenger.folds.min()) for challenger in challengers))
+        high = max(margin, *(float(challenger.folds.max()) for challenger in challengers))
+        low = max(lowest, LEAST)
         room = 0.12 * (high - low)
         axes.set(xlim=(low - room, high + room), ylim=(len(challengers) - 0.5, -0.75))
         axes.axvspan(worse, margin, color=GRID, linewidth=0)
         axes.axvline(0, color=SOFT, linewidth=1)
         axes.axvline(margin, color=INK, linewidth=1.2, linestyle="--")
-        for row, one in enumerate(challengers):
-            _row(axes, row, one, (low, high))
-        axes.set_yticks(range(len(challengers)), [short(one.name) for one in challengers])
+        for row, challenger in enumerate(challengers):
+            _row(axes, row, challenger, (low, high))
+        axes.set_yticks(range(len(challengers)), [short(challenger.name) for challenger in challengers])
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         axes.set_xlabel("loss that the model saves, as a share of the straight line's")
         axes.grid(visible=False)
@@ -69,17 +73,19 @@ def differences(challengers: Sequence[Gains], margin: float) -> Panel:
     return draw
 
 
-def _row(axes: Axes, row: int, one: Gains, limits: tuple[float, float]) -> None:
-    color = line(one.number)["color"]
-    folds = np.clip(one.folds, *limits)
-    # Beside each other in an order that looks like none, the same each time.
+def _row(axes: Axes, row: int, challenger: Gains, limits: tuple[float, float]) -> None:
+    color = line(challenger.number)["color"]
+    folds = np.clip(challenger.folds, *limits)
+    # Scatter the dots vertically. The offsets look random but are always the same.
     places = row + 0.28 * (((np.arange(len(folds)) + 1) * 0.618034) % 1 - 0.5) - 0.12
-    inside = folds == one.folds
+    inside = folds == challenger.folds
     axes.scatter(folds[inside], places[inside], s=16, color=color, alpha=0.55, linewidths=0)
     axes.scatter(folds[~inside], places[~inside], s=30, color=color, marker="<", linewidths=0)
-    ends = np.clip([limits[0] if one.low is None else one.low, limits[1] if one.high is None else one.high], *limits)
+    low = limits[0] if challenger.low is None else challenger.low
+    high = limits[1] if challenger.high is None else challenger.high
+    ends = np.clip([low, high], *limits)
     axes.plot(ends, [row + 0.22] * 2, color=INK, linewidth=2.5, solid_capstyle="butt")
-    axes.plot([np.clip(one.gain, *limits)], [row + 0.22], color=INK, marker="D", markersize=6)
+    axes.plot([np.clip(challenger.gain, *limits)], [row + 0.22], color=INK, marker="D", markersize=6)
 
 
 def losses(curves: Sequence[Curve], label: str, title: str = "") -> Panel:
@@ -92,7 +98,7 @@ def losses(curves: Sequence[Curve], label: str, title: str = "") -> Panel:
             if band is not None:
                 color = line(number)["color"]
                 axes.fill_between(band["epoch"], band["low"], band["high"], color=color, alpha=0.18, linewidth=0)
-        positive = any((curve.history["shown"] > 0).any() for curve in curves)  # zero has no logarithm
+        positive = any((curve.history["shown"] > 0).any() for curve in curves)  # The logarithm of zero is undefined.
         axes.set(xlabel="epoch", ylabel=label, yscale="log" if positive else "linear")
         plain_labels(axes.yaxis)
         axes.set_title(title, loc="right")
@@ -103,7 +109,10 @@ def losses(curves: Sequence[Curve], label: str, title: str = "") -> Panel:
 
 
 def learning(tables: Mapping[str, pd.DataFrame], label: str) -> Panel:
-    """Return the loss by number of training rows, a line a model; tables have `rows,fold,loss`, folds are the thin."""
+    """Return the loss by number of training rows, one line for each model and a thin line for each of its folds.
+
+    The tables have `rows,fold,loss`.
+    """
 
     def draw(axes: Axes) -> None:
         for number, (name, table) in enumerate(tables.items()):
@@ -112,14 +121,14 @@ def learning(tables: Mapping[str, pd.DataFrame], label: str) -> Panel:
                 axes.plot(fold["rows"], fold["loss"], **style, linewidth=0.8, alpha=0.6)
             means = table.groupby("rows")["loss"].mean()
             axes.plot(means.index, means, label=short(name), **style, marker="o", markersize=5)
-        found = pd.concat(tables.values())
+        points = pd.concat(tables.values())
         axes.set(xlabel="training rows", ylabel=label, xscale="log")
-        if found["loss"].min() > 0 and found["loss"].max() / found["loss"].min() > SPREAD:
+        if points["loss"].min() > 0 and points["loss"].max() / points["loss"].min() > SPREAD:
             axes.set_yscale("log")
         plain_labels(axes.yaxis)
-        # Numbers of rows are those of folds of unequal size; one tick for those that are all but equal.
-        sizes = found["rows"].sort_values().unique()
-        ticks = [size for place, size in enumerate(sizes) if not place or size > 1.3 * sizes[place - 1]]
+        # Folds differ in size by a row or so. Numbers of rows that are almost equal share one tick.
+        sizes = points["rows"].sort_values().unique()
+        ticks = [size for position, size in enumerate(sizes) if not position or size > 1.3 * sizes[position - 1]]
         axes.set_xticks(ticks, [f"{size:,}" for size in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         legend(axes)
@@ -128,7 +137,7 @@ def learning(tables: Mapping[str, pd.DataFrame], label: str) -> Panel:
 
 
 def coefficients(table: pd.DataFrame, label: str) -> Panel:
-    """Return estimates with their intervals, a row a term of `term,estimate,ci_low,ci_high`."""
+    """Return estimates with their intervals, one row for each term; the table has `term,estimate,ci_low,ci_high`."""
 
     def draw(axes: Axes) -> None:
         places = np.arange(len(table))

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from straightline.comparison.sampling import evenly
 from straightline.report.pictures.canvas import COLORS, SOFT, Panel, legend, line, short
 
-SAMPLE = 500  # points of a scatter plot; more hide each other, and take 100 bytes each
+SAMPLE = 500  # points in a scatter plot; more would hide each other, and each takes 100 bytes
 BINS = 10  # of predicted probabilities
-STEPS = 200  # of a ROC curve
+STEPS = 200  # points of a ROC curve
 
 Named = Sequence[tuple[str, pd.DataFrame]]
 
 
 def truth(models: Named, number: int) -> Panel:
-    """Return the truth by prediction of the model of that `number`, a sample of its rows about the diagonal.
+    """Return the truth by prediction of the model with this `number`, for a sample of its rows, and the diagonal.
 
-    The axes are the same for all `models`.
+    The limits of the axes are the same for all `models`.
     """
     name, table = models[number]
-    values = np.concatenate([own.to_numpy(np.float64).ravel() for _, own in models])
+    values = np.concatenate([model_table.to_numpy(np.float64).ravel() for _, model_table in models])
     limits = float(values.min()), float(values.max())
 
     def draw(axes: Axes) -> None:
@@ -36,9 +36,12 @@ def truth(models: Named, number: int) -> Panel:
 
 
 def residuals(models: Named, number: int) -> Panel:
-    """Return truth minus prediction by prediction of the model of that `number`; heights are the same for all."""
+    """Return truth minus prediction by prediction of the model with this `number`.
+
+    The limits of the vertical axis are the same for all `models`.
+    """
     name, table = models[number]
-    highest = max(float((own["truth"] - own["prediction"]).abs().max()) for _, own in models)
+    highest = max(float((model_table["truth"] - model_table["prediction"]).abs().max()) for _, model_table in models)
 
     def draw(axes: Axes) -> None:
         sample = _sample(table)
@@ -53,7 +56,7 @@ def residuals(models: Named, number: int) -> Panel:
 
 
 def reliability(models: Named) -> Panel:
-    """Return the share of ones by predicted probability, in BINS of equal width; a larger dot stands for more rows."""
+    """Return the share of ones by predicted probability, in BINS bins of equal width. Larger dots have more rows."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1)
@@ -72,7 +75,7 @@ def reliability(models: Named) -> Panel:
 
 
 def roc(models: Named) -> Panel:
-    """Return the ROC curves: the share of ones found by the share of zeros taken for ones, over all thresholds."""
+    """Return the ROC curves: the true positive rate by the false positive rate, over all thresholds."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1)
@@ -87,27 +90,28 @@ def roc(models: Named) -> Panel:
 
 
 def roc_curve(is_one: NDArray[np.bool_], prediction: NDArray) -> tuple[NDArray, NDArray]:
-    """Return false and true positive rates from the highest threshold to the lowest, ties at once, from 0 to 1.
+    """Return false and true positive rates, from the highest threshold to the lowest, so from 0 to 1.
 
-    Not scikit-learn's, whose import takes longer than the rest of a picture.
+    Equal predictions are one step. This is not scikit-learn's function, because to import it takes longer than to draw
+    the picture.
     """
     order = np.argsort(-prediction, kind="stable")
     last = np.append(np.diff(prediction[order]) != 0, True)
-    counts = [np.cumsum(own[order])[last] for own in (~is_one, is_one)]
+    counts = [np.cumsum(is_class[order])[last] for is_class in (~is_one, is_one)]
     false, true = (np.append(0, count / count[-1]) for count in counts)
     return false, true
 
 
 def panels(pictures: Sequence[str], models: Named) -> list[tuple[str, Panel]]:
-    """Return the panels of the `pictures` that suit a family, each with its picture's name.
+    """Return the panels of a family's `pictures`, each with the name of its picture.
 
-    Some show a model each, some all models. A ROC curve needs both classes among the rows.
+    Some pictures have a panel for each model, others one panel for all models. A ROC curve needs rows of both classes.
     """
     single = [(name, ONE_MODEL[name]) for name in pictures if name in ONE_MODEL]
-    found = [(name, panel(models, number)) for number in range(len(models)) for name, panel in single]
+    by_model = [(name, panel(models, number)) for number in range(len(models)) for name, panel in single]
     has_both = models[0][1]["truth"].nunique() == 2
     shared = [name for name in pictures if name in ALL_MODELS and (has_both or name != "roc")]
-    return [*found, *((name, ALL_MODELS[name](models)) for name in shared)]
+    return [*by_model, *((name, ALL_MODELS[name](models)) for name in shared)]
 
 
 ONE_MODEL = {"truth": truth, "residuals": residuals}

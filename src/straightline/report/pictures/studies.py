@@ -1,4 +1,4 @@
-"""Pictures of many configs or many tables: a sweep, and how often the verdict errs."""
+"""Pictures of studies: the configs of a sweep, and how often the verdict is wrong on simulated tables."""
 
 from collections.abc import Mapping
 
@@ -11,9 +11,10 @@ from straightline.report.pictures.canvas import COLORS, SOFT, Panel
 
 
 def calibration(table: pd.DataFrame) -> bytes:
-    """Return the rates of `challenger_better` by rows, a panel a family and noise, a line a truth, of calibration.csv.
+    """Return as PNG how often the verdict is `challenger_better`, by number of rows, from calibration.csv.
 
-    A truth has one color in all panels; of scenarios that were simulated several times the largest is shown.
+    There is a panel for each family and noise, and a line for each truth, with the same color in all panels. Of
+    scenarios that were simulated several times, the picture has the one with the most simulations.
     """
     largest = table.sort_values("simulations").drop_duplicates(["family", "noise", "truth", "rows"], keep="last")
     truths = list(largest.sort_values(["gain", "truth"])["truth"].unique())
@@ -26,11 +27,11 @@ def calibration(table: pd.DataFrame) -> bytes:
 def _rates(title: str, group: pd.DataFrame, truths: list[str], sizes: list[int]) -> Panel:
     def draw(axes: Axes) -> None:
         for number, truth in enumerate(truths):
-            own = group[group["truth"] == truth].sort_values("rows")
+            scenarios = group[group["truth"] == truth].sort_values("rows")
             axes.errorbar(
-                own["rows"] * 1.03 ** (number - len(truths) / 2),  # beside each other
-                own["rate"],
-                [own["rate"] - own["rate_low"], own["rate_high"] - own["rate"]],
+                scenarios["rows"] * 1.03 ** (number - len(truths) / 2),  # shifted, so that bars do not overlap
+                scenarios["rate"],
+                [scenarios["rate"] - scenarios["rate_low"], scenarios["rate_high"] - scenarios["rate"]],
                 label=truth,
                 color=COLORS[number % len(COLORS)],
                 marker="o",
@@ -49,30 +50,34 @@ def _rates(title: str, group: pd.DataFrame, truths: list[str], sizes: list[int])
 
 
 def sweep(table: pd.DataFrame, importances: Mapping[str, float]) -> bytes:
-    """Return the loss of each config by what it set, a panel a key of `importances`, whose shares stand in the titles.
+    """Return as PNG the loss of each config by its settings, with a panel for each key of `importances`.
 
-    `table` has a column a key, and `loss`. The best config is marked.
+    The importance of a setting is in the title of its panel. `table` has a column for each key, and `loss`. The best
+    config is marked.
     """
     return canvas.png([_slice(table, key, share) for key, share in importances.items()])
 
 
 def _slice(table: pd.DataFrame, key: str, share: float) -> Panel:
-    best, least = table.sort_values("loss").head(1), float(table["loss"].min())
-    top = float(table["loss"].quantile(0.9))  # losses far above the best would press all others to the axis
+    best, lowest = table.sort_values("loss").head(1), float(table["loss"].min())
+    top = float(table["loss"].quantile(0.9))  # Much higher losses would press all others to the axis.
 
     def draw(axes: Axes) -> None:
         places = _places(axes, table[key])
         axes.scatter(places, table["loss"], s=14, alpha=0.5, color=COLORS[0], linewidths=0)
         axes.scatter(places[best.index], best["loss"], s=60, color=COLORS[1], marker="*")
         axes.set(xlabel=key, ylabel="loss")
-        axes.set_ylim(least - 0.05 * (top - least), top if top > least else None)
+        axes.set_ylim(lowest - 0.05 * (top - lowest), top if top > lowest else None)
         axes.set_title("" if np.isnan(share) else f"importance {share:.0%}", loc="left")
 
     return draw
 
 
 def _places(axes: Axes, values: pd.Series) -> pd.Series:
-    """Return where `values` lie on a panel's x axis: numbers of an interval at themselves, choices side by side."""
+    """Return the positions of `values` on the x axis: numbers at their value, choices side by side in their order.
+
+    Numbers with at most ten distinct values count as choices.
+    """
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > 10:
         if values.min() > 0 and values.max() / values.min() > 30:
             axes.set_xscale("log")
