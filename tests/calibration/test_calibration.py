@@ -14,7 +14,7 @@ from straightline.__main__ import app
 from straightline.calibration import simulation, truths
 from straightline.calibration.truths import Truth
 from straightline.commands import calibrate
-from straightline.comparison.t_test import Comparison
+from straightline.comparison.significance import Comparison
 from straightline.comparison.verdict import Finding
 from straightline.config.settings import Fit, Folds, Verdict, parse
 from straightline.data.rows import Rows

@@ -12,7 +12,7 @@ from scipy import stats
 
 from straightline.comparison.advice import rows_needed
 from straightline.comparison.findings import compare, decide
-from straightline.comparison.t_test import Comparison, corrected_t_test, loss_interval
+from straightline.comparison.significance import Comparison, corrected_t_test, loss_interval
 from straightline.comparison.verdict import Finding, TestSummary
 
 NOISE = np.random.default_rng(0).normal(size=100)

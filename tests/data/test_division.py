@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from straightline.__main__ import app
 from straightline.comparison.findings import compare
-from straightline.comparison.t_test import Comparison
+from straightline.comparison.significance import Comparison
 from straightline.data.folds import Split
 from straightline.data.schema import read_schema
 from straightline.errors import UserError

@@ -12,7 +12,7 @@ from scipy import stats
 from straightline.calibration import truths
 from straightline.calibration.truths import Truth, World
 from straightline.comparison.findings import decide
-from straightline.comparison.t_test import Comparison
+from straightline.comparison.significance import Comparison
 from straightline.comparison.verdict import Finding
 from straightline.config.settings import Fit, Folds, Verdict
 from straightline.data.folds import Fold, Split

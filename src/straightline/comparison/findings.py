@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from straightline.comparison.advice import advice
-from straightline.comparison.t_test import Comparison
+from straightline.comparison.significance import Comparison
 from straightline.comparison.verdict import Answer, Challenger, Finding, Probabilities, TestSummary
 
 

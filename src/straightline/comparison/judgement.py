@@ -10,7 +10,7 @@ import pandas as pd
 from straightline.comparison.evidence import fold_means, ledger, spread
 from straightline.comparison.findings import Decision, decide
 from straightline.comparison.ladder import ladder
-from straightline.comparison.t_test import Comparison, loss_interval, test_ratio
+from straightline.comparison.significance import Comparison, loss_interval, test_ratio
 from straightline.comparison.verdict import SCHEMA, Ladder, Verdict
 from straightline.data.schema import Division
 from straightline.errors import UserError

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from numpy.typing import NDArray
 
-from straightline.comparison.t_test import Comparison
+from straightline.comparison.significance import Comparison
 from straightline.comparison.verdict import Ladder, Rung
 
 

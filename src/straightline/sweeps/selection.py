@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from straightline.comparison.evidence import fold_means, ledger
 from straightline.comparison.findings import decide
 from straightline.comparison.judgement import mean_test_ratio
-from straightline.comparison.t_test import Comparison
+from straightline.comparison.significance import Comparison
 from straightline.config.settings import Config, Folds
 from straightline.data.training_table import TrainingTable
 from straightline.families import Family

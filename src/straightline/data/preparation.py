@@ -1,0 +1,142 @@
+"""From a table as it was read to what training sees: features, labels, held-out rows, and warnings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from straightline.config.settings import Balloons, Config, Example, Table
+from straightline.data import balloons, encoding
+from straightline.data.checks import warnings
+from straightline.data.columns import encode_target, group_numbers, require_column, time_order
+from straightline.data.folds import Split
+from straightline.data.rows import RowNumbers
+from straightline.data.schema import Division, DivisionKind, RowCounts, Schema
+from straightline.errors import UserError
+from straightline.families import FAMILIES
+from straightline.families.target import Target
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Training rows and held-out rows with the columns that training needs, and the schema of both."""
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    schema: Schema
+
+
+def prepare(config: Config, frame: pd.DataFrame) -> Prepared:
+    """Check the table `frame`, encode its targets, find out how its columns become numbers, and hold rows out.
+
+    Raises UserError with all problems of the table in one line.
+    """
+    path, names = config.data.path, _feature_names(config, frame)
+    problems: list[str] = []
+    by, column = _divided_by(config)
+    frame, groups = _in_order(frame, by, column, path, problems)
+    labels, targets = _targets(config, frame, problems)
+    split = Split(_strata(labels, targets), groups, by == "time")
+    train, test = _held_out(split, config, len(frame), problems)
+    features, notes = _encoded(config, frame, train, names, problems)
+    if problems:
+        raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
+    encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
+    notes += [f"{note} (held-out rows)" for note in encoding.unseen(frame.iloc[test], features)]
+    notes += warnings(pd.concat([encoded, labels], axis=1), targets, by)
+    kept = dict.fromkeys([*(feature.name for feature in features), *([column] if by == "groups" else [])])
+    table = pd.concat([frame[list(kept)], labels], axis=1)
+    schema = Schema(
+        encoding=features,
+        standardize=config.data.standardize,
+        split=Division(by, column),
+        targets=targets,
+        rows=RowCounts(len(train), len(test)),
+        warnings=notes,
+    )
+    return Prepared(table.iloc[train], table.iloc[test], schema)
+
+
+def _feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
+    if isinstance(config.data, Balloons):
+        return list(balloons.FEATURES)
+    targets = [target.column for target in config.targets.values()]
+    if isinstance(config.data, Example):
+        return [str(name) for name in frame.columns if name not in targets]
+    exclude = config.data.exclude
+    for name in exclude:
+        require_column(frame, name, f"{config.data.path}: data.exclude")
+    if config.data.features is None:
+        # The column that divides the rows is a feature only if data.features names it.
+        left_out = {*targets, *exclude, config.data.groups, config.data.time}
+        return [str(name) for name in frame.columns if name not in left_out]
+    if overlap := set(config.data.features) & {*targets, *exclude}:
+        raise UserError(f"data.features: {sorted(overlap)} is also a target or excluded; remove it from one of them")
+    return config.data.features
+
+
+def _divided_by(config: Config) -> tuple[DivisionKind, str | None]:
+    """Return how rows are divided, by `chance`, `groups` or `time`, and the column for this."""
+    if not isinstance(config.data, Table):
+        return "chance", None
+    by: DivisionKind = "chance" if config.data.groups is None else "groups"
+    column = config.data.groups or config.data.time
+    if column in [target.column for target in config.targets.values()]:
+        raise UserError(f"data: rows cannot be divided by {column!r}, which is a target; choose another column")
+    return by if config.data.split == "chance" else "time", column
+
+
+def _in_order(
+    frame: pd.DataFrame, by: str, column: str | None, path: str, problems: list[str]
+) -> tuple[pd.DataFrame, NDArray | None]:
+    """Return the rows, sorted if they are divided by time, and the number of each row's group if they have groups."""
+    try:
+        if by == "time" and column is not None:
+            return frame.iloc[time_order(frame, column, path)], None
+        return frame, group_numbers(frame, column, path) if by == "groups" and column is not None else None
+    except UserError as error:
+        problems.append(str(error))
+        return frame, None
+
+
+def _held_out(split: Split, config: Config, rows: int, problems: list[str]) -> tuple[RowNumbers, RowNumbers]:
+    numbers = np.arange(rows, dtype=np.int32)
+    try:
+        return split.set_aside(numbers, config.data.held_out, config.data.seed)
+    except UserError as error:
+        problems.append(str(error))
+        return numbers, numbers[:0]
+
+
+def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[pd.DataFrame, dict[str, Target]]:
+    """Return the encoded target columns by column name, and the targets by key."""
+    labels, targets = {}, {}
+    for key, target in config.targets.items():
+        try:
+            labels[target.column], targets[key] = encode_target(frame, target, config.data.path)
+        except UserError as error:
+            problems.append(str(error))
+    return pd.DataFrame(labels), targets
+
+
+def _strata(labels: pd.DataFrame, targets: dict[str, Target]) -> NDArray | None:
+    """Return the number of each row's stratum, by all targets that have strata, or None if none has."""
+    strata = {
+        target.column: FAMILIES[target.family].strata(labels[target.column].to_numpy()) for target in targets.values()
+    }
+    table = pd.DataFrame({name: values for name, values in strata.items() if values is not None})
+    return table.groupby(list(table)).ngroup().to_numpy() if len(table.columns) else None
+
+
+def _encoded(
+    config: Config, frame: pd.DataFrame, train: RowNumbers, names: list[str], problems: list[str]
+) -> tuple[list[encoding.Feature], list[str]]:
+    categorical = config.data.categorical if isinstance(config.data, Table) else []
+    try:
+        for name in categorical:
+            require_column(frame, name, "data.categorical")
+        return encoding.fit(frame, train, names, categorical)
+    except UserError as error:
+        problems.insert(0, str(error))
+        return [], []
