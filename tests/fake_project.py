@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from straightline.comparison.effects import Columns, dependence, effects
 from straightline.config.settings import Config, load
 from straightline.data import balloons
-from straightline.data.encoding import Feature
-from straightline.data.schema import Division, RowCounts, Schema
+from straightline.data.schema import Division, Feature, RowCounts, Schema
 from straightline.families import FAMILIES, Family
 from straightline.families.target import Target
 from straightline.regression.certificate import Certificate

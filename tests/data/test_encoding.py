@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from straightline.commands import predict
 from straightline.data import encoding
-from straightline.data.encoding import Feature
 from straightline.data.folds import Split
 from straightline.data.rows import Rows
-from straightline.data.schema import Division, RowCounts, Schema, read_schema
+from straightline.data.schema import Division, Feature, RowCounts, Schema, read_schema, references
 from straightline.data.training_table import training_table
 from straightline.errors import UserError
 from straightline.families import FAMILIES
@@ -70,7 +69,7 @@ class TestFit:
             "rent",
             "rent[missing]",
         ]
-        assert encoding.references(features) == ["kind[flat]"]
+        assert references(features) == ["kind[flat]"]
         assert told == [
             "built: a date, taken as days since 1970",
             "agent: 240 different words in 240 rows, text or names, left out",

@@ -7,7 +7,7 @@ import pandas as pd
 
 from straightline.data import encoding
 from straightline.data.reading import read_table
-from straightline.data.schema import read_schema
+from straightline.data.schema import Feature, read_schema
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json, write_csv
 from straightline.serving.prediction import predicted_columns
@@ -49,7 +49,7 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
         print(f"predict: {len(table):,} rows to {out}")
 
 
-def _checked(frame: pd.DataFrame, features: list[encoding.Feature], rows: Path) -> list[str]:
+def _checked(frame: pd.DataFrame, features: list[Feature], rows: Path) -> list[str]:
     try:
         encoding.require(frame, features)
     except UserError as error:

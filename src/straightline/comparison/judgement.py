@@ -12,9 +12,9 @@ from straightline.comparison.findings import Decision, decide
 from straightline.comparison.ladder import ladder
 from straightline.comparison.significance import Comparison, loss_interval, test_ratio
 from straightline.comparison.verdict import SCHEMA, Ladder, Verdict
-from straightline.data.schema import Division
+from straightline.data.schema import Schema
 from straightline.errors import UserError
-from straightline.families import Family
+from straightline.families import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,11 @@ class Rules:
 
 
 def judge(
+    schema: Schema,
     target: str,
-    family: Family,
     baseline: str,
     folds: Mapping[str, pd.DataFrame],
     configs: Mapping[str, int],
-    division: Division,
-    rows: int,
     rules: Rules,
 ) -> Verdict:
     """Return the verdict on `target`. `folds` holds the table folds.csv of each model, by name.
@@ -42,6 +40,7 @@ def judge(
     `configs` is the number of configs from which each model was selected. Raises UserError if the ladder names an
     unknown model.
     """
+    family, division, rows = FAMILIES[schema.targets[target].family], schema.split, schema.rows.train
     means = {name: fold_means(table).to_numpy() for name, table in folds.items()}
     ratio = mean_test_ratio(folds[baseline]) if division.by == "time" else None
     comparisons = {

@@ -1,7 +1,6 @@
 """Encode the columns of a table (numbers, words, dates, missing values) as numbers for models, with their names."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -9,41 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from straightline.data.columns import days, is_date, require_column
+from straightline.data.schema import OTHER, Feature
 from straightline.errors import UserError
 from straightline.families.numbers import require_finite
 
-MISSING, OTHER = "(missing)", "(other)"
+MISSING = "(missing)"
 LEVELS = 50  # The largest number of levels of a category. Rarer words are combined into the level OTHER.
 RARE = 5  # A word with fewer rows than this is combined into the level OTHER.
 TEXT_SHARE = 0.5  # A column with more different words than this share of its rows is text, or holds names of rows.
 SHOWN = 5  # The largest number of columns that an error names.
 NUMBER_SHARE = 0.9  # If at least this share of the values are numbers, the other values are mistakes.
-
-
-@dataclass(frozen=True)
-class Feature:
-    """How a column is encoded as numbers.
-
-    A `number` is used as it is, a `date` as days since 1970-01-01. If `fill` is not None, it replaces missing values,
-    and a second column is 1 in these rows and 0 in all others. A `category` gives a column of 0 and 1 for each of its
-    `levels` except the `reference`. With `other`, one more column is 1 for rare and unknown words; without it, they
-    are encoded as the reference.
-    """
-
-    name: str
-    kind: Literal["number", "date", "category"]
-    fill: float | None = None
-    levels: tuple[str, ...] = ()
-    reference: str | None = None
-    other: bool = False
-
-    @property
-    def terms(self) -> list[str]:
-        """The names of the encoded columns."""
-        if self.kind == "category":
-            levels = [*([OTHER] if self.other else []), *self.levels]
-            return [f"{self.name}[{level}]" for level in levels if level != self.reference]
-        return [self.name] if self.fill is None else [self.name, f"{self.name}[missing]"]
 
 
 def fit(
@@ -151,11 +125,6 @@ def unseen(frame: pd.DataFrame, features: Sequence[Feature]) -> list[str]:
                 words = ", ".join(new[:3]) + (f" and {len(new) - 3} more" if len(new) > 3 else "")
                 messages.append(f"{feature.name}: {words} not in the training rows, taken as {feature.reference}")
     return messages
-
-
-def references(features: Sequence[Feature]) -> list[str]:
-    """Return the reference level of each category, such as `color[red]`."""
-    return [f"{feature.name}[{feature.reference}]" for feature in features if feature.kind == "category"]
 
 
 def _feature(values: pd.Series, rows: NDArray, name: str, is_category: bool) -> tuple[Feature | None, str | None]:

@@ -12,7 +12,7 @@ from straightline.data.checks import warnings
 from straightline.data.columns import encode_target, group_numbers, require_column, time_order
 from straightline.data.folds import Split
 from straightline.data.rows import RowNumbers
-from straightline.data.schema import Division, DivisionKind, RowCounts, Schema
+from straightline.data.schema import Division, DivisionKind, Feature, RowCounts, Schema
 from straightline.errors import UserError
 from straightline.families import FAMILIES
 from straightline.families.target import Target
@@ -131,7 +131,7 @@ def _strata(labels: pd.DataFrame, targets: dict[str, Target]) -> NDArray | None:
 
 def _encoded(
     config: Config, frame: pd.DataFrame, train: RowNumbers, names: list[str], problems: list[str]
-) -> tuple[list[encoding.Feature], list[str]]:
+) -> tuple[list[Feature], list[str]]:
     categorical = config.data.categorical if isinstance(config.data, Table) else []
     try:
         for name in categorical:

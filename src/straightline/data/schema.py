@@ -1,15 +1,42 @@
 """The result of the data stage: encodings of columns, targets, and the division of rows (data/schema.json)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from straightline.data.encoding import Feature
 from straightline.families.target import Target
 from straightline.runtime.artifacts import read_json
 from straightline.runtime.contracts import Contract
 
+OTHER = "(other)"  # the level that unknown and rare words of a category have
 DivisionKind = Literal["chance", "groups", "time"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """How a column is encoded as numbers.
+
+    A `number` is used as it is, a `date` as days since 1970-01-01. If `fill` is not None, it replaces missing values,
+    and a second column is 1 in these rows and 0 in all others. A `category` gives a column of 0 and 1 for each of its
+    `levels` except the `reference`. With `other`, one more column is 1 for rare and unknown words; without it, they
+    are encoded as the reference.
+    """
+
+    name: str
+    kind: Literal["number", "date", "category"]
+    fill: float | None = None
+    levels: tuple[str, ...] = ()
+    reference: str | None = None
+    other: bool = False
+
+    @property
+    def terms(self) -> list[str]:
+        """The names of the encoded columns."""
+        if self.kind == "category":
+            levels = [*([OTHER] if self.other else []), *self.levels]
+            return [f"{self.name}[{level}]" for level in levels if level != self.reference]
+        return [self.name] if self.fill is None else [self.name, f"{self.name}[missing]"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +70,11 @@ class Schema(Contract):
     def features(self) -> list[str]:
         """The names of the columns that models predict from."""
         return [feature.name for feature in self.encoding]
+
+
+def references(features: Sequence[Feature]) -> list[str]:
+    """Return the reference level of each category, such as `color[red]`."""
+    return [f"{feature.name}[{feature.reference}]" for feature in features if feature.kind == "category"]
 
 
 def read_schema(root: Path) -> Schema:

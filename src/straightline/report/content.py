@@ -9,7 +9,8 @@ from typing import Any
 
 from straightline.comparison.verdict import Finding, Verdict
 from straightline.config.settings import Balloons
-from straightline.data import balloons, encoding
+from straightline.data import balloons
+from straightline.data.schema import references
 from straightline.report import figures
 from straightline.report.equation import equation
 from straightline.report.figures import Figure
@@ -46,7 +47,7 @@ def content(results: Results, settings: str) -> Content:
         "features": schema.features,
         "division": sentences.division_sentence(schema.split),
         "warnings": schema.warnings,
-        "references": encoding.references(schema.encoding),
+        "references": references(schema.encoding),
         "path": results.config.data.path,
         "settings": settings,
         "digests": {f"data/{part}.parquet": md5(root / f"data/{part}.parquet") for part in ("train", "test")},

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from straightline.comparison.verdict import Challenger, Verdict
-from straightline.data import encoding
+from straightline.data.schema import references
 from straightline.results.files import Results, Variant
 from straightline.results.sentences import division_sentence, headline, selection_sentences, ui_command
 
@@ -175,7 +175,7 @@ def _coefficients(variant: Variant) -> RenderableType:
 
 
 def _references(results: Results) -> list[str]:
-    levels = encoding.references(results.schema.encoding)
+    levels = references(results.schema.encoding)
     return [f"The other levels are compared with these reference levels: {', '.join(levels)}."] if levels else []
 
 

@@ -11,7 +11,7 @@ from keras.src.ops.numpy import Isnan, Where
 from numpy.typing import NDArray
 
 from straightline.data import encoding
-from straightline.data.encoding import Feature
+from straightline.data.schema import OTHER, Feature
 
 OWN = "encoding_"  # what names of layers start with
 TAKEN = ("regression", "quadratic", "neural", "upgraded")  # names of the models
@@ -83,8 +83,8 @@ def _levels(column: Any, feature: Feature, name: str) -> Any:
     lookup = keras.layers.StringLookup(
         vocabulary=list(feature.levels), num_oov_indices=1, output_mode="one_hot", name=f"{name}_levels"
     )
-    places = {encoding.OTHER: 0} | {level: place for place, level in enumerate(feature.levels, start=1)}
-    shown = [*([encoding.OTHER] if feature.other else []), *feature.levels]
+    places = {OTHER: 0} | {level: place for place, level in enumerate(feature.levels, start=1)}
+    shown = [*([OTHER] if feature.other else []), *feature.levels]
     chosen = [places[level] for level in shown if level != feature.reference]
     # A fixed layer that leaves the reference out: the words of Keras, so that a saved model needs no code of ours.
     choice = keras.layers.Dense(len(chosen), use_bias=False, trainable=False, dtype="float64", name=f"{name}_choice")

@@ -16,7 +16,7 @@ import yaml
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from straightline.data.encoding import Feature
+from straightline.data.schema import Feature
 from straightline.errors import UserError
 from straightline.families import FAMILIES
 from straightline.families.target import Target

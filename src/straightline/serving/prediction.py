@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from straightline.data import encoding
-from straightline.data.encoding import Feature
+from straightline.data.schema import Feature
 from straightline.errors import UserError
 from straightline.families import FAMILIES
 from straightline.families.target import Target

@@ -8,7 +8,6 @@ from straightline.comparison.judgement import Rules, judge
 from straightline.comparison.verdict import Verdict
 from straightline.config.settings import Config, load
 from straightline.data.schema import Schema, read_schema
-from straightline.families import FAMILIES
 from straightline.models import baseline_of
 from straightline.runtime.artifacts import write_json
 from straightline.runtime.stage import stage
@@ -26,13 +25,11 @@ def run(root: Path) -> None:
 
 def _verdict(root: Path, config: Config, schema: Schema, target: str) -> Verdict:
     return judge(
+        schema=schema,
         target=target,
-        family=FAMILIES[schema.targets[target].family],
         baseline=baseline_of(config.models),
         folds={name: pd.read_csv(root / "runs" / target / name / "folds.csv") for name in config.models},
         configs={name: getattr(model, "selected_from", 1) for name, model in config.models.items()},
-        division=schema.split,
-        rows=schema.rows.train,
         rules=Rules(config.folds.k, config.verdict.margin, config.verdict.confidence, config.verdict.ladder),
     )
 
