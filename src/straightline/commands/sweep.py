@@ -180,7 +180,7 @@ def _searched(
         terminal.shown(count) as (advance, on_progress),
     ):
 
-        def on_told(told: Sequence[search.Told]) -> None:
+        def on_told(told: Sequence[search.Result]) -> None:
             if publisher is not None:
                 publisher.send([ranking.row(of, *one) for one in told])
             advance([found for _, _, found in told])
@@ -194,7 +194,7 @@ def _searched(
             search.run(study, of, count, batch, partial(search.identity, of, rows), evaluate, known, on_told)
         except KeyboardInterrupt:
             interrupted = True
-    tried = [ranking.row(of, *one) for one in search.told(study)]
+    tried = [ranking.row(of, *one) for one in search.results(study)]
     return tried, search.importances(study, of, options.seed), interrupted
 
 
@@ -222,7 +222,7 @@ def _concluded(home: Path, of: Space, target: str, table: Any, point: Mapping[st
 
 def _write_verdict(root: Path, of: Space, options: Options, point: Mapping[str, Any], found: Winner) -> None:
     fixed = [text for text in options.overrides if text.split("=")[0] not in point]
-    words = [*fixed, *ranking.settings(of, point)]
+    words = [*fixed, *ranking.overrides(of, point)]
     line = " ".join(["dvc exp run", *(f"-S {shlex.quote(text)}" for text in words)])
     write_json(root / f"sweeps/{options.name}.json", {"point": dict(point), **found.to_json(), "try": line})
     print("\n".join(terminal.winner_lines(found, of.model)))
