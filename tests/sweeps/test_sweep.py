@@ -60,7 +60,7 @@ class TestSpace:
     def test_points_are_those_of_hydras_own_sweeper(self) -> None:
         of = made(*self.OVERRIDES, "folds.k=4")
         (known,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(list(self.OVERRIDES)), None)
-        assert [ranking.settings(of, point) for point in of.points()] == known
+        assert [ranking.overrides(of, point) for point in of.points()] == known
         assert of.size == len(known) == 12
         for point, words in zip(of.points(), known, strict=True):
             composed = yaml.safe_load(compose.render(ROOT / "conf", ["folds.k=4", *words]))
@@ -87,7 +87,7 @@ class TestSpace:
             (("models.neural.learning_rate=interval(1,1)",), "expected an interval from a smaller to a larger number"),
             (("models.neural.learning_rate=tag(log,interval(0,1))",), "expected an interval above 0"),
             (("fit.seed=1,2", "fit.seed=3,4"), "fit.seed is given twice"),
-            (("fit.seed=range(1,",), "not in Hydra's words"),
+            (("fit.seed=range(1,",), "not a valid Hydra override"),
             (("folds.k=2,3",), "folds.k cannot vary"),
             (("models.regression.learning_rate=0.1,0.2",), "regression is a regression"),
             (("+models.neural.more=1,2",), "choose a model or group with one value"),
@@ -545,7 +545,7 @@ def told_of(database: Path) -> int:
         table = "trial_user_attributes"
         if not connection.execute(f"SELECT name FROM sqlite_master WHERE name = '{table}'").fetchall():
             return 0
-        (count,) = connection.execute(f"SELECT COUNT(*) FROM {table} WHERE key = '{search.FOUND}'").fetchone()
+        (count,) = connection.execute(f"SELECT COUNT(*) FROM {table} WHERE key = '{search.OUTCOME}'").fetchone()
         return int(count)
 
 

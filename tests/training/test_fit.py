@@ -430,8 +430,8 @@ def test_an_early_divergence_is_an_error_and_a_later_one_is_said() -> None:
     wild = [replace(replica, learning_rate=rate) for replica, rate in zip(replicas(2), (1e300, 1e-3), strict=True)]
     how = settings(optimizer="sgd")
     fitted = fit.fit(NEURAL.build(3, "linear", "float64"), held(Rows(features, labels)), wild, how)
-    with pytest.raises(UserError, match=r"1 of 2 fits .*first in that of fold 7; set a smaller learning_rate"):
+    with pytest.raises(UserError, match=r"1 of 2 fits .*first in fold 7; set a smaller learning_rate"):
         _divergences([("fold 7", fitted[0]), ("fold 8", fitted[1])])
     later = replace(fitted[1], diverged=4)
-    assert "fold 8: the loss is not finite at epoch 4, the weights of epoch" in _divergences([("fold 8", later)])[0]
+    assert "fold 8: the loss is not finite at epoch 4, so the weights of epoch" in _divergences([("fold 8", later)])[0]
     assert _divergences([("fold 8", fitted[1])]) == []

@@ -186,10 +186,10 @@ def _search(
         terminal.shown(count) as (advance, on_progress),
     ):
 
-        def on_told(trials: Sequence[search.Told]) -> None:
+        def on_results(results: Sequence[search.Result]) -> None:
             if publisher is not None:
-                publisher.send([ranking.row(space, *trial) for trial in trials])
-            advance([result for _, _, result in trials])
+                publisher.send([ranking.row(space, *trial) for trial in results])
+            advance([result for _, _, result in results])
 
         # A sampler that learns from its batches must not depend on the number of machines.
         requested = BATCHES.get(sampler, BATCH * trainer.slots)
@@ -198,11 +198,11 @@ def _search(
         evaluate = partial(search.evaluated, trainer, space, on_progress=on_progress)
         try:
             search.run(
-                study, space, count, batch, partial(search.identity, space, data_digest), evaluate, known, on_told
+                study, space, count, batch, partial(search.identity, space, data_digest), evaluate, known, on_results
             )
         except KeyboardInterrupt:
             interrupted = True
-    tried = [ranking.row(space, *trial) for trial in search.told(study)]
+    tried = [ranking.row(space, *trial) for trial in search.results(study)]
     return tried, search.importances(study, space, options.seed), interrupted
 
 
@@ -230,7 +230,7 @@ def _judge(home: Path, space: Space, target: str, table: Any, point: Mapping[str
 
 def _write_verdict(root: Path, space: Space, options: Options, point: Mapping[str, Any], winner: Winner) -> None:
     fixed = [text for text in options.overrides if text.split("=")[0] not in point]
-    settings = [*fixed, *ranking.settings(space, point)]
+    settings = [*fixed, *ranking.overrides(space, point)]
     line = " ".join(["dvc exp run", *(f"-S {shlex.quote(text)}" for text in settings)])
     write_json(root / f"sweeps/{options.name}.json", {"point": dict(point), **winner.to_json(), "try": line})
     print("\n".join(terminal.winner_lines(winner, space.model)))

@@ -1,4 +1,4 @@
-"""The winner of a sweep, written into conf/."""
+"""Writes the settings of a sweep's winner into the files of conf/."""
 
 import json
 import re
@@ -11,13 +11,18 @@ from straightline.runtime.artifacts import write_text
 from straightline.sweeps.space import Space
 
 
-def adopt(conf: Path, of: Space, overrides: Sequence[str], point: Mapping[str, Any], tried: int) -> None:
-    """Write the settings of `point`, chosen from `tried` configs, into the files of `conf` that have them."""
-    values = {one.key: one.value(point) for one in of.dimensions} | {f"models.{of.model}.selected_from": tried}
+def adopt(conf: Path, space: Space, overrides: Sequence[str], point: Mapping[str, Any], tried: int) -> None:
+    """Write the settings of `point` into the files below `conf` that hold them, and print each change.
+
+    `overrides` are those of the sweep. `tried` is the number of configs that `point` was selected from; it is written
+    too.
+    """
+    values = {dimension.key: dimension.value(point) for dimension in space.dimensions}
+    values[f"models.{space.model}.selected_from"] = tried
     fixed = [text for text in overrides if text.split("=")[0] not in point]
     chosen = choices(conf, fixed)
     for key, value in values.items():
-        group, name = ("fit", "fit") if key.startswith("fit.") else ("model", f"model@models.{of.model}")
+        group, name = ("fit", "fit") if key.startswith("fit.") else ("model", f"model@models.{space.model}")
         file = conf / group / f"{chosen[name]}.yaml"
         setting = key.rpartition(".")[2]
         line = f"{setting}: {json.dumps(value)}"

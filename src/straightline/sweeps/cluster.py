@@ -1,4 +1,4 @@
-"""The stacks of a sweep as Ray tasks: on this machine, or on all nodes of a Ray cluster."""
+"""Trains the configs of a sweep as Ray tasks, on this machine or on all nodes of a Ray cluster."""
 
 import logging
 import math
@@ -35,19 +35,20 @@ from straightline.data.training_table import TrainingTable
 from straightline.runtime.threads import THREADS
 from straightline.sweeps.trainer import OnProgress, Scored, Trainer
 
-REPLICAS = 512  # of a task at most, where there is no room for more of them: each has a start to pay for
-RETRIES = 3  # of a task whose worker, or whose node, is lost
-SAME = ("straightline", "tensorflow", "keras", "numpy")  # packages on which losses depend
-WAIT = 5.0  # seconds until the nodes are counted again
+REPLICAS = 512  # most replicas of a task; tasks are smaller only if slots are free, since each has a start-up cost
+RETRIES = 3  # retries of a task after its worker or its node is lost
+SAME = ("straightline", "tensorflow", "keras", "numpy")  # packages that losses depend on
+WAIT = 5.0  # seconds between two progress messages, and to wait for an answer of the cluster
 
 
 @contextmanager
 def trainer(
     address: str | None, table: TrainingTable, model: str, parts: Sequence[Fold], seeds: int
 ) -> Iterator["RayTrainer"]:
-    """Yield a trainer on the cluster at `address`, or, where that is None, on one that runs here or is started.
+    """Yield a trainer on the cluster at `address`.
 
-    Raises UserError where there is none.
+    Without `address` that is the cluster in RAY_ADDRESS, or one on this machine, which is started if none is running.
+    Raises UserError if the cluster cannot be reached.
     """
     address = address or os.environ.get("RAY_ADDRESS")
     try:
@@ -65,13 +66,13 @@ def trainer(
 
 
 def _require_answer(address: str | None) -> None:
-    if address is not None and (place := urlsplit(f"//{address}")).port is not None:
-        # Ray itself tries for more than ten minutes.
-        socket.create_connection((place.hostname or "", place.port), timeout=WAIT).close()
+    """Raise OSError if no program listens at `address`; Ray itself would try for more than ten minutes."""
+    if address is not None and (parts := urlsplit(f"//{address}")).port is not None:
+        socket.create_connection((parts.hostname or "", parts.port), timeout=WAIT).close()
 
 
 class RayTrainer(Trainer):
-    """Trains as `Trainer` does, with the same losses, by tasks that read the rows from Ray's object store."""
+    """Does the same as `Trainer`, with the same losses, in tasks that read the rows from Ray's object store."""
 
     def __init__(self, table: TrainingTable, model: str, parts: Sequence[Fold], seeds: int) -> None:
         super().__init__(table, model, parts, seeds)
@@ -81,37 +82,44 @@ class RayTrainer(Trainer):
         self._job = ray.put(_Job(shared, model, parts, seeds))
         threads = _threads()
         self._threads = min(THREADS, max(threads, default=THREADS))
-        self.slots = max(1, sum(own // THREADS for own in threads))
+        self.slots = max(1, sum(node_threads // THREADS for node_threads in threads))
 
     def scored(self, configs: Sequence[Config], on_progress: OnProgress = lambda now: None) -> list[Scored]:
-        """Return what each of `configs` comes to, in their order; those whose worker was lost again and again failed.
+        """Return the result of each of `configs`, in their order.
 
-        Raises UserError for a node with other packages, and where the cluster is lost.
+        The configs of a task fail if its worker is lost more than RETRIES times. Raises UserError if a node has other
+        versions of the packages in SAME, or if the cluster is lost.
         """
         task = ray.remote(_scored).options(num_cpus=self._threads, max_retries=RETRIES)
         pieces = self._pieces(configs)
-        asked = {task.remote([self._job], [configs[number] for number in own], _versions()): own for own in pieces}
-        found: dict[int, Scored] = {}
-        left = list(asked)
-        while left:
-            on_progress(f"{len(pieces) - len(left)} of {len(pieces)} stacks, {_nodes()}")
-            done, left = ray.wait(left, timeout=WAIT)
-            for one in done:
-                found |= dict(zip(asked[one], _result(one, len(asked[one])), strict=True))
-        return [found[number] for number in range(len(configs))]
+        started = {
+            task.remote([self._job], [configs[number] for number in piece], _versions()): piece for piece in pieces
+        }
+        results: dict[int, Scored] = {}
+        running = list(started)
+        while running:
+            on_progress(f"{len(pieces) - len(running)} of {len(pieces)} stacks, {_nodes()}")
+            done, running = ray.wait(running, timeout=WAIT)
+            for reference in done:
+                piece = started[reference]
+                results |= dict(zip(piece, _result(reference, len(piece)), strict=True))
+        return [results[number] for number in range(len(configs))]
 
     def _pieces(self, configs: Sequence[Config]) -> list[NDArray]:
+        """Return the indices in `configs` of each task: configs of one shape, split so that all slots have work."""
         stacks = list(self.stacks(configs).values())
         counts = [
-            min(len(own), max(self.slots // len(stacks), math.ceil(len(own) * self.fits() / REPLICAS)))
-            for own in stacks
+            min(len(numbers), max(self.slots // len(stacks), math.ceil(len(numbers) * self.fits() / REPLICAS)))
+            for numbers in stacks
         ]
-        return [part for own, count in zip(stacks, counts, strict=True) for part in np.array_split(own, count)]
+        return [
+            piece for numbers, count in zip(stacks, counts, strict=True) for piece in np.array_split(numbers, count)
+        ]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """All that the tasks of a sweep have in common."""
+    """The arguments that all tasks of a sweep share."""
 
     table: TrainingTable
     model: str
@@ -121,27 +129,30 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Groups:
-    """A source's `read` of groups in the object store."""
+    """The `read` function of a source whose row groups are in the object store."""
 
     stored: Sequence[Any]
 
     def __call__(self, groups: NDArray) -> Rows:
-        # Where it is one group, its arrays are in memory that all tasks of a node share.
+        # The arrays of a single group are in memory that all tasks of a node share.
         return joined(ray.get([self.stored[number] for number in groups]))
 
 
 def _scored(job: Sequence[Any], configs: Sequence[Config], expected: dict[str, str]) -> list[Scored]:
-    if (own := _versions()) != expected:
-        differ = [f"{name} {own[name]}, expected {expected[name]}" for name in SAME if own[name] != expected[name]]
-        raise UserError(f"node {platform.node()} has {', '.join(differ)}; install the same on all")
+    """Run a task on a worker. `job` is a list of one reference, since Ray would fetch the value of a plain argument."""
+    if (versions := _versions()) != expected:
+        differences = [
+            f"{name} {versions[name]}, expected {expected[name]}" for name in SAME if versions[name] != expected[name]
+        ]
+        raise UserError(f"node {platform.node()} has {', '.join(differences)}; install the same versions on all nodes")
     return _trainer(job[0]).scored(configs)
 
 
 @lru_cache(maxsize=1)
-def _trainer(job: Any) -> Trainer:
-    """Return the trainer of this worker, which keeps what it has compiled from task to task."""
-    own = ray.get(job)
-    return Trainer(own.table, own.model, own.parts, own.seeds)
+def _trainer(reference: Any) -> Trainer:
+    """Return the trainer of this worker; it is kept, so that later tasks use its compiled programs."""
+    job = ray.get(reference)
+    return Trainer(job.table, job.model, job.parts, job.seeds)
 
 
 def _versions() -> dict[str, str]:
@@ -149,17 +160,18 @@ def _versions() -> dict[str, str]:
 
 
 def _threads() -> list[int]:
-    """Return how many tasks' threads each node has room for, those that take none left out."""
+    """Return the number of CPUs of each living node; nodes without CPUs for tasks are left out."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    return [int(own["CPU"]) for own in alive if own.get("CPU")]
+    return [int(resources["CPU"]) for resources in alive if resources.get("CPU")]
 
 
 def _nodes() -> str:
     nodes = len(_threads())
-    return f"{nodes} node{'' if nodes == 1 else 's'}" if nodes else "no node left: waiting for one"
+    return f"{nodes} node{'' if nodes == 1 else 's'}" if nodes else "no node is left, waiting for one"
 
 
 def _result(task: Any, configs: int) -> list[Scored]:
+    """Return the results of a finished task of `configs` configs."""
     try:
         return list(ray.get(task))
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError) as error:

@@ -1,4 +1,4 @@
-"""What a sweep found: its progress, its configs ranked, and the winner's verdict in words."""
+"""The results of a sweep as rows: one for each config, ranked by loss."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,23 +8,24 @@ import pandas as pd
 from straightline.sweeps.space import Point, Space
 
 
-def row(of: Space, trial: int, point: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is told of a config: its number, its point and what it came to."""
-    return {"trial": trial, **{one.key: point[one.key] for one in of.dimensions}, **found}
+def row(space: Space, trial: int, point: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a config: the number of its trial, its point and its outcome."""
+    return {"trial": trial, **{dimension.key: point[dimension.key] for dimension in space.dimensions}, **outcome}
 
 
-def point(of: Space, row: Mapping[str, Any]) -> Point:
-    """Return the point that a row tells of."""
-    return {one.key: row[one.key] for one in of.dimensions}
+def point(space: Space, row: Mapping[str, Any]) -> Point:
+    """Return the point in a row."""
+    return {dimension.key: row[dimension.key] for dimension in space.dimensions}
 
 
-def ranked(of: Space, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the rows, the best first, those that failed last; equal losses as they were tried."""
-    columns = ["trial", *(one.key for one in of.dimensions), "loss", "between_folds", "epochs", "steps", "reason"]
+def ranked(space: Space, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the rows with a rank: the lowest loss first, equal losses by trial, failed configs last."""
+    keys = [dimension.key for dimension in space.dimensions]
+    columns = ["trial", *keys, "loss", "between_folds", "epochs", "steps", "reason"]
     table = pd.DataFrame(rows, columns=columns).sort_values(["loss", "trial"], ignore_index=True)
     return table.assign(rank=table.index + 1)[["rank", *columns]]
 
 
-def settings(of: Space, point: Mapping[str, Any]) -> list[str]:
-    """Return what `point` sets, in Hydra's words."""
-    return [f"{one.key}={point[one.key]}" for one in of.dimensions]
+def overrides(space: Space, point: Mapping[str, Any]) -> list[str]:
+    """Return the settings of `point` as Hydra overrides, `key=value`."""
+    return [f"{dimension.key}={point[dimension.key]}" for dimension in space.dimensions]

@@ -1,4 +1,4 @@
-"""Which points of a space a sweep tries: Optuna's samplers, asked for a batch and told what it came to."""
+"""Which points of a space a sweep tries: Optuna proposes batches of points and learns from their losses."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from straightline.config.settings import Config
 from straightline.errors import UserError
 from straightline.sweeps.space import Dimension, Point, Space, digest
 
-if TYPE_CHECKING:  # TensorFlow is imported with it
+if TYPE_CHECKING:  # the trainer imports TensorFlow
     from straightline.sweeps.trainer import OnProgress, Scored, Trainer
 
-TRIALS = 100
-FOUND, IDENTITY = "found", "identity"  # an attribute of a trial, and what it knows itself by
+TRIALS = 100  # unless the user chooses another number, or the grid has fewer points
+OUTCOME, IDENTITY = "found", "identity"  # Optuna's attribute with the outcome of a trial, and its key for the identity
 
-Told = tuple[int, Mapping[str, Any], Mapping[str, Any]]  # a trial's number, its point, and what it came to
+Result = tuple[int, Mapping[str, Any], Mapping[str, Any]]  # number of a trial, its point, and its outcome
 Evaluate = Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]]
 
 
 def plan(sampler: str | None, trials: int | None, space: Space) -> tuple[str, int]:
-    """Return the sampler and the number of trials, where they are None: a grid of all points, or for intervals TPE.
+    """Return the sampler and the number of trials, with defaults instead of None.
 
-    Raises UserError for a grid of intervals.
+    The default is a grid of all points, or TPE if the space has intervals. Raises UserError for a grid with intervals.
     """
     sampler = sampler or ("tpe" if space.size is None else "grid")
     if sampler == "grid" and space.size is None:
@@ -41,158 +41,172 @@ def plan(sampler: str | None, trials: int | None, space: Space) -> tuple[str, in
 
 
 def study(name: str, storage: str | None, sampler: str, space: Space, trials: int, seed: int) -> optuna.Study:
-    """Return the study `name`, which goes on where it was if `storage` (a database's URL) has it.
+    """Return the study `name`; if `storage` (the URL of a database) already has it, the study continues.
 
-    A grid's points wait in it; of more than `trials` chance takes some. Trials that a killed sweep left running are
-    given up, and their points tried first, unless it is known what they came to.
+    A new study with a grid gets its points as waiting trials, or a random selection if there are more than `trials`.
+    A killed sweep leaves trials that look as if they still ran. Those with a known outcome are completed with it; the
+    others are marked as failed, and their points are tried first. Raises UserError if the storage cannot be used.
     """
-    # Trials of a batch that still run count as bad, so that a batch does not crowd about one point.
-    samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
-        "grid": lambda: optuna.samplers.RandomSampler(seed),  # GridSampler cannot be asked and told
-        "random": lambda: optuna.samplers.RandomSampler(seed),
-        "qmc": lambda: optuna.samplers.QMCSampler(seed=seed),
-        "tpe": lambda: optuna.samplers.TPESampler(seed=seed, constant_liar=True),
-    }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        opened = optuna.create_study(
+            study_name=name, storage=storage, sampler=_sampler(sampler, seed), load_if_exists=True
+        )
+    except Exception as error:  # Optuna passes on whatever SQLAlchemy, or a missing driver, raises
+        raise UserError(f"sweep: storage {storage}: {' '.join(str(error).split())[:300]}") from None
+    if sampler == "grid" and not opened.get_trials(deepcopy=False):
+        points = space.points()
+        for number in np.sort(np.random.default_rng(seed).permutation(len(points))[:trials]):
+            opened.enqueue_trial(points[number])
+    for trial in opened.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if OUTCOME in trial.user_attrs:
+            _end(opened, trial.number, trial.user_attrs[OUTCOME])
+        else:
+            opened.tell(trial.number, state=TrialState.FAIL)
+            opened.enqueue_trial(trial.params, skip_if_exists=False)
+    return opened
+
+
+def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        chosen = samplers[sampler]()
-    try:
-        found = optuna.create_study(study_name=name, storage=storage, sampler=chosen, load_if_exists=True)
-    except Exception as error:  # Optuna passes on what SQLAlchemy, or the lack of a driver, raises
-        raise UserError(f"sweep: storage {storage}: {' '.join(str(error).split())[:300]}") from None
-    if sampler == "grid" and not found.get_trials(deepcopy=False):
-        points = space.points()
-        some = np.sort(np.random.default_rng(seed).permutation(len(points))[:trials])
-        for number in some:
-            found.enqueue_trial(points[number])
-    for left in found.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if FOUND in left.user_attrs:
-            _end(found, left.number, left.user_attrs[FOUND])
-        else:
-            found.tell(left.number, state=TrialState.FAIL)
-            found.enqueue_trial(left.params, skip_if_exists=False)
-    return found
+        if name == "tpe":
+            # Trials of the batch that still run count as bad, so that the batch does not gather around one point.
+            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        if name == "qmc":
+            return optuna.samplers.QMCSampler(seed=seed)
+        # A grid too: its points are waiting trials, since Optuna's GridSampler does not work with `ask` and `tell`.
+        return optuna.samplers.RandomSampler(seed)
 
 
 def run(
-    of: optuna.Study,
+    study: optuna.Study,
     space: Space,
     trials: int,
     batch: int,
     identity: Callable[[Mapping[str, Any]], str],
     evaluate: Evaluate,
     known: dict[str, Mapping[str, Any]],
-    on_told: Callable[[Sequence[Told]], None],
+    on_results: Callable[[Sequence[Result]], None],
 ) -> None:
-    """Ask for points until `trials` are told, `batch` at once; `evaluate` returns a `loss` or a `reason` for each.
+    """Try points in batches of `batch` until `trials` of them are finished.
 
-    `known` holds what points came to by their `identity`; they are not evaluated again, and new ones are added.
-    `on_told` gets what is told, first of all what was before.
+    `evaluate` returns the outcome of each point: a `loss`, or a `reason` if there is none. `known` holds outcomes by
+    the `identity` of their points; those points are not evaluated again, and new outcomes are added to it. `on_results`
+    is called with the results that the study already had, and then with the results of each batch.
     """
-    distributions = {one.key: distribution(one) for one in space.dimensions}
-    on_told(told(of))
-    while (left := trials - len(finished(of))) > 0:
-        asked = [of.ask(distributions) for _ in range(min(left, batch))]
-        owns = [identity(trial.params) for trial in asked]
-        new = {own: trial for own, trial in zip(owns, asked, strict=True) if own not in known}
+    distributions = {dimension.key: distribution(dimension) for dimension in space.dimensions}
+    on_results(results(study))
+    while (remaining := trials - len(finished(study))) > 0:
+        batch_trials = [study.ask(distributions) for _ in range(min(remaining, batch))]
+        identities = [identity(trial.params) for trial in batch_trials]
+        new = {key: trial for key, trial in zip(identities, batch_trials, strict=True) if key not in known}
         known |= dict(zip(new, evaluate([trial.params for trial in new.values()]), strict=True))
-        for trial, own in zip(asked, owns, strict=True):
-            _tell(of, trial, own, known[own])
-        on_told([(trial.number, trial.params, known[own]) for trial, own in zip(asked, owns, strict=True)])
+        for trial, key in zip(batch_trials, identities, strict=True):
+            _finish(study, trial, key, known[key])
+        on_results(
+            [(trial.number, trial.params, known[key]) for trial, key in zip(batch_trials, identities, strict=True)]
+        )
 
 
-def distribution(of: Dimension) -> BaseDistribution:
-    """Return what Optuna draws a dimension from."""
-    if of.choices is not None:
-        return CategoricalDistribution(list(of.choices))
-    if of.is_whole:
-        return IntDistribution(int(of.low), int(of.high), log=of.log)
-    return FloatDistribution(of.low, of.high, log=of.log)
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """Return the Optuna distribution of a dimension."""
+    if dimension.choices is not None:
+        return CategoricalDistribution(list(dimension.choices))
+    if dimension.is_whole:
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
 
 
-def finished(of: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials that have been told, those that failed for a reason among them."""
-    every = of.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
-    return [trial for trial in every if FOUND in trial.user_attrs]
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that have an outcome, whether a loss or a reason why there is none."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+    return [trial for trial in ended if OUTCOME in trial.user_attrs]
 
 
-def told(of: optuna.Study) -> list[Told]:
-    """Return what the finished trials came to."""
-    return [(trial.number, trial.params, trial.user_attrs[FOUND]) for trial in finished(of)]
+def results(study: optuna.Study) -> list[Result]:
+    """Return the results of the finished trials."""
+    return [(trial.number, trial.params, trial.user_attrs[OUTCOME]) for trial in finished(study)]
 
 
 def remembered(storage: str | None) -> dict[str, Mapping[str, Any]]:
-    """Return what all sweeps of `storage` found, by the identity of the point."""
+    """Return the outcomes of all sweeps in `storage`, by the identity of their points."""
     if storage is None:
         return {}
     names = optuna.get_all_study_names(storage)
     studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
-    found = [trial.user_attrs[FOUND] for one in studies for trial in finished(one)]
-    return {one[IDENTITY]: one for one in found}
+    outcomes = [trial.user_attrs[OUTCOME] for study in studies for trial in finished(study)]
+    return {outcome[IDENTITY]: outcome for outcome in outcomes}
 
 
-def importances(of: optuna.Study, space: Space, seed: int) -> dict[str, float]:
-    """Return each key's share in what the losses vary by, NaN where they are alike.
+def importances(study: optuna.Study, space: Space, seed: int) -> dict[str, float]:
+    """Return the importance of each key for the loss, as shares of 1; NaN if all losses are equal.
 
-    It is the decrease of impurity in a random forest (Breiman 2001). Optuna's fANOVA takes minutes for hundreds of
-    trials.
+    The importance is the mean decrease of impurity in a random forest (Breiman 2001), because Optuna's fANOVA takes
+    minutes for hundreds of trials.
     """
-    shares = {one.key: float("nan") for one in space.dimensions}
-    done = of.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len({trial.value for trial in done}) < 2:
+    shares = {dimension.key: float("nan") for dimension in space.dimensions}
+    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len({trial.value for trial in completed}) < 2:
         return shares
     evaluator = optuna.importance.MeanDecreaseImpurityImportanceEvaluator(seed=seed)
-    return shares | optuna.importance.get_param_importances(of, evaluator=evaluator)
+    return shares | optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 
-def study_name(space: Space, trials_of: str, data: str) -> str:
-    """Return a name that the same sweep on the same rows has again."""
-    dimensions = [[one.key, list(one.choices or ()), one.low, one.high, one.log] for one in space.dimensions]
-    content = json.dumps([dimensions, dict(space.base), trials_of, data], sort_keys=True)
+def study_name(space: Space, sampling: str, data: str) -> str:
+    """Return a name that is the same whenever the same sweep runs on the same rows.
+
+    `sampling` identifies the sampler and its seed, `data` the rows.
+    """
+    dimensions = [[each.key, list(each.choices or ()), each.low, each.high, each.log] for each in space.dimensions]
+    content = json.dumps([dimensions, dict(space.base), sampling, data], sort_keys=True)
     return f"straightline-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def _tell(of: optuna.Study, trial: Trial, identity: str, found: Mapping[str, Any]) -> None:
-    trial.set_user_attr(FOUND, {IDENTITY: identity, **found})  # one attribute, which is there whole or not at all
-    _end(of, trial.number, found)
+def _finish(study: optuna.Study, trial: Trial, identity: str, outcome: Mapping[str, Any]) -> None:
+    # A single attribute holds the whole outcome, so that after a kill it is there completely or not at all.
+    trial.set_user_attr(OUTCOME, {IDENTITY: identity, **outcome})
+    _end(study, trial.number, outcome)
 
 
-def _end(of: optuna.Study, number: int, found: Mapping[str, Any]) -> None:
+def _end(study: optuna.Study, number: int, outcome: Mapping[str, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if found["loss"] is None:
-            of.tell(number, state=TrialState.FAIL)
+        if outcome["loss"] is None:
+            study.tell(number, state=TrialState.FAIL)
         else:
-            of.tell(number, found["loss"])
+            study.tell(number, outcome["loss"])
 
 
-def identity(of: Space, data: str, point: Point) -> str:
-    """Return what `point` is known by: what its fits depend on, `data` being a digest of the rows."""
+def identity(space: Space, data: str, point: Point) -> str:
+    """Return the identity of `point`: a digest of everything its fits depend on. `data` is a digest of the rows.
+
+    Invalid points have the error as their identity.
+    """
     try:
-        return digest(of.config(point), of.model, data)
+        return digest(space.config(point), space.model, data)
     except UserError as error:
         return f"invalid: {error}"
 
 
-def evaluated(trainer: Trainer, of: Space, points: Sequence[Point], on_progress: OnProgress) -> list[dict[str, Any]]:
-    """Return what each point came to; an invalid one has the reason for a result."""
+def evaluated(trainer: Trainer, space: Space, points: Sequence[Point], on_progress: OnProgress) -> list[dict[str, Any]]:
+    """Return the outcome of each point; that of an invalid point is the reason why it is invalid."""
     configs: list[Config | UserError] = []
     for point in points:
         try:
-            configs.append(of.config(point))
+            configs.append(space.config(point))
         except UserError as error:
             configs.append(error)
-    scored = iter(trainer.scored([one for one in configs if isinstance(one, Config)], on_progress))
-    return [_found(next(scored)) if isinstance(one, Config) else _failed(str(one)) for one in configs]
+    scored = iter(trainer.scored([config for config in configs if isinstance(config, Config)], on_progress))
+    return [_outcome(next(scored)) if isinstance(config, Config) else _failed(str(config)) for config in configs]
 
 
-def _found(scored: Scored) -> dict[str, Any]:
+def _outcome(scored: Scored) -> dict[str, Any]:
     if scored.losses is None:
         return _failed(str(scored.reason), scored.epochs, scored.steps)
     spread = float(scored.losses.std(ddof=1)) if len(scored.losses) > 1 else 0.0
-    told = {"loss": float(scored.losses.mean()), "between_folds": spread, "reason": None}
-    return told | {"epochs": scored.epochs, "steps": scored.steps}
+    losses = {"loss": float(scored.losses.mean()), "between_folds": spread, "reason": None}
+    return losses | {"epochs": scored.epochs, "steps": scored.steps}
 
 
 def _failed(reason: str, epochs: int = 0, steps: int = 0) -> dict[str, Any]:

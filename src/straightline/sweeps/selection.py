@@ -1,4 +1,4 @@
-"""What the winner of a sweep is worth: its verdict on folds, and its loss on rows, that no config was chosen on."""
+"""Judges the winner of a sweep on data that took no part in its selection: on fresh folds, and on held-out rows."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -22,20 +22,27 @@ from straightline.training.plan import descent_settings, fold_plan
 from straightline.training.records import Trained
 from straightline.training.variants import train
 
-Shown = Callable[[str, int], AbstractContextManager[fit.OnEpoch]]
+ShowProgress = Callable[[str, int], AbstractContextManager[fit.OnEpoch]]
 
 
 def winner(
-    table: TrainingTable, config: Config, model: str, tried: int, features: NDArray, labels: NDArray, shown: Shown
+    table: TrainingTable,
+    config: Config,
+    model: str,
+    tried: int,
+    features: NDArray,
+    labels: NDArray,
+    show_progress: ShowProgress,
 ) -> Winner:
-    """Compare `model` with the baseline on fresh folds (`folds.seed` + 1), as the pipeline would by itself.
+    """Compare `model` with the baseline on fresh folds (`folds.seed` + 1), with the procedure of the pipeline.
 
-    `tried` is the number of configs that it was selected from. `features` `(rows, columns)` and `labels` `(rows,)` are
-    rows that were held out. `shown` makes a callback for a model's training from a title and the number of epochs.
+    `tried` is the number of configs that the model was selected from. `features` `(rows, columns)` and `labels`
+    `(rows,)` are the held-out rows. `show_progress` takes a title and the number of epochs, and returns a context
+    manager that yields the callback for the training of a model.
     """
     baseline = baseline_of(config.models)
     fresh = replace(config.folds, seed=(config.folds.seed + 1) % 2**32)
-    fitted = {name: _trained(table, config, name, fresh, shown) for name in (baseline, model)}
+    fitted = {name: _trained(table, config, name, fresh, show_progress) for name in (baseline, model)}
     folds = {name: trained.folds for name, trained in fitted.items()}
     means = {name: fold_means(table).to_numpy() for name, table in folds.items()}
     ratio = mean_test_ratio(folds[baseline]) if table.ordered else None
@@ -62,14 +69,16 @@ def winner(
     )
 
 
-def _trained(table: TrainingTable, config: Config, name: str, fresh: Folds, shown: Shown) -> Trained:
-    settings = config.models[name]
-    folds = fold_plan(table, settings, config.fit, fresh)
-    with shown(f"{name} on fresh folds", descent_settings(table, settings, config.fit).epochs) as on_epoch:
-        return train(table, settings, config.fit, folds, on_epoch)
+def _trained(table: TrainingTable, config: Config, name: str, fresh: Folds, show_progress: ShowProgress) -> Trained:
+    model_settings = config.models[name]
+    folds = fold_plan(table, model_settings, config.fit, fresh)
+    epochs = descent_settings(table, model_settings, config.fit).epochs
+    with show_progress(f"{name} on fresh folds", epochs) as on_epoch:
+        return train(table, model_settings, config.fit, folds, on_epoch)
 
 
 def _held_out(fitted: Mapping[str, Trained], features: NDArray, labels: NDArray, family: Family) -> dict[str, float]:
+    """Return the loss of each model on the held-out rows, or nothing if there are none."""
     if not len(labels):
         return {}
     predicted = {name: keras.ops.convert_to_numpy(trained.model(features))[:, 0] for name, trained in fitted.items()}

@@ -1,4 +1,4 @@
-"""A sweep on a terminal: its progress, its best configs, and the winner's verdict in words."""
+"""The output of a sweep on the terminal: its progress, its best configs, and the verdict on the winner."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ from rich.text import Text
 from straightline.results.sentences import gain_words
 from straightline.sweeps.winner import Winner
 
-SHOWN = 10  # configs in the printed table
+SHOWN = 10  # most configs in the printed table
 
 
 def winner_lines(winner: Winner, model: str) -> list[str]:
-    """Return in sentences what the winner, the network `model`, is worth."""
+    """Return sentences on the winner, the network `model`: its verdict, advice, and its loss on held-out rows."""
     gain = gain_words(winner.relative_gain, winner.relative_gain_interval, winner.confidence, winner.margin)
     lines = [
         f"On fresh folds {model} {gain}: {winner.finding.replace('_', ' ')}. {winner.words[0].upper()}"
@@ -26,13 +26,17 @@ def winner_lines(winner: Winner, model: str) -> list[str]:
     ]
     if winner.held_out:
         losses = ", ".join(f"{name} {loss:.5g}" for name, loss in winner.held_out.items())
-        lines.append(f"Loss on held-out rows, which nothing was chosen on: {losses}.")
+        lines.append(f"Loss on held-out rows, which took no part in the selection: {losses}.")
     return lines
 
 
 @contextmanager
 def shown(trials: int) -> Iterator[tuple[Any, Any]]:
-    """Show a bar with the best loss so far; yield what to tell of results, and of progress (`sweep.OnProgress`)."""
+    """Show a progress bar with the best loss so far.
+
+    Yields two callbacks: one for the rows of new results, and one for messages on progress (`trainer.OnProgress`). If
+    the output is not a terminal, a line is printed for each batch of results.
+    """
     console = Console()
     columns = (
         TextColumn("{task.description}"),
@@ -45,23 +49,23 @@ def shown(trials: int) -> Iterator[tuple[Any, Any]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("sweep", total=trials, best="-", now="compiling")
 
-        def advance(found: Sequence[Mapping[str, Any]]) -> None:
+        def advance(outcomes: Sequence[Mapping[str, Any]]) -> None:
             nonlocal best
-            best = min([best, *(one["loss"] for one in found if one["loss"] is not None)])
-            bar.update(task, advance=len(found), best=f"{best:.5g}", now="")
-            if found and not console.is_terminal:
+            best = min([best, *(outcome["loss"] for outcome in outcomes if outcome["loss"] is not None)])
+            bar.update(task, advance=len(outcomes), best=f"{best:.5g}", now="")
+            if outcomes and not console.is_terminal:
                 print(
                     f"sweep: {bar.tasks[task].completed:,.0f} of {trials:,} configs, best loss {best:.5g}", flush=True
                 )
 
-        def on_progress(now: str) -> None:
-            bar.update(task, now=now)
+        def on_progress(message: str) -> None:
+            bar.update(task, now=message)
 
         yield advance, on_progress
 
 
 def show(table: pd.DataFrame) -> None:
-    """Print the best of `table`, and why others failed."""
+    """Print the best rows of the ranked `table`, and the most frequent reason why configs failed."""
     console = Console()
     console = console if console.is_terminal else Console(width=120)
     keys = [name for name in table.columns if "." in name]

@@ -1,4 +1,9 @@
-"""The losses of many configs of a network in few stacks: those that differ in rate, penalty or seed share one."""
+"""Trains many configs of a network in few fits of many replicas.
+
+Configs that differ only in learning rate, L2 penalty or seed are trained together by one call of `fit.fit`, since these
+values may differ between the replicas of a stack. Configs of another shape, for example with other hidden layers, need
+another program.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,15 +25,18 @@ from straightline.training.predictors import network_predictors, stacked_predict
 from straightline.training.scoring import fold_losses
 from straightline.training.variants import fold_replicas
 
-OnProgress = Callable[[str], None]  # is told in words how far a batch is
+OnProgress = Callable[[str], None]  # receives a message on the progress of a batch
 
-REPLICA_EPOCHS = 2**24  # that are trained at once: their losses take 16 bytes each
-SIZES = (1, 2, 4, 8, 16, 24, fit.LANES)  # of stacks, since batches have other numbers of configs of a shape each
+REPLICA_EPOCHS = 2**24  # most epochs, summed over replicas, of one fit: the losses of each take 16 bytes
+SIZES = (1, 2, 4, 8, 16, 24, fit.LANES)  # stack sizes: few, since the number of configs of a shape varies by batch
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a config came to: its loss in each fold, the mean over seeds, `(folds,)`, or why there is none."""
+    """The result of a config: `losses` `(folds,)`, means over seeds, or None and the `reason` why there are none.
+
+    `epochs` and `steps` are sums over all fits of the config.
+    """
 
     losses: NDArray | None
     epochs: int
@@ -37,38 +45,38 @@ class Scored:
 
 
 class Trainer:
-    """Trains configs of one network on the folds of one table; a network's shape is compiled once."""
+    """Trains configs of one network on the folds `parts` of one table; each shape of the network is compiled once."""
 
-    slots = 1  # batches that are trained at the same time
+    slots = 1  # batches that can be trained at the same time
 
     def __init__(self, table: TrainingTable, model: str, parts: Sequence[Fold], seeds: int) -> None:
         self._table = table
         self._model = model
         self._parts = parts
         self._seeds = seeds
-        self._built: dict[str, tuple[keras.Model, keras.Model]] = {}  # one that descends, one that predicts
-        self._divided: dict[tuple[int, float], list[Replica]] = {}
+        self._built: dict[str, tuple[keras.Model, keras.Model]] = {}  # shape -> (model to train, model to predict with)
+        self._divided: dict[tuple[int, float], list[Replica]] = {}  # by seed and validation share
         self._lines: list[NDArray] | None = None
 
     def fits(self) -> int:
-        """Return the number of fits of a config."""
+        """Return the number of fits of each config: folds times seeds."""
         return len(self._parts) * self._seeds
 
     def batch_size(self, config: Config) -> int:
-        """Return how many configs like this one are trained at once."""
+        """Return how many configs like this one are trained together at most."""
         epochs = descent_settings(self._table, self._network(config), config.fit).epochs
         return max(1, REPLICA_EPOCHS // (self.fits() * epochs))
 
     def scored(self, configs: Sequence[Config], on_progress: OnProgress = lambda now: None) -> list[Scored]:
-        """Return what each of `configs` comes to, in their order, whichever others there are."""
-        found: dict[int, Scored] = {}
+        """Return the result of each of `configs`, in their order; it does not depend on the other configs."""
+        results: dict[int, Scored] = {}
         for shape, numbers in self.stacks(configs).items():
-            own = self._stack(shape, [configs[number] for number in numbers], on_progress)
-            found |= dict(zip(numbers, own, strict=True))
-        return [found[number] for number in range(len(configs))]
+            scored = self._train_together(shape, [configs[number] for number in numbers], on_progress)
+            results |= dict(zip(numbers, scored, strict=True))
+        return [results[number] for number in range(len(configs))]
 
     def stacks(self, configs: Sequence[Config]) -> dict[str, list[int]]:
-        """Return the numbers of those of `configs` that train as one stack, by what they have in common."""
+        """Return the indices in `configs` of the configs that are trained together, by their shape."""
         stacks: dict[str, list[int]] = {}
         for number, config in enumerate(configs):
             stacks.setdefault(self._shape(config), []).append(number)
@@ -80,67 +88,81 @@ class Trainer:
         return settings
 
     def _common(self, config: Config) -> Neural:
+        """Return the settings of the network without the values that may differ between replicas."""
         return replace(self._network(config), learning_rate=1.0, l2=0.0)
 
     def _shape(self, config: Config) -> str:
-        """Return all that configs of one stack have in common."""
+        """Return, as text, all settings that configs must share to be trained together."""
         return json.dumps([asdict(self._common(config)), asdict(replace(config.fit, seed=0))], sort_keys=True)
 
-    def _stack(self, shape: str, configs: Sequence[Config], on_progress: OnProgress) -> list[Scored]:
-        # Rates and penalties are the replicas' own, so that all batches of a shape run the same program.
-        settings, how, table = self._common(configs[0]), configs[0].fit, self._table
+    def _train_together(self, shape: str, configs: Sequence[Config], on_progress: OnProgress) -> list[Scored]:
+        # The settings hold no rates and penalties, which belong to the replicas. So all batches of a shape run the same
+        # program.
+        model_settings, fit_settings, table = self._common(configs[0]), configs[0].fit, self._table
         if shape not in self._built:
             linear, predicting = (
-                settings.build(len(table.names), activation, how.dtype)
+                model_settings.build(len(table.names), activation, fit_settings.dtype)
                 for activation in ("linear", table.family.activation)
             )
             self._built[shape] = linear, predicting
         model, predicting = self._built[shape]
-        replicas = [one for config in configs for one in self._replicas(self._network(config), config.fit)]
-        descent = descent_settings(table, settings, how)
+        replicas = [replica for config in configs for replica in self._replicas(self._network(config), config.fit)]
+        descent = descent_settings(table, model_settings, fit_settings)
         fitted = fit.fit(
             model, table.source, replicas, descent, lambda epoch, running, first: on_progress(f"epoch {epoch}"), SIZES
         )
         parts = [part for _ in configs for part in self._parts for _ in range(self._seeds)]
-        losses = (
-            self._losses(predicting, fitted, parts).reshape(len(configs), len(self._parts), self._seeds).mean(axis=2)
-        )
-        each = [fitted[first : first + self.fits()] for first in range(0, len(fitted), self.fits())]
-        return [_scored(own, of) for own, of in zip(losses, each, strict=True)]
+        losses = self._losses(predicting, fitted, parts).reshape(len(configs), len(self._parts), self._seeds)
+        fits_by_config = [fitted[first : first + self.fits()] for first in range(0, len(fitted), self.fits())]
+        return [
+            _scored(config_losses, fits)
+            for config_losses, fits in zip(losses.mean(axis=2), fits_by_config, strict=True)
+        ]
 
-    def _replicas(self, settings: Neural, how: Fit) -> list[Replica]:
-        if (how.seed, how.validation) not in self._divided:
-            self._divided[how.seed, how.validation] = [
-                one for part in self._parts for one in fold_replicas(self._table, part, self._seeds, how)
+    def _replicas(self, model_settings: Neural, fit_settings: Fit) -> list[Replica]:
+        """Return the replicas of a config: for each fold, one for each seed."""
+        key = fit_settings.seed, fit_settings.validation
+        if key not in self._divided:
+            self._divided[key] = [
+                replica
+                for part in self._parts
+                for replica in fold_replicas(self._table, part, self._seeds, fit_settings)
             ]
-        lines = self._regressions() if settings.from_regression else [None] * len(self._parts)
-        own = zip(self._divided[how.seed, how.validation], np.repeat(np.arange(len(lines)), self._seeds), strict=True)
-        rate, l2 = settings.learning_rate, settings.l2
-        return [replace(one, line=lines[fold], learning_rate=rate, l2=l2) for one, fold in own]
+        lines = self._regressions() if model_settings.from_regression else [None] * len(self._parts)
+        folds = np.repeat(np.arange(len(lines)), self._seeds)
+        rate, l2 = model_settings.learning_rate, model_settings.l2
+        return [
+            replace(replica, line=lines[fold], learning_rate=rate, l2=l2)
+            for replica, fold in zip(self._divided[key], folds, strict=True)
+        ]
 
     def _regressions(self) -> list[NDArray]:
+        """Return the coefficients of the exact regression on the training rows of each fold."""
         if self._lines is None:
             table, trains = self._table, [part.train for part in self._parts]
-            fitted = exact.optima(table.source, trains, table.family, table.names, inference=False)
-            self._lines = [one.coefficients for one in fitted]
+            optima = exact.optima(table.source, trains, table.family, table.names, inference=False)
+            self._lines = [optimum.coefficients for optimum in optima]
         return self._lines
 
     def _losses(self, model: keras.Model, fitted: Sequence[fit.Fitted], parts: Sequence[Fold]) -> NDArray:
+        """Return the loss of each fit on the held-out rows of its fold, `(fits,)`."""
         table = self._table
         if len(table.source.groups) > 1:
-            return np.array([one["loss"] for one in fold_losses(table, parts, network_predictors(model, fitted))])
+            losses = fold_losses(table, parts, network_predictors(model, fitted))
+            return np.array([part_losses["loss"] for part_losses in losses])
         rows = table.source.read(table.source.groups)
         predictions = stacked_predictions(model, fitted, [rows.features[part.test] for part in parts])
         pairs = zip(parts, predictions, strict=True)
-        return np.array([table.family.mean_loss(rows.labels[part.test], found) for part, found in pairs])
+        return np.array([table.family.mean_loss(rows.labels[part.test], predicted) for part, predicted in pairs])
 
 
-def _scored(losses: NDArray, fitted: Sequence[fit.Fitted]) -> Scored:
-    epochs, steps = sum(len(one.losses) for one in fitted), sum(one.steps for one in fitted)
-    hopeless = sum(1 for one in fitted if one.diverged and not one.best_epoch and not one.frozen)
+def _scored(losses: NDArray, fits: Sequence[fit.Fitted]) -> Scored:
+    """Return the result of a config from its losses by fold and its fits."""
+    epochs, steps = sum(len(fitted.losses) for fitted in fits), sum(fitted.steps for fitted in fits)
+    hopeless = sum(1 for fitted in fits if fitted.diverged and not fitted.best_epoch and not fitted.frozen)
     if hopeless:
-        reason = f"diverged: in {hopeless} of {len(fitted)} fits the loss is not finite in the first epoch"
+        reason = f"diverged: in {hopeless} of {len(fits)} fits the loss is not finite in the first epoch"
         return Scored(None, epochs, steps, reason)
     if not np.isfinite(losses).all():
-        return Scored(None, epochs, steps, "its loss on a fold's held-out rows is not finite")
+        return Scored(None, epochs, steps, "the loss on the held-out rows of a fold is not finite")
     return Scored(losses, epochs, steps)

@@ -1,4 +1,4 @@
-"""What the winner of a sweep is worth (sweeps/<name>.json)."""
+"""The verdict on the winner of a sweep (sweeps/<name>.json)."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,11 @@ from straightline.runtime.contracts import Contract
 
 @dataclass(frozen=True)
 class Winner(Contract):
-    """The verdict on the best of `selected_from` configs, on folds that none was chosen on (their seed: `folds_seed`).
+    """The verdict on the best of `selected_from` configs, on fresh folds that no config was selected on.
 
-    `words` says so in a sentence without its end. `held_out` are the losses by model on rows that nothing was trained
-    or chosen on; it is empty where there are none. All else is as in a `Verdict`.
+    `folds_seed` is the seed of these folds. `words` states the selection in a sentence without a full stop. `held_out`
+    holds the losses by model on rows that were used neither for training nor for selection; it is empty if there are no
+    held-out rows. All other fields are as in a `Verdict`.
     """
 
     selected_from: int

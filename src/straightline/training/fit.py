@@ -1,7 +1,18 @@
-"""Fit hundreds of replicas of a Keras model at once, each on its own rows, with its own early stopping.
+"""Train hundreds of replicas of a Keras model at once, each on its own rows and with its own early stopping.
 
-Replicas are packed into stacks of one size, so that one program serves them all, whichever still run; two threads work
-on the stacks (docs/log.md).
+A replica is one fit: a network, the rows that it trains on, and a seed. Cross-validation, repeats, seeds and the
+learning curve need hundreds of fits of the same network. Each is so small that the overhead of a step costs more than
+its arithmetic. So the replicas share the steps:
+
+1. Up to LANES replicas are packed into a stack (`stack.py`): one Keras model whose variables have a leading axis, the
+   lane, with one replica in each lane.
+2. All stacks have the same size, so that one compiled program (`program.py`) serves all of them. It runs several epochs
+   per call, and it keeps the best weights of each replica and its number of epochs without progress.
+3. A feed (`feed.py`) draws the batches of each replica and calls the program for the stacks, on two threads.
+4. After each call, the replicas that have ended are taken out. If enough of them have, the others are packed into fewer
+   stacks, which reuse the compiled program.
+
+A replica's result does not depend on the replicas beside it. The measurements behind these choices are in docs/log.md.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,22 +36,26 @@ from straightline.training.program import Settings, StackRows, State, program
 
 __all__ = ["LANES", "Fitted", "OnEpoch", "Settings", "fit"]
 
-LANES = 32  # of a stack at most: enough to share the overhead of a step, few enough that stacks can be dropped early
+LANES = 32  # most lanes of a stack: enough to share the overhead of a step, few enough to drop whole stacks early
 CACHE = 2**20  # bytes that the activations of a stack may take in one step
-FEW = 16  # stacks in this many that are not worth packing all others anew for
+REPACK_SHARE = 16  # repack only if more than 1/16 of the stacks are saved
 
 OnEpoch = Callable[[int, NDArray, NDArray], None]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a replica ended with: its best weights and their epoch (from 1), and the losses of each epoch it ran.
+    """The result of a replica: the weights of its best epoch, and the losses of every epoch that it ran.
 
-    `weights` are those of the plain model between scaled columns and scaled target; the losses are in the target's
-    own units. `losses` are means over an epoch's batches while the weights move, `monitored` those of the epoch's last
-    weights on the rows that decide when to stop. `diverged` is the epoch whose loss was not finite, which ended the
-    replica, else None; `best_epoch` is 0, and `weights` are the initial ones, where that was the first. `frozen` are
-    the weights that were given, of the regression that it starts from; there the initial weights compete too.
+    `weights` are those of the plain model, which maps scaled columns to the scaled target. `best_epoch` counts from 1.
+    The losses, one per epoch, are in the units of the target. `losses` are means over the batches of an epoch, computed
+    while the weights change. `monitored` are means over the rows that decide when to stop, computed with the weights at
+    the end of the epoch. `steps` is the number of optimizer steps.
+
+    `diverged` is the epoch whose loss was not finite, which ended the replica, or None. If that was the first epoch,
+    `best_epoch` is 0 and `weights` are the initial weights. `frozen` are the fixed weights of the regression that the
+    replica starts from, if there is one. In that case the initial weights compete too: `best_epoch` is 0 if no epoch
+    was better.
     """
 
     weights: stack.Weights
@@ -61,15 +76,19 @@ def fit(
     on_epoch: OnEpoch = lambda epoch, running, first: None,
     sizes: Sequence[int] = range(1, LANES + 1),
 ) -> list[Fitted]:
-    """Fit `model` (rows, inputs -> rows, 1) once for each replica; results do not depend on which others there are.
+    """Fit `model` (rows, inputs -> rows, 1) once for each replica; a result does not depend on the other replicas.
 
-    Its output is the linear predictor, so that the loss is computed from that instead of from a rounded probability.
+    The output of `model` must be the linear predictor, since a loss computed from a rounded probability loses digits.
 
-    Fits of one `model` object and shape compile once. A `source` of several groups is streamed, and the replicas' rows
-    must ascend. `sizes`, ascending to LANES, are those that a stack may have: few where fits of one shape come again in
-    other numbers, since each size compiles. `on_epoch` is told, every few epochs, how many are done, the last
-    monitored losses of the replicas that still run, and all losses of the first replica, `(2, epochs)` as in `Fitted`.
-    Warns, and goes on slower, where XLA cannot compile the program.
+    Fits with the same `model` object and the same shapes compile only once. If `source` has several groups, it is
+    streamed, and the row numbers of the replicas must ascend. `sizes`, ascending to LANES, are the permitted stack
+    sizes. Each size compiles its own program, so pass few sizes if fits of one shape are repeated with different
+    numbers of replicas.
+
+    `on_epoch` is called every few epochs with the number of epochs so far, the last monitored losses of the replicas
+    that still run, and all losses of the first replica, `(2, epochs)`: `losses` and `monitored` as in `Fitted`.
+
+    If XLA cannot compile the program, a warning is issued and training runs uncompiled and slower.
     """
     losses = np.full((2, len(replicas), settings.epochs), np.nan)
     fitted: dict[int, Fitted] = {}
@@ -77,29 +96,33 @@ def fit(
         job = _Job(model, source, replicas, settings, sizes, pool)
         stacks = job.packed(np.arange(len(replicas)), [])
         if replicas[0].line is not None:
-            job.compete(stacks, pool)
+            job.score_initial_weights(stacks, pool)
         for first in range(0, settings.epochs, job.epochs):
             epochs = slice(first, min(first + job.epochs, settings.epochs))
-            ran = job.run(stacks, epochs.stop - first, pool)
-            for one, history in zip(stacks, ran, strict=True):
-                losses[:, one.numbers, epochs] = history
-                over = one.numbers[one.ended | (epochs.stop == settings.epochs)]
-                if ended := [number for number in over if number not in fitted]:
-                    fitted |= job.fitted(ended, one, losses[:, :, : epochs.stop])
-            left = np.array([number for number in range(len(replicas)) if number not in fitted], int)
-            first_one = losses[:, 0, : epochs.stop] * job.units[0]
+            stack_losses = job.run(stacks, epochs.stop - first, pool)
+            for packed, new_losses in zip(stacks, stack_losses, strict=True):
+                losses[:, packed.numbers, epochs] = new_losses
+                ended = packed.numbers[packed.ended | (epochs.stop == settings.epochs)]
+                if newly_ended := [number for number in ended if number not in fitted]:
+                    fitted |= job.fitted(newly_ended, packed, losses[:, :, : epochs.stop])
+            running = np.array([number for number in range(len(replicas)) if number not in fitted], int)
+            first_losses = losses[:, 0, : epochs.stop] * job.units[0]
             if 0 in fitted:
-                first_one = np.array([fitted[0].losses, fitted[0].monitored])
-            on_epoch(epochs.stop, losses[1, left, epochs.stop - 1] * job.units[left], first_one)
-            if not len(left):
+                first_losses = np.array([fitted[0].losses, fitted[0].monitored])
+            on_epoch(epochs.stop, losses[1, running, epochs.stop - 1] * job.units[running], first_losses)
+            if not len(running):
                 break
-            if job.stacks_for(len(left)) < len(stacks) - len(stacks) // FEW:
-                stacks = job.packed(left, stacks)
+            if job.stacks_for(len(running)) < len(stacks) - len(stacks) // REPACK_SHARE:
+                stacks = job.packed(running, stacks)
     return [fitted[number] for number in range(len(replicas))]
 
 
 class _Job:
-    """What stays the same from epoch to epoch: the program, the rows, and how each replica scales and shuffles them."""
+    """The parts of a fit that do not change from epoch to epoch: program, feed, scalings and initial weights.
+
+    `epochs` is the number of epochs per call of `run`. `units` `(replicas,)` are the factors that turn a loss of the
+    scaled target into a loss in the target's own units.
+    """
 
     def __init__(
         self,
@@ -114,70 +137,70 @@ class _Job:
         self._replicas = replicas
         self._settings = settings
         overall, *self._scalings = _scalings(source, replicas, settings)
-        self.units = np.array([settings.family.loss_unit(own.target_scale) for own in self._scalings])
-        self._lanes = _Lanes(
-            *scaling.stacked([scaling.relative(own, overall) for own in self._scalings], dtype),
-            _own([one.learning_rate for one in replicas], settings.learning_rate, dtype),
-            _own([one.l2 for one in replicas], settings.l2, dtype),
-            np.array([settings.patience if len(one.validation) else settings.epochs for one in replicas], np.int32),
-        )
+        self.units = np.array([settings.family.loss_unit(each.target_scale) for each in self._scalings])
+        self._lanes = _lanes(replicas, [scaling.relative(each, overall) for each in self._scalings], settings, dtype)
         fewest = stack_size(len(replicas), settings.batch_size * _row_bytes(model))
         self._size = next(size for size in sizes if size >= fewest)
         self._program = program(model, self._size, settings, penalized=bool(self._lanes.penalties.any()))
         feed = HeldFeed if len(source.groups) == 1 else StreamedFeed
         self._feed = feed(source, overall, dtype, replicas, settings, self._size)
         self.epochs = self._feed.epochs
-        # Python traces and draws one after the other, XLA compiles beside it.
+        # XLA compiles on another thread while this one draws the initial weights.
         compiled = pool.submit(self._feed.prepare(self._program, self._rows(np.zeros(self._size, int))))
-        self._initial = stack.initial_weights(model, [one.seed for one in replicas])
+        self._initial = stack.initial_weights(model, [replica.seed for replica in replicas])
         self._frozen = _frozen(replicas, self._scalings, dtype)
-        self._first = np.full(len(replicas), np.inf)
+        self._initial_losses = np.full(len(replicas), np.inf)
         compiled.result()
 
     def stacks_for(self, count: int) -> int:
-        """Return how many stacks `count` replicas need."""
+        """Return the number of stacks that `count` replicas need."""
         return -(-count // self._size)
 
     def packed(self, numbers: NDArray, stacks: Sequence[Stack]) -> list[Stack]:
-        """Pack the replicas `numbers` into as few stacks as hold them, with the states they have in `stacks`."""
+        """Pack the replicas `numbers` into as few stacks as possible.
+
+        They keep the states that they have in `stacks`; without `stacks` they start with their initial weights.
+        """
         parts = np.array_split(numbers, self.stacks_for(len(numbers)))
-        lanes = [np.resize(part, self._size) for part in parts]
+        lanes = [np.resize(part, self._size) for part in parts]  # repeats replicas until all lanes are full
         states = _gathered(lanes, stacks) if stacks else map(self._start, lanes)
-        return [Stack(part, state, self._rows(own)) for part, state, own in zip(parts, states, lanes, strict=True)]
+        return [
+            Stack(part, state, self._rows(stack_lanes))
+            for part, state, stack_lanes in zip(parts, states, lanes, strict=True)
+        ]
 
     def _rows(self, lanes: NDArray) -> StackRows:
-        own = self._lanes
-        return StackRows(
-            *self._feed.seen(lanes),
-            *(tf.constant(values[lanes]) for values in (own.center, own.scale, own.rates, own.penalties, own.patience)),
-        )
+        values = self._lanes
+        arrays = (values.center, values.scale, values.rates, values.penalties, values.patience)
+        return StackRows(*self._feed.fixed_rows(lanes), *(tf.constant(array[lanes]) for array in arrays))
 
     def _start(self, lanes: NDArray) -> State:
         seeds = [self._replicas[lane].seed for lane in lanes]
         weights, frozen = ([array[lanes] for array in arrays] for arrays in (self._initial, self._frozen))
         return self._program.start(weights, seeds, frozen)
 
-    def compete(self, stacks: Sequence[Stack], pool: Executor) -> None:
-        """Let the initial weights be the best that an epoch has to beat."""
-        for one, sums in zip(stacks, self._feed.watch(self._program, stacks, pool), strict=True):
-            one.state = one.state._replace(best_loss=tf.constant(np.resize(sums, self._size)))
-            self._first[one.numbers] = sums / [len(self._replicas[number].monitored) for number in one.numbers]
+    def score_initial_weights(self, stacks: Sequence[Stack], pool: Executor) -> None:
+        """Make the monitored loss of the initial weights the best loss so far, which an epoch has to beat."""
+        for packed, sums in zip(stacks, self._feed.monitor(self._program, stacks, pool), strict=True):
+            packed.state = packed.state._replace(best_loss=tf.constant(np.resize(sums, self._size)))
+            rows = [len(self._replicas[number].monitored) for number in packed.numbers]
+            self._initial_losses[packed.numbers] = sums / rows
 
     def run(self, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
-        """Move the stacks some epochs further; return their replicas' scaled losses, `(2, replicas, epochs)`."""
+        """Train the stacks for `epochs` epochs; return the scaled losses of their replicas, `(2, replicas, epochs)`."""
         return self._feed.run(self._program, stacks, epochs, pool)
 
-    def fitted(self, numbers: Sequence[int], one: Stack, losses: NDArray) -> dict[int, Fitted]:
-        """Return what the replicas `numbers` of the stack ended with; `losses` `(2, replicas, epochs)` are scaled."""
-        best = self._program.best(one.state)
-        lanes = {number: lane for lane, number in enumerate(one.numbers)}
+    def fitted(self, numbers: Sequence[int], packed: Stack, losses: NDArray) -> dict[int, Fitted]:
+        """Return the results of the replicas `numbers` of a stack; `losses` `(2, all replicas, epochs)` are scaled."""
+        best = self._program.best(packed.state)
+        lanes = {number: lane for lane, number in enumerate(packed.numbers)}
         return {
             number: self._fitted(number, stack.unstack_weights(best, lanes[number]), losses[:, number])
             for number in numbers
         }
 
     def _fitted(self, number: int, best: stack.Weights, losses: NDArray) -> Fitted:
-        ended, best_epoch, diverged = course(losses, int(self._lanes.patience[number]), self._first[number])
+        ended, best_epoch, diverged = course(losses, int(self._lanes.patience[number]), self._initial_losses[number])
         return Fitted(
             weights=[array.copy() for array in best],
             frozen=stack.unstack_weights(self._frozen, number),
@@ -190,16 +213,16 @@ class _Job:
         )
 
 
-def course(losses: NDArray, patience: int, first: float = np.inf) -> tuple[int, int, bool]:
-    """Return the epoch that ended a replica, its best one, and whether it diverged, as `Program.advance` decides it.
+def course(losses: NDArray, patience: int, initial_loss: float = np.inf) -> tuple[int, int, bool]:
+    """Return the epoch that ended a replica, its best epoch, and whether it diverged.
 
-    `losses` are those of the batches and the monitored rows, `(2, epochs)`, and may go on after the end. `first` is
-    what the initial weights had on the monitored rows, where they compete.
+    The rules are those of `Program.advance`. `losses` `(2, epochs)`, on the batches and on the monitored rows, may
+    include epochs after the end. `initial_loss` is the monitored loss of the initial weights if they compete.
     """
     finite = np.isfinite(losses).all(axis=0)
     monitored = np.where(finite, losses[1], np.inf)
     epochs = np.arange(1, len(monitored) + 1)
-    better = monitored < np.minimum.accumulate(np.append(first, monitored[:-1]))
+    better = monitored < np.minimum.accumulate(np.append(initial_loss, monitored[:-1]))
     best = np.maximum.accumulate(np.where(better, epochs, 0))
     ends = ~finite | (epochs - best >= patience)
     ended = int(np.argmax(ends)) if ends.any() else len(epochs) - 1
@@ -208,7 +231,7 @@ def course(losses: NDArray, patience: int, first: float = np.inf) -> tuple[int, 
 
 @dataclass(frozen=True)
 class _Lanes:
-    """What differs between replicas, as arrays that lead with the replica."""
+    """The numbers that differ between replicas, as arrays whose first axis is the replica (see `StackRows`)."""
 
     center: NDArray
     scale: NDArray
@@ -217,56 +240,81 @@ class _Lanes:
     patience: NDArray
 
 
+def _lanes(replicas: Sequence[Replica], scalings: Sequence[Scaling], settings: Settings, dtype: str) -> _Lanes:
+    """Return the numbers of each replica; `scalings` are relative to the scaling of all rows."""
+    center, scale = scaling.stacked(scalings, dtype)
+    patience = [settings.patience if len(replica.validation) else settings.epochs for replica in replicas]
+    return _Lanes(
+        center,
+        scale,
+        rates=_column([replica.learning_rate for replica in replicas], settings.learning_rate, dtype),
+        penalties=_column([replica.l2 for replica in replicas], settings.l2, dtype),
+        patience=np.array(patience, np.int32),
+    )
+
+
+def _column(values: Sequence[float | None], default: float, dtype: str) -> NDArray:
+    """Return the values, or `default` for None, as `(replicas, 1, 1)`."""
+    return np.array([default if value is None else value for value in values], dtype)[:, np.newaxis, np.newaxis]
+
+
 def _frozen(replicas: Sequence[Replica], scalings: Sequence[Scaling], dtype: str) -> stack.Weights:
-    """Return the stacked kernel and bias of the replicas' lines between scaled columns and scaled target, if any."""
-    lines = [scaling.scaled(one.line) for one, scaling in zip(replicas, scalings, strict=True) if one.line is not None]
+    """Return the stacked kernel and bias of the regressions that the replicas start from, or nothing without them.
+
+    They map scaled columns to the scaled target.
+    """
+    lines = [
+        each.scaled(replica.line) for replica, each in zip(replicas, scalings, strict=True) if replica.line is not None
+    ]
     if not lines:
         return []
     joined = np.stack(lines).astype(dtype)
     return [joined[:, 1:, np.newaxis], joined[:, :1, np.newaxis]]
 
 
-def _own(values: Sequence[float | None], default: float, dtype: str) -> NDArray:
-    return np.array([default if value is None else value for value in values], dtype)[:, np.newaxis, np.newaxis]
-
-
 def _scalings(source: Source, replicas: Sequence[Replica], settings: Settings) -> list[Scaling]:
-    """Return the scaling by all rows, then those by each replica's training rows."""
+    """Return the scaling by all rows, then the scaling by the training rows of each replica."""
     if not settings.standardize:
         return [scaling.unscaled(source.columns)] * (1 + len(replicas))
-    everything = np.arange(source.rows, dtype=np.int32)
-    parts = {id(rows): rows for rows in (everything, *(one.train for one in replicas))}  # seeds share their rows
-    found = one_pass(source, list(parts.values()), [Pass(scaling.moments, scaling.joined)] * len(parts))
-    own = {
-        part: scaling.standardization(one, settings.family.scales_target, settings.center)
-        for part, one in zip(parts, found, strict=True)
+    row_sets = [np.arange(source.rows, dtype=np.int32), *(replica.train for replica in replicas)]
+    different = {id(rows): rows for rows in row_sets}  # the seeds of a fold share one array of rows
+    moments = one_pass(source, list(different.values()), [Pass(scaling.moments, scaling.joined)] * len(different))
+    scalings = {
+        key: scaling.standardization(row_moments, settings.family.scales_target, settings.center)
+        for key, row_moments in zip(different, moments, strict=True)
     }
-    return [own[id(rows)] for rows in (everything, *(one.train for one in replicas))]
+    return [scalings[id(rows)] for rows in row_sets]
 
 
 def stack_size(replicas: int, step_bytes: int) -> int:
-    """Return the size of which an even number of stacks holds all `replicas`, so that the threads share them alike."""
+    """Return the size of a stack, such that an even number of stacks, shared by two threads, holds all `replicas`.
+
+    `step_bytes` are the bytes of activations that one replica needs in a step.
+    """
     lanes = int(np.clip(CACHE // step_bytes, 1, LANES))
     stacks = THREADS * -(-replicas // (THREADS * lanes))
     return -(-replicas // stacks)
 
 
 def _row_bytes(model: keras.Sequential) -> int:
+    """Return the bytes of inputs and activations of one row."""
     units = [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     return (model.input_shape[-1] + sum(units)) * np.dtype(stack.dtype_of(model)).itemsize
 
 
 def _gathered(lanes: Sequence[NDArray], stacks: Sequence[Stack]) -> Iterator[State]:
-    """Yield the states of stacks of the replicas `lanes`, wherever in `stacks` they are now."""
-    kept = [slice(len(one.numbers)) for one in stacks]
-    place = {number: at for at, number in enumerate(np.concatenate([one.numbers for one in stacks]))}
+    """Yield the states of new stacks, which hold the replicas `lanes`, from the states of `stacks`."""
+    used_lanes = [slice(len(packed.numbers)) for packed in stacks]
+    place = {number: index for index, number in enumerate(np.concatenate([packed.numbers for packed in stacks]))}
 
     def joined(*tensors: Any) -> Any:
-        if not tensors[0].shape.rank:
+        if not tensors[0].shape.rank:  # a counter that all replicas share
             return tensors[0]
-        return np.concatenate([tensor.numpy()[own] for tensor, own in zip(tensors, kept, strict=True)])
+        return np.concatenate([tensor.numpy()[used] for tensor, used in zip(tensors, used_lanes, strict=True)])
 
-    everything = tf.nest.map_structure(joined, *(one.state for one in stacks))
-    for own in lanes:
-        at = [place[number] for number in own]
-        yield tf.nest.map_structure(lambda all_, at=at: tf.constant(all_[at]) if np.ndim(all_) else all_, everything)
+    all_states = tf.nest.map_structure(joined, *(packed.state for packed in stacks))
+    for stack_lanes in lanes:
+        places = [place[number] for number in stack_lanes]
+        yield tf.nest.map_structure(
+            lambda values, places=places: tf.constant(values[places]) if np.ndim(values) else values, all_states
+        )

@@ -1,4 +1,4 @@
-"""Keras' optimizers as a stack needs them: pure, and with a learning rate for each replica."""
+"""Keras optimizers as a stack needs them: free of side effects, and with a learning rate for each replica."""
 
 from typing import Any
 
@@ -8,22 +8,26 @@ from keras.src.optimizers.base_optimizer import BaseOptimizer
 
 
 def optimizer(name: str, momentum: float, rates: keras.Variable, decay_steps: int | None) -> keras.optimizers.Optimizer:
-    """Return the Keras optimizer `name` with the `rates` `(lanes, 1, 1)`, pure in a StatelessScope.
+    """Return the Keras optimizer `name` with the learning rates `rates` `(lanes, 1, 1)`.
 
-    The rates fall to 0 over `decay_steps` steps as a cosine (Loshchilov and Hutter 2017, eq. 5), or stay where that is
-    None. On TensorFlow, Keras' optimizers assign to variables behind the scope's back for the sake of tf.distribute;
-    the methods that every backend shares do not.
+    With `decay_steps`, the rates fall to 0 over that many steps as a cosine (Loshchilov and Hutter 2017, eq. 5). With
+    None they stay constant.
+
+    The optimizer has no side effects in a `keras.StatelessScope`. On TensorFlow, Keras' optimizers bypass the scope and
+    assign to the variables themselves, for the sake of tf.distribute. The methods that all backends share do not, so
+    they replace those of TensorFlow here.
     """
-    known = type(keras.optimizers.get(name))
+    optimizer_class = type(keras.optimizers.get(name))
     shared = ("assign", "assign_add", "assign_sub", "_backend_update_step", "_apply_weight_decay", "_var_key")
-    stateless = type(known.__name__, (known,), {method: getattr(BaseOptimizer, method) for method in shared})
+    methods = {method: getattr(BaseOptimizer, method) for method in shared}
+    stateless = type(optimizer_class.__name__, (optimizer_class,), methods)
     options = {"momentum": momentum} if momentum else {}
     decay = None if decay_steps is None else keras.optimizers.schedules.CosineDecay(1.0, decay_steps)
     return stateless(learning_rate=_Rates(rates, decay), **options)
 
 
 class _Rates(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate for each replica, `(lanes, 1, 1)`, all on the same schedule."""
+    """A learning rate for each replica, `(lanes, 1, 1)`; all follow the same schedule."""
 
     def __init__(self, rates: keras.Variable, decay: Any) -> None:
         super().__init__()
@@ -35,4 +39,4 @@ class _Rates(keras.optimizers.schedules.LearningRateSchedule):
         return rates if self.decay is None else rates * tf.cast(self.decay(step), rates.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError("the rates of a stack are not saved")
+        raise NotImplementedError("the learning rates of a stack cannot be saved")

@@ -1,4 +1,4 @@
-"""How much a table's size lets a stage fit: epochs, folds, seeds, and the shares of the rows of a learning curve."""
+"""How much training the size of a table allows: epochs, folds, seeds, and the subsets of a learning curve."""
 
 import itertools
 import math
@@ -14,54 +14,59 @@ from straightline.models.neural import Neural
 from straightline.models.regression import Regression
 from straightline.training import fit
 
-LEARNING_SHARES = (1 / 8, 1 / 4, 1 / 2)
-LEARNING_FOLDS = 2
-STEPS = 50_000  # of one fit, unless the epochs are few or many
-SECONDS = 14.0  # of steps that all fits of a stage may take on two cores; imports and compiling come on top
-EARLY = 0.7  # of their steps, about, are left by early stopping
-MANY_ROWS = 50_000  # of which one repeat is precise enough
-REPEATS, SEEDS = 10, 3
+LEARNING_SHARES = (1 / 8, 1 / 4, 1 / 2)  # of the training rows of a fold
+LEARNING_FOLDS = 2  # folds that the learning curve takes its subsets from
+STEPS = 50_000  # optimizer steps of one fit, unless its epochs reach their lower or upper limit
+SECONDS = 14.0  # budget for the steps of all fits of a stage on two cores; imports and compilation come on top
+EARLY = 0.7  # the approximate share of the steps that remains after early stopping
+MANY_ROWS = 50_000  # with this many rows one repeat of the folds is precise enough
+REPEATS, SEEDS = 10, 3  # at most
 
 
-def fold_plan(table: TrainingTable, settings: Model, how: Fit, folds: Folds) -> Folds:
-    """Return `folds` with the repeats and seeds that the size of `table` allows, where they are None.
+def fold_plan(table: TrainingTable, model_settings: Model, fit_settings: Fit, folds: Folds) -> Folds:
+    """Return `folds`; repeats and seeds that are None become the numbers that the size of `table` allows.
 
-    Rows in the order of time are divided once. Else repeats are what a 16-16 network could afford, since all variants
-    share their folds; a costlier one gets one seed.
+    Rows in time order are divided only once. Otherwise the number of repeats is what a network with hidden layers
+    16-16 can afford, since all variants share their folds. A more expensive variant gets one seed instead.
     """
     rows = len(table.labels)
-    steps, epochs = _epochs(rows, how)
-    all_steps = folds.k * steps * epochs * (EARLY if epochs > _patience(epochs, how) else 1.0)
-    sides = [len(table.names), *(settings.hidden if isinstance(settings, Neural) else []), 1]
-    usual = all_steps * _step_seconds([len(table.names), 16, 16, 1], how.batch_size)
-    own = all_steps * _step_seconds(sides, how.batch_size)
-    repeats = 1 if table.ordered else min(int(SECONDS / (SEEDS * usual)), MANY_ROWS // rows, REPEATS)
-    seeds = SEEDS if SEEDS * max(usual, own) <= SECONDS else 1
+    steps, epochs = _epochs(rows, fit_settings)
+    all_steps = folds.k * steps * epochs * (EARLY if epochs > _patience(epochs, fit_settings) else 1.0)
+    hidden = model_settings.hidden if isinstance(model_settings, Neural) else []
+    usual_seconds = all_steps * _step_seconds([len(table.names), 16, 16, 1], fit_settings.batch_size)
+    variant_seconds = all_steps * _step_seconds([len(table.names), *hidden, 1], fit_settings.batch_size)
+    repeats = 1 if table.ordered else min(int(SECONDS / (SEEDS * usual_seconds)), MANY_ROWS // rows, REPEATS)
+    seeds = SEEDS if SEEDS * max(usual_seconds, variant_seconds) <= SECONDS else 1
     return replace(folds, repeats=folds.repeats or max(repeats, 1), seeds=folds.seeds or seeds)
 
 
-def descent_settings(table: TrainingTable, settings: Model, how: Fit) -> fit.Settings:
-    """Return how `settings` descends on `table`, with the number of epochs that its rows ask for."""
+def descent_settings(table: TrainingTable, model_settings: Model, fit_settings: Fit) -> fit.Settings:
+    """Return the settings of gradient descent on `table`, with the number of epochs chosen by its rows."""
     rows = len(table.labels)
-    steps, epochs = _epochs(rows if isinstance(settings, Regression) else rows - round(rows * how.validation), how)
+    if not isinstance(model_settings, Regression):
+        rows -= round(rows * fit_settings.validation)
+    steps, epochs = _epochs(rows, fit_settings)
     return fit.Settings(
         family=table.family,
-        optimizer=how.optimizer,
-        momentum=how.momentum,
-        learning_rate=settings.learning_rate,
-        schedule=settings.schedule,
-        l2=settings.l2,
-        batch_size=how.batch_size,
+        optimizer=fit_settings.optimizer,
+        momentum=fit_settings.momentum,
+        learning_rate=model_settings.learning_rate,
+        schedule=model_settings.schedule,
+        l2=model_settings.l2,
+        batch_size=fit_settings.batch_size,
         steps=steps,
         epochs=epochs,
-        patience=_patience(epochs, how),
+        patience=_patience(epochs, fit_settings),
         standardize=table.standardize,
-        center=not isinstance(settings, Regression) or settings.intercept,
+        center=not isinstance(model_settings, Regression) or model_settings.intercept,
     )
 
 
 def learning_subsets(table: TrainingTable, parts: list[Fold], seed: int) -> list[Fold]:
-    """Return shares of the first of `parts`' training rows, as folds that are scored on the same rows."""
+    """Return the folds of the learning curve: the first of `parts`, each with smaller shares of its training rows.
+
+    They are scored on the same held-out rows as the full fold. A share with too few rows is left out.
+    """
     fewest = max(20, 2 * (len(table.names) + 1))
     subsets = []
     for part in parts[:LEARNING_FOLDS]:
@@ -72,17 +77,20 @@ def learning_subsets(table: TrainingTable, parts: list[Fold], seed: int) -> list
     return subsets
 
 
-def _epochs(rows: int, how: Fit) -> tuple[int, int]:
-    """Return the steps of an epoch over `rows` rows, and how many epochs they ask for."""
-    steps = -(-rows // how.batch_size)
-    return steps, how.epochs or int(np.clip(STEPS // steps, 3, 1000))
+def _epochs(rows: int, fit_settings: Fit) -> tuple[int, int]:
+    """Return the steps of an epoch over `rows` rows, and the number of epochs."""
+    steps = -(-rows // fit_settings.batch_size)
+    return steps, fit_settings.epochs or int(np.clip(STEPS // steps, 3, 1000))
 
 
-def _patience(epochs: int, how: Fit) -> int:
-    return how.patience or max(5, epochs // 10)
+def _patience(epochs: int, fit_settings: Fit) -> int:
+    return fit_settings.patience or max(5, epochs // 10)
 
 
 def _step_seconds(sides: list[int], batch_size: int) -> float:
-    """Return about what a replica's step takes on two cores in a stack (docs/log.md)."""
+    """Return the approximate seconds of one step of one replica in a stack on two cores (docs/log.md).
+
+    `sides` are the numbers of units of the layers, from the inputs to the output.
+    """
     products = sum(math.prod(pair) for pair in itertools.pairwise(sides))
     return 2e-6 + 6e-11 * batch_size * products

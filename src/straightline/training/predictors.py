@@ -1,4 +1,9 @@
-"""What fitted variants predict, and the Keras models that ship them."""
+"""Predictions of fitted variants, and the Keras models that are shipped.
+
+`network_predictors` predicts with one network at a time, `stacked_predictions` with many networks in one call. Both use
+the weights in `fit.Fitted`, which map scaled columns to the scaled target, and undo the scaling. A shipped model has
+the scaling inside: it takes raw columns and returns predictions in the target's own units.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -17,74 +22,82 @@ from straightline.regression import exact
 from straightline.training import fit, stack
 from straightline.training.scoring import Predictor
 
-STACKED = 256  # networks that predict at once
-FORWARDS = 64  # traced functions that are kept for the next batch of a sweep
+STACKED = 256  # most networks that predict in one call
+FORWARDS = 64  # traced functions that are kept, so that the next batch of a sweep can use them again
 
 
 def regression_predictor(best: exact.Optimum, family: Family) -> Predictor:
-    """Return what predicts as `best` does."""
+    """Return the predictor of the exact regression `best`."""
     return lambda features: family.inverse_link(best.predict(features))
 
 
 def network_predictors(model: keras.Model, fits: Sequence[fit.Fitted]) -> list[Predictor]:
-    """Return what predicts as `model` does with the weights and scaling of each of `fits`."""
+    """Return for each of `fits` the predictor that uses `model` with its weights and scaling."""
     forward = _forward(model)
-    return [partial(_predict_network, forward, one) for one in fits]
+    return [partial(_predict_network, forward, fitted) for fitted in fits]
 
 
 def stacked_predictions(
     model: keras.Sequential, fits: Sequence[fit.Fitted], features: Sequence[NDArray]
 ) -> list[NDArray]:
-    """Return what `network_predictors` of `fits` predict, each for its own `features` `(rows, columns)`, many at once.
+    """Return the predictions `(rows,)` of each of `fits` for its own `features` `(rows, columns)`.
 
-    A call of TensorFlow costs as much as thousands of rows of a small network.
+    They equal those of `network_predictors`. Many networks predict in one call, because a call of TensorFlow costs as
+    much as thousands of rows of a small network.
     """
-    # A power of two, since a sweep's batches have other numbers each, and each number is traced.
+    # Each number of lanes is traced anew, and the batches of a sweep differ in size, so only powers of two are used.
     lanes, rows = min(1 << (len(fits) - 1).bit_length(), STACKED), max(map(len, features))
     forward = _stacked_forward(model, lanes)
     predictions: list[NDArray] = []
     for first in range(0, len(fits), lanes):
-        own = fits[first : first + lanes]
-        scaled = np.zeros((lanes, rows, model.input_shape[-1]), own[0].weights[0].dtype)
-        for lane, (one, values) in enumerate(zip(own, features[first:], strict=False)):
-            scaled[lane, : len(values)] = (values - one.scaling.center) / one.scaling.scale
-        filled = [own[lane % len(own)] for lane in range(lanes)]
-        weights = stack.stack_weights([one.weights for one in filled])
-        frozen = stack.stack_weights([one.frozen for one in filled])
+        batch, batch_features = fits[first : first + lanes], features[first : first + lanes]
+        scaled = np.zeros((lanes, rows, model.input_shape[-1]), batch[0].weights[0].dtype)
+        for lane, (fitted, values) in enumerate(zip(batch, batch_features, strict=True)):
+            scaled[lane, : len(values)] = (values - fitted.scaling.center) / fitted.scaling.scale
+        filled = [batch[lane % len(batch)] for lane in range(lanes)]  # repeats networks until all lanes are full
+        weights = stack.stack_weights([fitted.weights for fitted in filled])
+        frozen = stack.stack_weights([fitted.frozen for fitted in filled])
         outputs = forward(weights, frozen, scaled).numpy()[:, :, 0]
         predictions += [
-            one.scaling.target_center + one.scaling.target_scale * line[: len(values)].astype(np.float64)
-            for one, line, values in zip(own, outputs, features[first:], strict=False)
+            _unscaled(fitted, lane_outputs[: len(values)])
+            for fitted, lane_outputs, values in zip(batch, outputs, batch_features, strict=False)
         ]
     return predictions
 
 
 def raw_coefficients(fitted: fit.Fitted) -> NDArray:
-    """Return the coefficients `(1 + columns,)`, intercept first, of a fitted regression in the columns' own units."""
+    """Return the coefficients `(1 + columns,)` of a fitted regression in the units of the columns, intercept first."""
     kernel, *bias = (array.astype(np.float64) for array in fitted.weights)
     return fitted.scaling.unscaled(np.concatenate([*(bias or [np.zeros(1)]), kernel[:, 0]]))
 
 
-def shipped_regression(settings: Regression, table: TrainingTable, coefficients: NDArray) -> keras.Model:
-    """Return the regression with `coefficients` `(1 + terms,)`: raw columns in, the target's own units out."""
-    model = settings.build(len(table.names), table.family.activation, "float64")
-    model.layers[-1].set_weights([coefficients[1:, np.newaxis], coefficients[:1]][: 1 + settings.intercept])
+def shipped_regression(model_settings: Regression, table: TrainingTable, coefficients: NDArray) -> keras.Model:
+    """Return the regression with `coefficients` `(1 + terms,)`, intercept first.
+
+    It takes raw columns and predicts in the target's own units.
+    """
+    model = model_settings.build(len(table.names), table.family.activation, "float64")
+    model.layers[-1].set_weights([coefficients[1:, np.newaxis], coefficients[:1]][: 1 + model_settings.intercept])
     return model
 
 
-def shipped_network(settings: Neural, table: TrainingTable, fitted: fit.Fitted) -> keras.Model:
-    """Return the network with its scaling inside: raw columns in, the target's own units out."""
+def shipped_network(model_settings: Neural, table: TrainingTable, fitted: fit.Fitted) -> keras.Model:
+    """Return the network with its scaling inside.
+
+    It takes raw columns and predicts in the target's own units. The columns are scaled by a layer. The scaling of the
+    target is merged into the weights of the last layers.
+    """
     scaling, dtype = fitted.scaling, str(fitted.weights[0].dtype)
-    # Not Normalization, which rounds means to float32 and divides by 1e-7 at least, whatever the unit (Keras 3.15).
+    # Not Normalization, which rounds means to float32 and never divides by less than 1e-7 (Keras 3.15).
     factor, offset = 1 / scaling.scale, -scaling.center / scaling.scale
     standardization = (
         keras.layers.Rescaling(factor, offset, dtype="float64", name="standardization") if table.standardize else None
     )
-    model = settings.build(len(table.names), table.family.activation, dtype, standardization, "float64")
-    weights, frozen = ([array * 1 for array in arrays] for arrays in (fitted.weights, fitted.frozen))
-    for last in filter(None, (weights, frozen)):  # the layers whose sum is the target
-        last[-2] *= scaling.target_scale
-        last[-1] *= scaling.target_scale
+    model = model_settings.build(len(table.names), table.family.activation, dtype, standardization, "float64")
+    weights, frozen = ([array.copy() for array in arrays] for arrays in (fitted.weights, fitted.frozen))
+    for arrays in filter(None, (weights, frozen)):  # the last layer of each; their sum is the prediction
+        arrays[-2] *= scaling.target_scale
+        arrays[-1] *= scaling.target_scale
     (frozen or weights)[-1] += scaling.target_center
     for variable, value in zip(stack.variables_of(model), [*weights, *frozen], strict=True):
         variable.assign(value)
@@ -97,30 +110,33 @@ def _stacked_forward(model: keras.Sequential, lanes: int) -> Callable[[stack.Wei
 
 
 def _forward(model: keras.Model) -> Callable[[stack.Weights, stack.Weights, NDArray], Any]:
-    """Return `model`, stacked or not, as a function of its weights too, traced once for any number of rows."""
+    """Return a function of (trainable weights, frozen weights, rows) that computes `model`, stacked or not.
 
-    # States of random generators, which prediction leaves alone; a traced function could not read them.
-    states = [None if stack.is_frozen(one) else one.numpy() for one in model.non_trainable_variables]
+    It is traced once for any weights and any number of rows.
+    """
+    others = model.non_trainable_variables
+    # A traced function cannot read the state of random generators. Prediction does not use it: a constant is enough.
+    states = [None if stack.is_frozen(variable) else variable.numpy() for variable in others]
 
     def forward(weights: list[Any], frozen: list[Any], rows: Any) -> Any:
-        still = iter(frozen)
-        rest = [next(still) if state is None else state for state in states]
-        return model.stateless_call(weights, rest, rows)[0]
+        frozen_weights = iter(frozen)
+        non_trainable = [next(frozen_weights) if state is None else state for state in states]
+        return model.stateless_call(weights, non_trainable, rows)[0]
 
-    frozen = filter(stack.is_frozen, model.non_trainable_variables)
-    given = [[tf.TensorSpec(one.shape, one.dtype) for one in of] for of in (model.trainable_variables, frozen)]
-    return tf.function(
-        forward,
-        input_signature=[
-            *given,
-            tf.TensorSpec((*model.input_shape[:-2], None, model.input_shape[-1]), model.inputs[0].dtype),
-        ],
-        autograph=False,
+    weight_specs, frozen_specs = (
+        [tf.TensorSpec(variable.shape, variable.dtype) for variable in variables]
+        for variables in (model.trainable_variables, filter(stack.is_frozen, others))
     )
+    row_spec = tf.TensorSpec((*model.input_shape[:-2], None, model.input_shape[-1]), model.inputs[0].dtype)
+    return tf.function(forward, input_signature=[weight_specs, frozen_specs, row_spec], autograph=False)
 
 
 def _predict_network(forward: Callable, fitted: fit.Fitted, features: NDArray) -> NDArray:
     scaling = fitted.scaling
     scaled = ((features - scaling.center) / scaling.scale).astype(fitted.weights[0].dtype)
-    outputs = forward(fitted.weights, fitted.frozen, scaled).numpy()[:, 0]
-    return scaling.target_center + scaling.target_scale * outputs.astype(np.float64)
+    return _unscaled(fitted, forward(fitted.weights, fitted.frozen, scaled).numpy()[:, 0])
+
+
+def _unscaled(fitted: fit.Fitted, outputs: NDArray) -> NDArray:
+    """Return scaled outputs `(rows,)` in the units of the target, as float64."""
+    return fitted.scaling.target_center + fitted.scaling.target_scale * outputs.astype(np.float64)

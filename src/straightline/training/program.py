@@ -1,4 +1,17 @@
-"""The compiled epoch: a Keras model, loss and optimizer in one XLA program that loops over an epoch's batches."""
+"""The compiled training program: Keras model, loss and optimizer in one XLA program that loops over whole epochs.
+
+The program trains a stack: a fixed number of places, called lanes, each of which holds one replica. It is a pure
+function. It takes the state of the stack (weights, optimizer moments, best epoch so far) and the row numbers of the
+batches, and returns the next state and the losses. For each epoch it does the following, for all lanes at once:
+
+1. train: for each step, gather the rows of the step's batches from the table, compute loss and gradients, and let the
+   optimizer update the weights;
+2. monitor: compute the loss of the new weights on the rows that decide when to stop;
+3. advance: keep the weights of each replica for which this was the best epoch, and count the epochs since then.
+
+Nothing in the program depends on which replicas the lanes hold, on their rows, learning rates or penalties; all of
+these are arguments. So one compiled program serves all stacks of the same shape.
+"""
 
 import threading
 import warnings
@@ -16,16 +29,17 @@ from straightline.families import Family
 from straightline.training import stack
 from straightline.training.optimizer import optimizer
 
-PROGRAMS = 64  # that are kept: of a sweep's shapes, each of a few sizes
-CHUNK = 16  # steps whose rows are gathered and scaled at once; XLA makes one function of an inner loop small enough
+PROGRAMS = 64  # programs that are kept: a sweep has several network shapes, each with a few stack sizes
+CHUNK = 16  # steps whose rows are gathered together; XLA compiles the small inner loop into one function (docs/log.md)
 
 
 class State(NamedTuple):
-    """What a stack's replicas have reached, as tensors that lead with the lane.
+    """The progress of a stack, as tensors whose first axis is the lane.
 
-    `variables` are the weights, joined (`stack.Joint`), dropout streams, and the optimizer's moments. `best` are the
-    weights, joined, after the epoch with the least monitored loss, `best_loss`, and `since` is how many epochs ago that
-    was, or the replica's patience where a loss was not finite: at its patience a replica has ended.
+    `variables` are the joined weights (`stack.Joint`), then the state of dropout, the frozen weights, and the variables
+    of the optimizer. `best` are the joined weights after the epoch with the lowest monitored loss, and `best_loss` is
+    that loss. `since` is the number of epochs since then. If a loss is not finite, `since` is set to the patience of
+    the replica. A replica whose `since` has reached its patience has ended.
     """
 
     variables: list[Any]
@@ -35,11 +49,12 @@ class State(NamedTuple):
 
 
 class StackRows(NamedTuple):
-    """What a stack's replicas see, by lane.
+    """The rows that a stack is trained on, and the numbers that differ between its replicas.
 
-    `table` is `(rows, columns + 1)`, the target last; `monitored` `(chunks, lanes, rows)` holds row numbers in it, -1
-    for none; both are None while a table is streamed and no block is at hand. `center` and `scale` are
-    `(lanes, 1, columns + 1)`; `rates` and `penalties` `(lanes, 1, 1)`; `patience` `(lanes,)`, in epochs.
+    `table` `(rows, columns + 1)` holds the columns and, last, the target. `monitored` `(chunks, lanes, rows)` holds the
+    numbers of the monitored rows in it, or -1 in empty places. If a table is streamed, both are None until a block has
+    been read. `center` and `scale` `(lanes, 1, columns + 1)` standardize the rows of `table` for each replica. `rates`
+    and `penalties` `(lanes, 1, 1)` are the learning rates and L2 penalties. `patience` `(lanes,)` is in epochs.
     """
 
     table: Any
@@ -53,14 +68,15 @@ class StackRows(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """How a stack descends.
+    """The settings of gradient descent that all replicas of a fit share.
 
-    `family` has the loss; `learning_rate`, and `l2`, the kernels' penalty, are those
-    of replicas that have none of their own. `momentum` is that of `sgd` and `rmsprop`. An epoch is `steps` batches,
-    whatever the rows of a replica: one with few rows goes through them more than once. `schedule` is `constant` or
-    `cosine` (Loshchilov and Hutter 2017, eq. 5, to 0 over all epochs). `standardize` takes from each column, and from
-    a continuous target, the mean of the replica's training rows and divides by their deviation; without `center` it
-    only divides, by the root mean square.
+    `family` defines the loss. `learning_rate` and `l2`, the penalty on the kernels, apply to replicas without values of
+    their own. `momentum` applies to `sgd` and `rmsprop`. An epoch has `steps` batches of `batch_size` rows for every
+    replica; a replica with few rows goes through them more than once per epoch. `patience` is the number of epochs
+    without a better monitored loss after which a replica ends. `schedule` is `constant` or `cosine` (to 0 over all
+    epochs; Loshchilov and Hutter 2017, eq. 5). `standardize` subtracts the mean of the replica's training rows from
+    each column, and from a continuous target, and divides by their standard deviation. Without `center` nothing is
+    subtracted, and the divisor is the root mean square.
     """
 
     family: Family
@@ -78,7 +94,10 @@ class Settings:
 
 
 class Program:
-    """Some epochs of `lanes` replicas of `model`, as a pure function of their state; several threads may call it."""
+    """Trains `lanes` replicas of `model` for some epochs, as a pure function of their state.
+
+    Several threads may call it at the same time. `penalized` says whether the loss includes the L2 penalty.
+    """
 
     def __init__(self, model: keras.Sequential, lanes: int, settings: Settings, penalized: bool) -> None:
         self._settings = settings
@@ -96,62 +115,64 @@ class Program:
         self._compiled: dict[Hashable, Any] = {}
 
     def start(self, weights: stack.Weights, seeds: Sequence[int], frozen: stack.Weights) -> State:
-        """Return the state before the first epoch, from stacked `weights`; `seeds` start the dropout streams.
+        """Return the state before the first epoch.
 
-        `frozen` are the stacked weights that stay as they are.
+        `weights` are the stacked initial weights, `seeds` start the random streams of dropout, and `frozen` are the
+        stacked weights that training does not change.
         """
         keys = np.array(seeds, np.uint64).astype(np.uint32)[:, None, None]
-        still = iter(frozen)
-        rest = [
-            keys
-            if variable.name == "key"
-            else next(still)
-            if stack.is_frozen(variable)
-            else keras.ops.convert_to_numpy(variable)
-            for variable in self._variables[1:]
-        ]
-        first = self._joint.join(weights)
+        frozen_weights = iter(frozen)
+
+        def initial(variable: keras.Variable) -> Any:
+            if variable.name == "key":
+                return keys
+            return next(frozen_weights) if stack.is_frozen(variable) else keras.ops.convert_to_numpy(variable)
+
+        joined = self._joint.join(weights)
+        others = [tf.constant(initial(variable)) for variable in self._variables[1:]]
         infinite = tf.fill(len(keys), tf.constant(np.inf, self._dtype))
-        return State([first, *map(tf.constant, rest)], first, infinite, tf.zeros(len(keys), tf.int32))
+        return State([joined, *others], joined, infinite, tf.zeros(len(keys), tf.int32))
 
     def blank(self) -> State:
-        """Return a state of zeros."""
-        variables = self._stacked.trainable_variables, filter(stack.is_frozen, self._stacked.non_trainable_variables)
-        weights, frozen = ([np.zeros(variable.shape, self._dtype) for variable in of] for of in variables)
+        """Return a state whose weights are zero, to trace and compile with."""
+        kinds = self._stacked.trainable_variables, filter(stack.is_frozen, self._stacked.non_trainable_variables)
+        weights, frozen = ([np.zeros(variable.shape, self._dtype) for variable in kind] for kind in kinds)
         return self.start(weights, [0] * len(weights[0]), frozen)
 
     def best(self, state: State) -> stack.Weights:
-        """Return the best weights, stacked."""
+        """Return the stacked weights of each replica's best epoch."""
         return [part.numpy() for part in self._joint.parts(state.best)]
 
     def __call__(self, state: State, batches: NDArray, epochs: int, rows: StackRows) -> tuple[State, Any]:
-        """Return the state after `epochs` epochs, and the losses `(epochs or more, 2, lanes)`.
+        """Train for `epochs` epochs; return the state after them, and the losses `(epochs, 2, lanes)`.
 
-        `batches` are row numbers `(epochs or more, chunks, CHUNK, lanes, rows)`, -1 for none. The losses are sums over
-        rows: those of an epoch's batches while the weights move, and those of its last weights on `rows.monitored`.
-        Warns, and goes on without, where XLA cannot compile.
+        `batches` `(epochs, chunks, CHUNK, lanes, rows)` are row numbers, or -1 in empty places. They, and the losses,
+        may have room for more epochs than are run. The losses are sums over rows. The first is over the batches of the
+        epoch, while the weights change; the second is over `rows.monitored`, with the weights at the end of the epoch.
+        If XLA cannot compile the program, a warning is issued and it runs uncompiled.
         """
         return self._run(self._epochs, state, tf.constant(batches), tf.constant(epochs), rows)
 
     def train(self, state: State, batches: NDArray, steps: int, rows: StackRows) -> tuple[State, Any]:
-        """Return the state after `steps` steps of an epoch, and the sums of the losses of their rows.
+        """Train for `steps` steps, a part of an epoch; return the state and the sums of the losses `(lanes,)`.
 
-        `batches` are row numbers `(chunks, CHUNK, lanes, rows)`; otherwise as above, but for a part of the rows.
+        `batches` `(chunks, CHUNK, lanes, rows)` are row numbers in `rows.table`, or -1 in empty places.
         """
         variables, losses = self._run(self._train, state.variables, tf.constant(batches), tf.constant(steps), rows)
         return state._replace(variables=variables), losses
 
     def monitor(self, state: State, chunks: int, rows: StackRows) -> Any:
-        """Return the sums of the losses of the first `chunks` of `rows.monitored`."""
+        """Return the sums of the losses `(lanes,)` on the first `chunks` of `rows.monitored`."""
         return self._run(self._monitor, state.variables, tf.constant(chunks), rows)
 
     def trace(self, state: State, batches: NDArray, rows: StackRows) -> None:
-        """Trace what a call runs, whose first one then only compiles it."""
+        """Trace the program for arguments of these shapes; the first call then only has to compile it."""
         self._trace(self._epochs, state, tf.constant(batches), tf.constant(0), rows)
 
     def _trace(self, function: Callable, *arguments: Any) -> Hashable:
+        """Trace `function` unless that was done for these shapes; return its key in `_compiled`."""
         key = function.__name__, *(tuple(tensor.shape) for tensor in tf.nest.flatten(arguments) if tensor is not None)
-        with self._lock:  # one thread traces, the other waits
+        with self._lock:  # one thread traces while the other waits
             if key not in self._compiled:
                 compiled = tf.function(function, jit_compile=True, autograph=False)
                 self._compiled[key] = compiled.get_concrete_function(*arguments)
@@ -169,18 +190,23 @@ class Program:
             return self._compiled[key](*arguments)
 
     def _epochs(self, state: State, batches: Any, epochs: Any, rows: StackRows) -> tuple[State, Any]:
+        """Loop over epochs: train, monitor, advance. Traced by TensorFlow, as are the methods that it calls."""
+
         def epoch(number: Any, state: State, losses: Any) -> Any:
             variables, loss = self._train(state.variables, tf.gather(batches, number), self._settings.steps, rows)
             monitored = self._monitor(variables, rows.monitored.shape[0], rows)
             state = self.advance(state._replace(variables=variables), loss, monitored, rows.patience)
-            here = tf.range(batches.shape[0])[:, None, None] == number
-            return number + 1, state, tf.where(here, tf.stack([loss, monitored]), losses)
+            is_this_epoch = tf.range(batches.shape[0])[:, None, None] == number
+            return number + 1, state, tf.where(is_this_epoch, tf.stack([loss, monitored]), losses)
 
-        none = tf.zeros((batches.shape[0], 2, batches.shape[3]), rows.table.dtype)
-        return tf.while_loop(lambda number, *_: number < epochs, epoch, (0, state, none))[1:]
+        no_losses = tf.zeros((batches.shape[0], 2, batches.shape[3]), rows.table.dtype)
+        return tf.while_loop(lambda number, *_: number < epochs, epoch, (0, state, no_losses))[1:]
 
     def advance(self, state: State, loss: Any, monitored: Any, patience: Any) -> State:
-        """Note the epoch: its weights where they are a running replica's best, and how long ago those were."""
+        """Return the state after an epoch with the losses `loss` and `monitored`, both `(lanes,)`.
+
+        A replica that still runs keeps the weights of this epoch if their monitored loss is its lowest so far.
+        """
         finite = tf.math.is_finite(loss) & tf.math.is_finite(monitored)
         better = (state.since < patience) & finite & (monitored < state.best_loss)
         return State(
@@ -191,46 +217,57 @@ class Program:
         )
 
     def _train(self, variables: list[Any], batches: Any, steps: Any, rows: StackRows) -> tuple[list[Any], Any]:
+        """Loop over chunks, and inside a chunk over its steps; return the variables and the sums of the losses."""
+
         def chunk(number: Any, *carried: Any) -> Any:
-            values, real = _gather(tf.gather(batches, number), rows)
-            share = real / tf.maximum(tf.reduce_sum(real, axis=2, keepdims=True), 1)
+            values, is_row = _gather(tf.gather(batches, number), rows)
+            # Each row of a batch has the weight 1 / rows of the batch, and an empty place has the weight 0.
+            row_weights = is_row / tf.maximum(tf.reduce_sum(is_row, axis=2, keepdims=True), 1)
             first = number * CHUNK
 
             def step(number: Any, total: Any, variables: list[Any]) -> Any:
-                own = tf.gather(share, number - first)
-                variables, losses = self._step(variables, tf.gather(values, number - first), own, rows)
-                return number + 1, total + tf.reduce_sum(tf.where(own > 0, losses, 0), axis=1), variables
+                batch_weights = tf.gather(row_weights, number - first)
+                variables, losses = self._step(variables, tf.gather(values, number - first), batch_weights, rows)
+                return number + 1, total + tf.reduce_sum(tf.where(batch_weights > 0, losses, 0), axis=1), variables
 
-            last = tf.minimum(first + CHUNK, steps)
-            return number + 1, *tf.while_loop(lambda number, *_: number < last, step, (first, *carried))[1:]
+            end = tf.minimum(first + CHUNK, steps)
+            return number + 1, *tf.while_loop(lambda number, *_: number < end, step, (first, *carried))[1:]
 
         start = (0, tf.zeros(batches.shape[2:3], rows.table.dtype), variables)
         _, losses, variables = tf.while_loop(lambda number, *_: number * CHUNK < steps, chunk, start)
         return variables, losses
 
     def _monitor(self, variables: list[Any], chunks: Any, rows: StackRows) -> Any:
+        """Loop over chunks of the monitored rows; return the sums of their losses."""
+
         def chunk(number: Any, total: Any) -> Any:
-            values, real = _gather(tf.gather(rows.monitored, number), rows)
+            values, is_row = _gather(tf.gather(rows.monitored, number), rows)
             with keras.StatelessScope(state_mapping=self._mapping(variables)):
                 losses = self._row_losses(values, training=False)
-            return number + 1, total + tf.reduce_sum(losses * real, axis=1)
+            return number + 1, total + tf.reduce_sum(losses * is_row, axis=1)
 
-        none = tf.zeros((rows.monitored.shape[1],), rows.table.dtype)
-        return tf.while_loop(lambda number, *_: number < chunks, chunk, (0, none))[1]
+        no_loss = tf.zeros((rows.monitored.shape[1],), rows.table.dtype)
+        return tf.while_loop(lambda number, *_: number < chunks, chunk, (0, no_loss))[1]
 
-    def _step(self, variables: list[Any], values: Any, share: Any, rows: StackRows) -> tuple[list[Any], Any]:
+    def _step(self, variables: list[Any], values: Any, row_weights: Any, rows: StackRows) -> tuple[list[Any], Any]:
+        """Return the variables after one optimizer step, and the loss of each row `(lanes, rows)` before it.
+
+        The objective is the sum over all lanes. Since no lane uses the weights of another, its gradient is the gradient
+        of each lane's own mean loss and penalty.
+        """
         with keras.StatelessScope(state_mapping=[*self._mapping(variables), (self._rates, rows.rates)]) as scope:
             weights = [tf.convert_to_tensor(variable) for variable in self._stacked.trainable_variables]
             with tf.GradientTape() as tape:
                 tape.watch(weights)
                 losses = self._row_losses(values, training=True)
-                objective = tf.reduce_sum(losses * share)
+                objective = tf.reduce_sum(losses * row_weights)
                 if self._penalized:
                     objective += tf.add_n([tf.reduce_sum(rows.penalties * kernel**2) for kernel in weights[::2]])
             self._optimizer.apply([self._joint.join(tape.gradient(objective, weights))], [self._joined])
         return [scope.get_current_value(variable) for variable in self._variables], losses
 
     def _mapping(self, variables: list[Any]) -> list[tuple[Any, Any]]:
+        """Return the pairs of Keras variable and tensor with which `keras.StatelessScope` replaces the variables."""
         weights = self._joint.parts(variables[0])
         return list(zip([*self._stacked.trainable_variables, *self._variables], [*weights, *variables], strict=True))
 
@@ -241,10 +278,11 @@ class Program:
 
 @lru_cache(maxsize=PROGRAMS)
 def program(model: keras.Model, lanes: int, settings: Settings, penalized: bool) -> Program:
-    """Return the program of `model` that is there, or a new one: fits of the same shapes compile once."""
+    """Return the program of `model` with these options; it is reused, so that fits of the same shapes compile once."""
     return Program(model, lanes, settings, penalized)
 
 
 def _gather(numbers: Any, rows: StackRows) -> tuple[Any, Any]:
-    real = tf.cast(numbers >= 0, rows.table.dtype)
-    return (tf.gather(rows.table, tf.maximum(numbers, 0)) - rows.center) / rows.scale, real
+    """Return the standardized rows of these numbers, and an array that is 1 for a row and 0 for an empty place."""
+    is_row = tf.cast(numbers >= 0, rows.table.dtype)
+    return (tf.gather(rows.table, tf.maximum(numbers, 0)) - rows.center) / rows.scale, is_row

@@ -1,4 +1,4 @@
-"""How far a training is: a bar with the losses on a terminal, a few plain lines elsewhere."""
+"""The progress of a training: a bar with the loss on a terminal, a few plain lines elsewhere."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,15 +8,18 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-LINES = 5
+LINES = 5  # progress lines of a training, about, if the output is not a terminal
 
 
 @contextmanager
 def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, NDArray], None]]:
-    """Yield a callback for `fit.fit`; it may be called by two threads, of which the one that is ahead is shown."""
+    """Yield a callback `on_epoch` for `fit.fit`.
+
+    Two threads may call it; only calls with a later epoch than before are shown.
+    """
     console = Console()
     lock = threading.Lock()
-    shown = 0
+    latest = 0
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -27,12 +30,12 @@ def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, ND
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=epochs, loss="compiling")
 
-        def on_epoch(epoch: int, losses: NDArray, final: NDArray) -> None:
-            nonlocal shown
+        def on_epoch(epoch: int, losses: NDArray, first: NDArray) -> None:
+            nonlocal latest
             with lock:
-                if epoch <= shown or not len(losses):
+                if epoch <= latest or not len(losses):
                     return
-                shown = epoch
+                latest = epoch
                 summary = f"{losses.mean():.5g} (mean of {len(losses)} running)"
                 bar.update(task, completed=epoch, loss=summary)
                 if not console.is_terminal and epoch % max(epochs // LINES, 1) == 0:

@@ -1,4 +1,4 @@
-"""What training ends with: a fitted variant, and the tables about it."""
+"""The results of training: a fitted variant, and the tables about it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from straightline.training import fit
 
 @dataclass(frozen=True)
 class Trained:
-    """A variant: the model to ship (raw float64 columns to predictions) and the tables about it.
+    """A fitted variant.
 
-    `messages` tell what a user should know of the training; `fold_history` is a network's, `coefficients` and
-    `certificate` are a regression's, else None.
+    `model` is the model to ship, which maps raw float64 columns to predictions. `messages` are remarks on the training
+    for the user. `fold_history` is None for a regression; `coefficients` and `certificate` are None for a network.
     """
 
     model: keras.Model
@@ -35,7 +35,7 @@ class Trained:
 
 
 def fold_place(part: Fold, seed: int) -> dict[str, int]:
-    """Return what a row of folds.csv says of where it stands."""
+    """Return the columns of folds.csv that identify a row and count its rows."""
     return {
         "repeat": part.repeat,
         "fold": part.fold,
@@ -46,13 +46,13 @@ def fold_place(part: Fold, seed: int) -> dict[str, int]:
 
 
 def learning_table(subsets: list[Fold], losses: list[float]) -> pd.DataFrame:
-    """Return learning.csv: the loss by number of training rows."""
+    """Return the table of learning.csv: the loss by the number of training rows."""
     rows = [(len(part.train), part.fold, 0, loss) for part, loss in zip(subsets, losses, strict=True)]
     return pd.DataFrame(rows, columns=["rows", "fold", "seed", "loss"])
 
 
 def history_table(fitted: fit.Fitted, has_validation: bool) -> pd.DataFrame:
-    """Return history.csv; `val_loss` is blank without validation rows."""
+    """Return the table of history.csv: the losses by epoch; `val_loss` is blank without validation rows."""
     return pd.DataFrame(
         {
             "epoch": np.arange(1, len(fitted.losses) + 1),
@@ -63,25 +63,25 @@ def history_table(fitted: fit.Fitted, has_validation: bool) -> pd.DataFrame:
 
 
 def fold_history_table(fitted: Sequence[fit.Fitted]) -> pd.DataFrame:
-    """Return fold_history.csv: by epoch how many `fits` still ran, and the 5, 50 and 95 % quantiles of their losses.
+    """Return the table of fold_history.csv.
 
-    The losses are those of the rows that decide when to stop; a fit that has ended counts with its best one, which is
-    that of the weights it keeps.
+    For each epoch it holds the number of `fits` that still ran, and the 5, 50 and 95 % quantiles of the losses on the
+    rows that decide when to stop. A fit that has ended counts with the loss of its best epoch, whose weights it keeps.
     """
-    losses = np.empty((len(fitted), max(len(one.monitored) for one in fitted)))
-    for own, one in zip(losses, fitted, strict=True):
-        kept = one.monitored[max(one.best_epoch, 1) - 1]
-        own[:] = kept
-        own[: len(one.monitored)] = np.where(np.isfinite(one.monitored), one.monitored, kept)
+    losses = np.empty((len(fitted), max(len(replica.monitored) for replica in fitted)))
+    for row, replica in zip(losses, fitted, strict=True):
+        best = replica.monitored[max(replica.best_epoch, 1) - 1]
+        row[:] = best
+        row[: len(replica.monitored)] = np.where(np.isfinite(replica.monitored), replica.monitored, best)
     epochs = np.arange(1, losses.shape[1] + 1)
-    ran = np.array([len(one.monitored) for one in fitted])
+    ran = np.array([len(replica.monitored) for replica in fitted])
     quantiles = np.quantile(losses, (0.05, 0.5, 0.95), axis=0)
     names = dict(zip(("low", "median", "high"), quantiles, strict=True))
     return pd.DataFrame({"epoch": epochs, "fits": (ran[:, np.newaxis] >= epochs).sum(axis=0)} | names)
 
 
 def weight_summary(model: keras.Model, table: TrainingTable, fitted: fit.Fitted) -> dict[str, Any]:
-    """Return weights.json: the size of `model`, its training and its Dense layers."""
+    """Return the content of weights.json: the size of `model`, its training and the weights of its Dense layers."""
     return {
         "features": list(table.names),
         "parameters": int(sum(np.size(variable) for variable in model.trainable_variables)),

@@ -1,4 +1,9 @@
-"""Replica-stacked Keras models: R networks of one shape as one model whose variables lead with a replica axis."""
+"""Stacked Keras models: R replicas of one network as a single model, whose variables have a leading replica axis.
+
+A Dense layer with a kernel `(inputs, units)` becomes a `StackedDense` with a kernel `(R, inputs, units)`. One call of
+the stacked model computes all replicas at once. Replica r uses only slice r of every variable, so that no replica
+influences another.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,15 +13,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-Weights = list[NDArray]
+Weights = list[NDArray]  # one array per variable, kernels and biases alternating
 
-
-THIN = 4  # the shorter side of a kernel up to which XLA is faster at a fused sum than at a product (docs/log.md)
+THIN = 4  # up to this many inputs of a kernel XLA computes a fused sum faster than a matrix product (docs/log.md)
 
 
 @tf.custom_gradient
 def _matmul(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-    """Multiply `(R, rows, a)` by `(R, a, b)`, in the forms that XLA's CPU is fast at (docs/log.md)."""
+    """Multiply `(R, rows, a)` by `(R, a, b)`, written in the forms that XLA runs fastest on a CPU (docs/log.md)."""
     replicas, sources, units = kernel.shape
     if sources <= THIN:
         product = tf.reduce_sum(inputs[:, :, :, None] * kernel[:, None, :, :], axis=2)
@@ -25,19 +29,19 @@ def _matmul(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if units > 1:
-            # Explicitly transposed: XLA copies where that is faster.
+            # The explicit transpose lets XLA decide if a transposed copy is faster.
             return tf.matmul(upstream, kernel, transpose_b=True), tf.matmul(tf.transpose(inputs, (0, 2, 1)), upstream)
         if sources <= THIN:
-            of_kernel = tf.reduce_sum(inputs * upstream, axis=1)
+            kernel_gradient = tf.reduce_sum(inputs * upstream, axis=1)
         else:
-            of_kernel = tf.matmul(tf.reshape(upstream, (replicas, 1, -1)), inputs)
-        return upstream * tf.transpose(kernel, (0, 2, 1)), tf.reshape(of_kernel, kernel.shape)
+            kernel_gradient = tf.matmul(tf.reshape(upstream, (replicas, 1, -1)), inputs)
+        return upstream * tf.transpose(kernel, (0, 2, 1)), tf.reshape(kernel_gradient, kernel.shape)
 
     return product, gradient
 
 
 class StackedDense(keras.layers.Layer):
-    """R Dense layers at once: `(R, rows, inputs)` to `(R, rows, units)`, replica by replica."""
+    """R Dense layers at once: maps `(R, rows, inputs)` to `(R, rows, units)`, each replica with its own kernel."""
 
     def __init__(self, units: int, activation: Any, use_bias: bool, **options: Any) -> None:
         super().__init__(**options)
@@ -53,16 +57,17 @@ class StackedDense(keras.layers.Layer):
             self.bias = self.add_weight(shape=(replicas, 1, self.units), initializer="zeros", name="bias")
 
     def call(self, inputs: Any) -> Any:
-        """Return the activations."""
+        """Return the activations `(R, rows, units)`."""
         outputs = _matmul(inputs, tf.convert_to_tensor(self.kernel))
         return self.activation(outputs + self.bias if self.use_bias else outputs)
 
 
 class StackedDropout(keras.layers.Layer):
-    """R Dropout layers at once, each with a random stream of its own, so that no replica depends on its neighbours.
+    """R Dropout layers at once, each with its own random stream, so that no replica depends on its neighbours.
 
-    Keras draws one stream for a whole tensor. Here a unit's fate is a hash of the replica's `key`, of how often the
-    layer was called, and of row and unit: `lowbias32`, twice (C. Wellons, "Prospecting for Hash Functions", 2018).
+    Keras draws one random stream for a whole tensor. Here a hash decides if a unit is dropped. Its inputs are the
+    replica's `key`, the number of calls so far, the layer's `number`, the row and the unit. The hash is `lowbias32`,
+    applied twice (C. Wellons, "Prospecting for Hash Functions", 2018).
     """
 
     def __init__(self, rate: float, number: int, **options: Any) -> None:
@@ -71,13 +76,13 @@ class StackedDropout(keras.layers.Layer):
         self.number = number
 
     def build(self, input_shape: tuple[int, int | None, int]) -> None:
-        """Create `key` `(R, 1, 1)` and `calls`, which counts."""
+        """Create `key` `(R, 1, 1)`, the seed of each replica, and `calls`, which counts the calls in training."""
         options = {"initializer": "zeros", "dtype": "uint32", "trainable": False}
         self.key = self.add_weight(shape=(input_shape[0], 1, 1), name="key", **options)
         self.calls = self.add_weight(shape=(), name="calls", **options)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Return `inputs`; in training a share `rate` of them is zero and the others are divided by `1 - rate`."""
+        """Return `inputs`; in training a share `rate` of them becomes zero and the rest is divided by `1 - rate`."""
         if not training:
             return inputs
         calls = tf.convert_to_tensor(self.calls)
@@ -98,11 +103,11 @@ def _hash(values: tf.Tensor) -> tf.Tensor:
 
 
 def stack(model: keras.Sequential, replicas: int) -> keras.Model:
-    """Return a model of `(replicas, rows, inputs)` whose replicas each compute what `model` does, weights all zero.
+    """Return a model of inputs `(replicas, rows, inputs)`; each of its replicas computes the same function as `model`.
 
-    Its variables are in the order of those of `model`. Raises TypeError for a layer that is not Dense (with a bias,
-    unless it is the only one), Dropout, Activation or Add, and for a regularizer, since the penalty is a replica's own
-    (`fit.Settings.l2`).
+    All weights are zero. The variables have the same order as in `model`. Raises TypeError for a layer other than
+    Dense, Dropout, Activation or Add, and for a Dense layer without a bias unless the model has no other layer. Raises
+    TypeError for a regularizer too, since each replica has its own penalty (`fit.Settings.l2`).
     """
     inputs = keras.Input(batch_shape=(replicas, None, model.input_shape[-1]), dtype=dtype_of(model))
     numbers = {id(layer): number for number, layer in enumerate(model.layers)}
@@ -130,7 +135,10 @@ def _stacked(layer: keras.layers.Layer, number: int, alone: bool) -> keras.layer
 
 
 class Joint:
-    """Joins the variables of `stacked` to one of `shape` `(R, 1, all)`, which XLA compiles and updates soonest."""
+    """Joins all trainable variables of `stacked` into one variable of `shape` `(R, 1, weights of a replica)`.
+
+    XLA compiles and updates one large variable faster than many small ones.
+    """
 
     def __init__(self, stacked: keras.Model) -> None:
         self._shapes = [tuple(variable.shape) for variable in stacked.trainable_variables]
@@ -138,17 +146,17 @@ class Joint:
         self.shape = (self._shapes[0][0], 1, sum(self._sizes))
 
     def join(self, weights: Sequence[Any]) -> Any:
-        """Return `weights`, or what else there is one of for each variable, joined."""
-        return tf.concat([tf.reshape(one, (self.shape[0], 1, -1)) for one in weights], axis=2)
+        """Return the arrays, one per variable (weights or gradients), joined into one."""
+        return tf.concat([tf.reshape(array, (self.shape[0], 1, -1)) for array in weights], axis=2)
 
     def parts(self, joined: Any) -> list[Any]:
-        """Return what `join` joined."""
+        """Return the arrays, one per variable, that `join` joined."""
         parts = tf.split(joined, self._sizes, axis=2)
         return [tf.reshape(part, shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
 
 def unstack(stacked: keras.Model, model: keras.Sequential, replica: int) -> keras.Sequential:
-    """Return replica number `replica` of `stacked`, which `stack` made from `model`, as a plain model like `model`."""
+    """Return replica number `replica` of `stacked` as a plain model like `model`, from which `stacked` was made."""
     plain = keras.models.clone_model(model)
     weights = [keras.ops.convert_to_numpy(variable) for variable in variables_of(stacked)]
     for variable, value in zip(variables_of(plain), unstack_weights(weights, replica), strict=True):
@@ -157,64 +165,76 @@ def unstack(stacked: keras.Model, model: keras.Sequential, replica: int) -> kera
 
 
 def variables_of(model: keras.Model) -> list[keras.Variable]:
-    """Return the variables of the Dense layers of `model`, those to train first, kernels and biases alternating."""
+    """Return the variables of the Dense layers of `model`: first the trainable, then the frozen ones.
+
+    Kernels and biases alternate.
+    """
     return [*model.trainable_variables, *filter(is_frozen, model.non_trainable_variables)]
 
 
 def is_frozen(variable: keras.Variable) -> bool:
-    """Return whether `variable`, none to train, is a Dense layer's, and so one that differs between replicas."""
+    """Return whether `variable` is a kernel or bias that is not trained; it differs between replicas all the same.
+
+    The other variables that are not trained belong to Dropout layers.
+    """
     return not variable.trainable and variable.name in ("kernel", "bias")
 
 
 def dtype_of(model: keras.Sequential) -> str:
-    """Return the dtype that `model` computes in; a Sequential's own is not that of its layers."""
+    """Return the dtype of the layers of `model`, which may differ from the dtype of the Sequential model itself."""
     return str(model.layers[-1].compute_dtype)
 
 
 def initial_weights(model: keras.Sequential, seeds: Sequence[int]) -> Weights:
-    """Return fresh weights for a stack of `model`; a replica's are drawn by the layers' initializers from its seed."""
+    """Return initial weights for a stack of `model`, one replica per seed.
+
+    The initializers of the layers draw the weights of a replica from its seed alone. Frozen layers get none.
+    """
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense) and layer.trainable]
     states = [np.random.SeedSequence([seed]).generate_state(2 * len(dense)) for seed in seeds]
 
     def draw(state: Any) -> list[Any]:
-        drawn = []
-        for n, layer in enumerate(dense):
-            drawn.append(_drawn(layer.kernel_initializer, layer.kernel, state[2 * n : 2 * n + 2]))
+        weights = []
+        for number, layer in enumerate(dense):
+            weights.append(_drawn(layer.kernel_initializer, layer.kernel, state[2 * number : 2 * number + 2]))
             if layer.use_bias:
-                drawn.append(_drawn(layer.bias_initializer, layer.bias, state[:2])[None])
-        return drawn
+                weights.append(_drawn(layer.bias_initializer, layer.bias, state[:2])[None])
+        return weights
 
-    # One traced loop for all seeds: Keras takes milliseconds for each set of weights that it draws by itself.
-    shapes = [tf.TensorSpec(None, variable.dtype) for variable in model.trainable_variables]
-    every = tf.function(lambda rows: tf.map_fn(draw, rows, fn_output_signature=shapes), autograph=False)
+    # One traced loop draws for all seeds, since each separate call of a Keras initializer takes milliseconds.
+    specs = [tf.TensorSpec(None, variable.dtype) for variable in model.trainable_variables]
+    draw_all = tf.function(lambda rows: tf.map_fn(draw, rows, fn_output_signature=specs), autograph=False)
     rows = tf.constant(np.stack(states))
-    drawn = every.get_concrete_function(rows)(rows)
-    return [array.numpy() for array in drawn]
+    return [array.numpy() for array in draw_all.get_concrete_function(rows)(rows)]
 
 
 def _drawn(initializer: keras.initializers.Initializer, variable: keras.Variable, state: Any) -> Any:
+    """Return initial values for `variable`, drawn with the seed `state` `(2,)`."""
     options = initializer.get_config()
     if "seed" in options:
-        options["seed"] = _Given(state)
+        options["seed"] = _FixedSeed(state)
     return type(initializer)(**options)(variable.shape, dtype=variable.dtype)
 
 
-class _Given(keras.random.SeedGenerator):
-    """The seed `state` `(2,)`, once."""
+class _FixedSeed(keras.random.SeedGenerator):
+    """A seed generator that returns the seed `state` `(2,)`, which may be a tensor of a traced function."""
 
     def __init__(self, state: Any) -> None:
-        self._given = state
+        self._fixed_state = state
 
     def next(self, ordered: bool = True) -> Any:
-        return self._given
+        return self._fixed_state
 
 
 def stack_weights(weights: Sequence[Weights]) -> Weights:
-    """Return the weights of a stack out of those of its replicas, as `unstack_weights` takes them apart."""
+    """Return the weights of a stack, joined from those of plain models; `unstack_weights` is the inverse."""
     joined = [np.stack(arrays) for arrays in zip(*weights, strict=True)]
     return [array[:, np.newaxis] if number % 2 else array for number, array in enumerate(joined)]
 
 
 def unstack_weights(weights: Weights, replica: int) -> Weights:
-    """Return the weights of plain model number `replica` out of those of its stack, kernels and biases alternating."""
+    """Return the weights of replica number `replica` of a stack as those of a plain model.
+
+    Kernels and biases alternate in `weights`.
+    """
     return [array[replica, 0] if number % 2 else array[replica] for number, array in enumerate(weights)]

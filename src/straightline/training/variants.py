@@ -1,6 +1,10 @@
-"""What the train stage computes: a variant's final model, its folds, and its learning curve."""
+"""Training of a variant: its final model on all rows, its folds, and its learning curve.
 
-import itertools
+A variant is a model with its settings on one target. A regression is solved exactly; it also descends once, so that its
+certificate can compare both solutions. For a network, the final model, all folds with all seeds, and the learning curve
+are replicas of a single call of `fit.fit`.
+"""
+
 from dataclasses import replace
 
 import numpy as np
@@ -37,109 +41,122 @@ from straightline.training.records import (
 )
 from straightline.training.scoring import fold_losses
 
-CONFIDENCE = 0.95  # of the coefficients' intervals
+CONFIDENCE = 0.95  # confidence level of the intervals of the coefficients
 
 
-def train(table: TrainingTable, settings: Model, how: Fit, folds: Folds, on_epoch: fit.OnEpoch) -> Trained:
-    """Fit the variant `settings` on all rows of `table`, on every training fold, and on shares of some.
+def train(
+    table: TrainingTable, model_settings: Model, fit_settings: Fit, folds: Folds, on_epoch: fit.OnEpoch
+) -> Trained:
+    """Fit the variant on all rows of `table`, on the training rows of every fold, and on subsets of some of them.
 
-    `folds` is what `fold_plan` returns. Raises UserError where the rows are too few for the folds or a descent
-    diverges.
+    `folds` is the result of `fold_plan`. Raises UserError if there are too few rows for the folds, or if the loss of a
+    fit is not finite in its first epoch.
     """
     parts = table.split.folds(len(table.labels), folds.k, folds.repeats or 1, folds.seed)
     subsets = learning_subsets(table, parts, folds.seed)
-    if isinstance(settings, Regression):
-        return _train_regression(table, settings, how, parts, subsets, on_epoch)
-    return _train_network(table, settings, how, folds.seeds or 1, parts, subsets, on_epoch)
+    if isinstance(model_settings, Regression):
+        return _train_regression(table, model_settings, fit_settings, parts, subsets, on_epoch)
+    return _train_network(table, model_settings, fit_settings, folds.seeds or 1, parts, subsets, on_epoch)
 
 
 def _train_regression(
     table: TrainingTable,
-    settings: Regression,
-    how: Fit,
+    model_settings: Regression,
+    fit_settings: Fit,
     parts: list[Fold],
     subsets: list[Fold],
     on_epoch: fit.OnEpoch,
 ) -> Trained:
-    raw, table = table, table.quadratic() if settings.terms == "quadratic" else table
-    model = replace(settings, terms="linear").build(len(table.names), "linear", how.dtype)
-    everything = Replica(np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32), how.seed)
-    descent = descent_settings(table, settings, how)
-    (reached,) = fit.fit(model, table.source, [everything], descent, on_epoch)
-    messages = _divergences([("the final model", reached)])
-    scored = [*parts, *subsets]
+    raw_table = table
+    if model_settings.terms == "quadratic":
+        table = table.quadratic()
+    model = replace(model_settings, terms="linear").build(len(table.names), "linear", fit_settings.dtype)
+    all_rows = Replica(np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32), fit_settings.seed)
+    descent = descent_settings(table, model_settings, fit_settings)
+    (descended,) = fit.fit(model, table.source, [all_rows], descent, on_epoch)
+    messages = _divergences([("the final model", descended)])
     (best,) = exact.optima(
         table.source,
-        [everything.train],
+        [all_rows.train],
         table.family,
         table.names,
-        robust=settings.robust,
-        intercept=settings.intercept,
+        robust=model_settings.robust,
+        intercept=model_settings.intercept,
     )
-    fitted, losses = regression_losses(table, scored, best)
-    of_folds = fold_messages(fitted[: len(parts)], best.messages)
-    trained = raw_coefficients(reached)
-    shipped = shipped_regression(settings, raw, best.coefficients if settings.finish == "exact" else trained)
+    optima, losses = regression_losses(table, [*parts, *subsets], best)
+    messages_of_folds = fold_messages(optima[: len(parts)], best.messages)
+    descended_coefficients = raw_coefficients(descended)
+    shipped_coefficients = best.coefficients if model_settings.finish == "exact" else descended_coefficients
+    shipped = shipped_regression(model_settings, raw_table, shipped_coefficients)
     return Trained(
         model=shipped,
-        history=history_table(reached, has_validation=False),
+        history=history_table(descended, has_validation=False),
         folds=pd.DataFrame(
             [
-                fold_place(part, 0) | {"epochs": 0, "steps": 0, "method": one.method} | loss
-                for part, one, loss in zip(parts, fitted, losses, strict=False)
+                fold_place(part, 0) | {"epochs": 0, "steps": 0, "method": optimum.method} | loss
+                for part, optimum, loss in zip(parts, optima, losses, strict=False)
             ]
         ),
         learning=learning_table(subsets, [loss["loss"] for loss in losses[len(parts) :]]),
-        weights=weight_summary(shipped, table, reached),
-        coefficients=coefficient_table(best, table.names, trained, CONFIDENCE),
-        certificate=certify(table, best, of_folds, trained),
-        messages=[*messages, *best.messages, *of_folds],
+        weights=weight_summary(shipped, table, descended),
+        coefficients=coefficient_table(best, table.names, descended_coefficients, CONFIDENCE),
+        certificate=certify(table, best, messages_of_folds, descended_coefficients),
+        messages=[*messages, *best.messages, *messages_of_folds],
     )
 
 
 def regression_losses(
     table: TrainingTable, parts: list[Fold], best: exact.Optimum
 ) -> tuple[list[exact.Optimum], list[dict[str, float]]]:
-    """Return the exact regression of each fold's training rows, and its loss; `best` is that of all rows."""
+    """Return the exact regression on each fold's training rows, and its losses as `fold_losses` returns them.
+
+    `best` is the exact regression on all rows, where the search for each optimum starts.
+    """
     trains = [part.train for part in parts]
-    fitted = exact.optima(
+    optima = exact.optima(
         table.source, trains, table.family, table.names, best, inference=False, intercept=best.intercept
     )
-    return fitted, fold_losses(table, parts, [regression_predictor(one, table.family) for one in fitted])
+    return optima, fold_losses(table, parts, [regression_predictor(optimum, table.family) for optimum in optima])
 
 
 def _train_network(
     table: TrainingTable,
-    settings: Neural,
-    how: Fit,
+    model_settings: Neural,
+    fit_settings: Fit,
     seeds: int,
     parts: list[Fold],
     subsets: list[Fold],
     on_epoch: fit.OnEpoch,
 ) -> Trained:
-    everything = Fold(-1, 0, np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32))
+    all_rows = Fold(-1, 0, np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32))
     seeded = [(part, seed) for part in parts for seed in range(seeds)]
     scored = [*seeded, *((part, 0) for part in subsets)]
-    lines = iter(_lines(table, [everything, *parts, *subsets]) if settings.from_regression else itertools.repeat(None))
+    divided = [all_rows, *parts, *subsets]
+    seed_counts = [1, *[seeds] * len(parts), *[1] * len(subsets)]
+    lines = _lines(table, divided) if model_settings.from_regression else [None] * len(divided)
     replicas = [
-        *fold_replicas(table, everything, 1, how, next(lines)),
-        *(one for part in parts for one in fold_replicas(table, part, seeds, how, next(lines))),
-        *(one for part in subsets for one in fold_replicas(table, part, 1, how, next(lines))),
+        replica
+        for part, count, line in zip(divided, seed_counts, lines, strict=True)
+        for replica in fold_replicas(table, part, count, fit_settings, line)
     ]
     model, predicting = (
-        settings.build(len(table.names), activation, how.dtype) for activation in ("linear", table.family.activation)
+        model_settings.build(len(table.names), activation, fit_settings.dtype)
+        for activation in ("linear", table.family.activation)
     )
-    final, *fitted = fit.fit(model, table.source, replicas, descent_settings(table, settings, how), on_epoch)
+    descent = descent_settings(table, model_settings, fit_settings)
+    final, *fitted = fit.fit(model, table.source, replicas, descent, on_epoch)
     messages = _divergences([("the final model", final), *zip(map(_place, scored), fitted, strict=True)])
     losses = fold_losses(table, [part for part, _ in scored], network_predictors(predicting, fitted))
-    shipped = shipped_network(settings, table, final)
+    shipped = shipped_network(model_settings, table, final)
     return Trained(
         model=shipped,
         history=history_table(final, has_validation=True),
         folds=pd.DataFrame(
             [
-                fold_place(part, seed) | {"epochs": len(one.losses), "steps": one.steps, "method": "network"} | loss
-                for (part, seed), one, loss in zip(seeded, fitted, losses, strict=False)
+                fold_place(part, seed)
+                | {"epochs": len(network.losses), "steps": network.steps, "method": "network"}
+                | loss
+                for (part, seed), network, loss in zip(seeded, fitted, losses, strict=False)
             ]
         ),
         learning=learning_table(subsets, [loss["loss"] for loss in losses[len(seeded) :]]),
@@ -150,23 +167,30 @@ def _train_network(
 
 
 def _lines(table: TrainingTable, parts: list[Fold]) -> list[NDArray]:
+    """Return the coefficients of the exact regression on the training rows of each fold; the first has all rows."""
     (best,) = exact.optima(table.source, [parts[0].train], table.family, table.names, inference=False)
     trains = [part.train for part in parts[1:]]
-    rest = exact.optima(table.source, trains, table.family, table.names, best, inference=False)
-    return [one.coefficients for one in (best, *rest)]
+    others = exact.optima(table.source, trains, table.family, table.names, best, inference=False)
+    return [optimum.coefficients for optimum in (best, *others)]
 
 
-def fold_replicas(table: TrainingTable, part: Fold, seeds: int, how: Fit, line: NDArray | None = None) -> list[Replica]:
-    """Return the networks of a fold: one a seed, with a share of its training rows set aside for early stopping.
+def fold_replicas(
+    table: TrainingTable, part: Fold, seeds: int, fit_settings: Fit, line: NDArray | None = None
+) -> list[Replica]:
+    """Return the networks of a fold, one for each seed; a share of its training rows is set aside for early stopping.
 
-    `line` are the coefficients of the regression that they start from.
+    `line` holds the coefficients of the regression that the networks start from.
     """
     # The validation rows are the same for every seed of a fold, so that seeds differ in initialisation and order only.
-    own = int(np.random.SeedSequence([how.seed, part.repeat + 1, part.fold]).generate_state(1)[0])
-    kept, aside = table.split.set_aside(part.train, how.validation, own)
-    places = [[how.seed, part.repeat + 1, part.fold, seed, len(part.train)] for seed in range(seeds)]
-    seeded = [int(np.random.SeedSequence(place).generate_state(1)[0]) for place in places]
-    return [Replica(kept, aside, own, line=line) for own in seeded]
+    place = [fit_settings.seed, part.repeat + 1, part.fold]
+    kept, validation = table.split.set_aside(part.train, fit_settings.validation, _seed(place))
+    replica_seeds = [_seed([*place, seed, len(part.train)]) for seed in range(seeds)]
+    return [Replica(kept, validation, seed, line=line) for seed in replica_seeds]
+
+
+def _seed(numbers: list[int]) -> int:
+    """Return a seed that depends on all of `numbers`."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def _place(job: tuple[Fold, int]) -> str:
@@ -175,16 +199,19 @@ def _place(job: tuple[Fold, int]) -> str:
 
 
 def _divergences(fits: list[tuple[str, fit.Fitted]]) -> list[str]:
-    """Say which fits ended in a loss that is not finite. Raises UserError where one has no earlier epoch."""
-    lost = [(place, one) for place, one in fits if one.diverged]
-    hopeless = [place for place, one in lost if not one.best_epoch and not one.frozen]
+    """Return a message for each fit that ended in a loss that is not finite. `fits` are pairs of name and result.
+
+    Raises UserError if such a fit has no earlier epoch, and no regression to start from.
+    """
+    diverged = [(place, fitted) for place, fitted in fits if fitted.diverged]
+    hopeless = [place for place, fitted in diverged if not fitted.best_epoch and not fitted.frozen]
     if hopeless:
         raise UserError(
             f"training diverged: in {len(hopeless)} of {len(fits)} fits the loss is not finite in the first epoch, "
-            f"first in that of {hopeless[0]}; set a smaller learning_rate, or check the columns for extreme values"
+            f"first in {hopeless[0]}; set a smaller learning_rate, or check the columns for extreme values"
         )
     return [
-        f"{place}: the loss is not finite at epoch {one.diverged}, the weights of epoch {one.best_epoch} are kept; a "
-        "smaller learning_rate may help"
-        for place, one in lost
+        f"{place}: the loss is not finite at epoch {fitted.diverged}, so the weights of epoch {fitted.best_epoch} are "
+        "kept; a smaller learning_rate may help"
+        for place, fitted in diverged
     ]
