@@ -20,6 +20,12 @@ REPORTED = (
     "mean_loss",
     "losses",
 )
+# What verdicts without a schema number called their findings.
+FORMER_FINDINGS = {
+    "neural_better": "challenger_better",
+    "regression_better": "baseline_better",
+    "regression_enough": "baseline_enough",
+}
 DOWNSTREAM = {"report", "track"}  # No verdict and no metric depends on these stages.
 
 
@@ -172,7 +178,12 @@ def stale(snapshot: Snapshot) -> list[Change]:
 
 def _reported(snapshot: Snapshot, target: str) -> dict[str, Any] | None:
     verdict = snapshot.verdicts.get(target)
-    return None if verdict is None else {key: verdict[key] for key in REPORTED if key in verdict}
+    if verdict is None:
+        return None
+    reported = {key: verdict[key] for key in REPORTED if key in verdict}
+    if "finding" in reported:
+        reported["finding"] = FORMER_FINDINGS.get(reported["finding"], reported["finding"])
+    return reported
 
 
 def _recorded(stages: Stages) -> dict[str, Any]:
