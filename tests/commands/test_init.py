@@ -81,9 +81,8 @@ def test_the_project_has_its_settings(here: Path) -> None:
     templates = sorted(path.name for path in (ROOT / ".dvc/plots").iterdir())
     assert sorted(path.name for path in (root / ".dvc/plots").iterdir()) == templates
 
-    columns = (["a ${year} later"], [], ["s1", "s2"], ["sex"])
-    asked = TableOptions(Path("table.csv"), *columns, None, "chance", None, None, None, "auto", 0.3, [])
-    known = yaml.safe_load(table_settings(asked))
+    data = {"exclude": ["s1", "s2"], "categorical": ["sex"], "held_out": 0.3}
+    known = yaml.safe_load(table_settings(TableOptions(Path("table.csv"), ["a ${year} later"], data=data)))
     params = yaml.safe_load((root / "params.yaml").read_text())
     assert params["data"].pop("path") == "data/table.csv"
     known["data"].pop("path")

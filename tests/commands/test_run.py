@@ -132,7 +132,7 @@ def test_a_category_that_only_held_out_rows_have_is_told(here: Path) -> None:
 def _run_data(here: Path, name: str) -> Path:
     from straightline.stages import data
 
-    options = TableOptions(here / name, ["price"], [], [], [], None, "chance", None, None, None, "auto", None, [])
+    options = TableOptions(here / name, ["price"])
     root = here / Path(name).stem
     root.mkdir()
     (root / "params.yaml").write_text(table_settings(options))
@@ -156,7 +156,7 @@ def test_names_with_commas_are_quoted() -> None:
 
 def test_targets_get_keys_of_their_own() -> None:
     columns = ["price ($)", "price (%)", "€"]
-    options = TableOptions(Path("t.csv"), columns, [], [], [], None, "chance", None, None, None, "auto", None, [])
+    options = TableOptions(Path("t.csv"), columns)
     values = yaml.safe_load(table_settings(options))
     assert {key: own["column"] for key, own in values["targets"].items()} == {
         "price": "price ($)",

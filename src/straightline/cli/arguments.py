@@ -26,11 +26,12 @@ Targets = Annotated[
     list[str], typer.Option("--target", help="Column to predict. Repeat the option to predict several columns.")
 ]
 Features = Annotated[
-    str, typer.Option(help="Columns to predict from, separated by commas. Default: all other columns.")
+    str | None, typer.Option(help="Columns to predict from, separated by commas. Default: all other columns.")
 ]
-Exclude = Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")]
+Exclude = Annotated[str | None, typer.Option(help="Columns to leave out, separated by commas.")]
 Categorical = Annotated[
-    str, typer.Option(help="Columns of numbers that stand for categories, separated by commas. Example: postal codes.")
+    str | None,
+    typer.Option(help="Columns of numbers that stand for categories, separated by commas. Example: postal codes."),
 ]
 Groups = Annotated[
     str | None,
@@ -40,10 +41,10 @@ Groups = Annotated[
     ),
 ]
 Split = Annotated[
-    Literal["chance", "time"],
+    Literal["chance", "time"] | None,
     typer.Option(
         help="How to divide the rows: by chance, or by time, so that models train on earlier rows and are scored on "
-        "later ones."
+        "later ones. Default: chance."
     ),
 ]
 Time = Annotated[
@@ -96,31 +97,23 @@ def takes_table(command: Callable[..., None]) -> Callable[..., None]:
 def _table_options(
     file: File,
     target: Targets,
-    features: Features = "",
-    exclude: Exclude = "",
-    categorical: Categorical = "",
+    features: Features = None,
+    exclude: Exclude = None,
+    categorical: Categorical = None,
     groups: Groups = None,
-    split: Split = "chance",
+    split: Split = None,
     time: Time = None,
-    family: Family = AUTO,
     held_out: HeldOut = None,
     delimiter: Delimiter = None,
     decimal: Decimal = None,
+    family: Family = AUTO,
 ) -> "TableOptions":
     from straightline.config.table_options import TableOptions, column_names
 
-    return TableOptions(
-        file=file,
-        targets=target,
-        features=column_names(features),
-        exclude=column_names(exclude),
-        categorical=column_names(categorical),
-        groups=groups,
-        split=split,
-        time=time,
-        delimiter=delimiter,
-        decimal=decimal,
-        family=family,
-        held_out=held_out,
-        overrides=[],
-    )
+    columns = {"features": features, "exclude": exclude, "categorical": categorical}
+    values = {"groups": groups, "split": split, "time": time, "held_out": held_out}
+    values |= {"delimiter": delimiter, "decimal": decimal}
+    data = {name: column_names(text) for name, text in columns.items() if text} | {
+        name: value for name, value in values.items() if value is not None
+    }
+    return TableOptions(file, target, family, data)

@@ -88,29 +88,12 @@ def _project(root: Path, options: Options) -> Iterator[tuple[Path, Space]]:
     file, column = options.table, options.target
     with temporary_folder() as folder:
         space = parse_space(
-            options.overrides, lambda fixed: yaml.safe_load(table_settings(_table_options(file, column, fixed)))
+            options.overrides,
+            lambda fixed: yaml.safe_load(table_settings(TableOptions(file, [column], overrides=fixed))),
         )
         write_text(folder / "params.yaml", yaml.safe_dump(dict(space.base), allow_unicode=True))
         data.run(folder)
         yield folder, space
-
-
-def _table_options(file: Path, column: str, fixed: Sequence[str]) -> TableOptions:
-    return TableOptions(
-        file=file,
-        targets=[column],
-        features=[],
-        exclude=[],
-        categorical=[],
-        groups=None,
-        split="chance",
-        time=None,
-        delimiter=None,
-        decimal=None,
-        family="auto",
-        held_out=None,
-        overrides=fixed,
-    )
 
 
 def _require_rows(root: Path, config: Config) -> None:

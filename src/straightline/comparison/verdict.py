@@ -28,6 +28,16 @@ class Finding(StrEnum):
             return "no"
         return "undecided" if self is Finding.undecided else "yes"
 
+    def explained(self, challenger: str, baseline: str) -> str:
+        """Return what this finding means for the models of these names."""
+        return {
+            Finding.challenger_better: f"{challenger} is better by more than the margin",
+            Finding.baseline_better: f"{baseline} is better by more than the margin",
+            Finding.practically_equivalent: "the difference is smaller than the margin in both directions",
+            Finding.baseline_enough: f"{challenger} is not better by the margin",
+            Finding.undecided: "the folds do not decide it",
+        }[self]
+
 
 @dataclass(frozen=True)
 class Probabilities:

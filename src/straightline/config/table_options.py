@@ -4,8 +4,8 @@ import csv
 import io
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +14,30 @@ import yaml
 from straightline.config.composition import CONF, render
 from straightline.config.settings import parse
 from straightline.errors import UserError
+from straightline.families import AUTO
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """A table, the columns to predict, and the settings that differ from conf/.
+    """A table, the columns to predict and their family, and the settings that differ from conf/.
 
-    Empty `features` stand for all columns except targets, `exclude`, `groups` and `time`. If `held_out` is None, the
-    value in conf/ is used.
+    `data` holds settings of the table by their name in `settings.Table`, such as `groups`. `overrides` are settings in
+    Hydra's syntax.
     """
 
     file: Path
     targets: Sequence[str]
-    features: Sequence[str]
-    exclude: Sequence[str]
-    categorical: Sequence[str]
-    groups: str | None
-    split: str
-    time: str | None
-    delimiter: str | None
-    decimal: str | None
-    family: str
-    held_out: float | None
-    overrides: Sequence[str]
+    family: str = AUTO
+    data: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
 
 
 def command_line(options: TableOptions) -> str:
     """Return the command line that gives `options`, quoted for a shell."""
-    arguments: list[tuple[str, Any]] = [
-        *(("--target", target) for target in options.targets),
-        *((f"--{name}", _listed(getattr(options, name))) for name in ("features", "exclude", "categorical")),
-        *((f"--{name}", getattr(options, name)) for name in ("groups", "time", "delimiter", "decimal")),
-        ("--split", None if options.split == "chance" else options.split),
-        ("--family", None if options.family == "auto" else options.family),
-        ("--held-out", options.held_out),
-    ]
-    words = [word for name, value in arguments if value not in (None, "") for word in (name, str(value))]
+    arguments = [("target", target) for target in options.targets]
+    arguments += [(name, _listed(value) if isinstance(value, list) else value) for name, value in options.data.items()]
+    arguments += [("family", options.family)] if options.family != AUTO else []
+    words = [word for name, value in arguments for word in (f"--{name.replace('_', '-')}", str(value))]
     return shlex.join(["straightline", "run", str(options.file), *words, *options.overrides])
 
 
@@ -68,21 +56,9 @@ def column_names(text: str) -> list[str]:
 def table_settings(options: TableOptions) -> str:
     """Return the params.yaml that conf/ and `options` compose to. Raises UserError if the options are not valid."""
     targets = _targets(options)
-    data: dict[str, Any] = {
-        "data.path": str(options.file.resolve()),
-        "data.target": options.targets[0],
-        "data.features": list(options.features) or None,
-        "data.exclude": list(options.exclude),
-        "data.categorical": list(options.categorical),
-        "data.groups": options.groups,
-        "data.split": options.split,
-        "data.time": options.time,
-        "data.delimiter": options.delimiter,
-        "data.decimal": options.decimal,
-    }
-    if options.held_out is not None:
-        data["data.held_out"] = options.held_out
-    values = yaml.safe_load(render(CONF, ["data=table", *options.overrides], data))
+    table = {"path": str(options.file.resolve()), "target": options.targets[0], **options.data}
+    given = {f"data.{name}": value for name, value in table.items()}
+    values = yaml.safe_load(render(CONF, ["data=table", *options.overrides], given))
     values["targets"] = targets
     parse(values, "settings")
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from straightline.comparison.verdict import Finding, Verdict
+from straightline.comparison.verdict import Verdict
 from straightline.config.settings import Balloons
 from straightline.data import balloons
 from straightline.data.schema import references
@@ -19,13 +19,6 @@ from straightline.results import sentences
 from straightline.results.files import Results, Variant
 from straightline.runtime.artifacts import md5
 
-FINDINGS = {
-    Finding.challenger_better: "{challenger} is better by more than the margin",
-    Finding.baseline_better: "{baseline} is better by more than the margin",
-    Finding.practically_equivalent: "the difference is smaller than the margin in both directions",
-    Finding.baseline_enough: "{challenger} is not better by the margin",
-    Finding.undecided: "the folds do not decide it",
-}
 PACKAGES = ("straightline", "tensorflow", "keras", "numpy", "scipy", "pandas", "scikit-learn")
 
 
@@ -83,11 +76,11 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "verdict": verdict,
         "loss_name": family.loss_title,
         "headline": sentences.headline(verdict, schema.column),
-        "finding": _finding_words(verdict, verdict.challenger),
+        "finding": verdict.finding.explained(verdict.challenger, verdict.baseline),
         "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
         "selected": sentences.selection_sentences(verdict),
         "challengers": [
-            {"name": name, "words": _finding_words(verdict, name), "result": challenger}
+            {"name": name, "words": challenger.finding.explained(name, verdict.baseline), "result": challenger}
             for name, challenger in verdict.challengers.items()
         ],
         "metric_names": [family.metrics[name] for name in metrics],
@@ -103,11 +96,6 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "columns": list(figures.by_column(results, target)),
         "bins": [_bins(results.variants[target, name]) for name in verdict.challengers],
     }
-
-
-def _finding_words(verdict: Verdict, challenger: str) -> str:
-    words = FINDINGS[verdict.challengers[challenger].finding]
-    return words.format(challenger=challenger, baseline=verdict.baseline)
 
 
 def _model(variant: Variant, verdict: Verdict, metrics: list[str]) -> dict[str, Any]:

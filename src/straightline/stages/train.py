@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from straightline.config.settings import load
 from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
+from straightline.models.regression import Regression
 from straightline.runtime.artifacts import md5, write_csv, write_json
 from straightline.runtime.stage import stage
 from straightline.serving.archive import save_model
@@ -31,11 +32,11 @@ def run(root: Path, target: str, model: str) -> None:
     with training_table(root, target, config.fit.held_rows) as table:
         descent = descent_settings(table, settings, config.fit)
         folds = fold_plan(table, settings, config.fit, config.folds)
-        seeds = f" x {folds.seeds} seeds" if settings.kind == "neural" else ""
+        seeds = f" x {folds.seeds} seeds" if not isinstance(settings, Regression) else ""
         reason = f", chosen for {len(table.labels):,} rows (set folds.repeats and folds.seeds to change them)"
         reason = "" if folds == config.folds else reason
         print(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{reason}", flush=True)
-        stream = losses_streamed(root, target, model, settings.kind == "neural", config.tracking.live)
+        stream = losses_streamed(root, target, model, not isinstance(settings, Regression), config.tracking.live)
         with stream as live, epochs_shown(f"{target} / {model}", descent.epochs) as show:
 
             def on_epoch(epoch: int, running: NDArray, final: NDArray) -> None:
