@@ -382,7 +382,7 @@ def test_no_repository(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is in no DVC repository"):
         diff.run(tmp_path, "HEAD", "workspace", as_json=False)
     own.dvc("init", "-q", "--no-scm")
-    with pytest.raises(UserError, match="knows no git repository"):
+    with pytest.raises(UserError, match="does not use a git repository"):
         diff.run(tmp_path, "HEAD", "workspace", as_json=False)
     own.run("git", "init", "-q")
     own.dvc("config", "core.no_scm", "false")

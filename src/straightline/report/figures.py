@@ -127,7 +127,7 @@ def held_out(results: Results, target: str) -> list[Figure]:
     captions = {
         "truth": "Truth by prediction. Predictions on the line are right.",
         "residuals": "Truth minus prediction. A pattern here is something that the model has not learned.",
-        "reliability": "Share of ones among rows with a similar predicted probability. Larger dots are more rows.",
+        "reliability": "Share of ones among rows with a similar predicted probability. A larger dot has more rows.",
         "roc": "True and false positive rates at all thresholds. The further above the line, the better.",
     }
     panels = predictions.panels(family.pictures, _named(variants))
