@@ -1,5 +1,9 @@
 """Fixtures: a small finished project, made by the real stages without DVC."""
 
+from straightline.runtime.processor import use_common_instructions
+
+use_common_instructions()  # before a test imports NumPy
+
 import json
 import os
 import shutil

@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+from straightline.runtime.processor import use_common_instructions
+
+use_common_instructions()
+
 import typer
 
 from straightline.cli import revisions, search, tables, tracking

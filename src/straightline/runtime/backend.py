@@ -4,6 +4,8 @@ import os
 import sys
 import tempfile
 
+from straightline.runtime.processor import use_common_instructions
+
 XLA_FLAGS = (
     "--xla_cpu_multi_thread_eigen=false",
     "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=100000,xla_cpu_disable_loop_unrolling=true",
@@ -20,6 +22,7 @@ def import_tensorflow() -> None:
     TensorFlow's libraries log before they read TF_CPP_MIN_LOG_LEVEL. The file descriptor of stderr is therefore
     redirected.
     """
+    use_common_instructions()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *XLA_FLAGS]).strip()

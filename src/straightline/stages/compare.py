@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from straightline.runtime.processor import use_common_instructions
+
+use_common_instructions()
+
 import pandas as pd
 
 from straightline.comparison.judgement import Rules, judge

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from straightline.runtime.processor import use_common_instructions
+
+use_common_instructions()
+
 import pandas as pd
 
 from straightline.config.settings import Balloons, Config, Example, load

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from straightline.runtime.processor import use_common_instructions
+
+use_common_instructions()
+
 import yaml
 
 from straightline.report import figures, render
