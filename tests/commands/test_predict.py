@@ -118,7 +118,7 @@ def test_a_model_that_could_run_code_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_keras_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(b"not a zip")
-    assert "is no Keras archive" in refused(path)
+    assert "is not a Keras archive" in refused(path)
     digest = save_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), path)
     assert load_model(path, digest).input_shape == (None, 2)
     with zipfile.ZipFile(path, "a") as archive:

@@ -1,4 +1,8 @@
-"""How often the verdict errs: the whole procedure, real networks included, on many tables whose truth is known."""
+"""Measures how often the verdict is wrong, by running the whole procedure on many tables with a known truth.
+
+The networks are really trained. All networks of a batch of tables are replicas of one call of `fit.fit`, on the joined
+rows of the tables.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,12 +31,12 @@ from straightline.training.plan import descent_settings
 from straightline.training.predictors import stacked_predictions
 from straightline.training.variants import fold_replicas, regression_losses
 
-REPLICA_EPOCHS = 2**24  # that are trained at once: their losses take 16 bytes each
+REPLICA_EPOCHS = 2**24  # most epochs, summed over replicas, of one fit: the losses of each take 16 bytes
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the folds of one table said: both models' losses, and the mean loss of predicting the mean."""
+    """The result of one table: the fold losses of both models, and the mean loss of predicting the mean."""
 
     comparison: Comparison
     mean_loss: float
@@ -41,121 +45,129 @@ class Outcome:
 def tables(
     world: World, truth: Truth, noise: str, numbers: Sequence[int], folds: Folds, seed: int
 ) -> list[tuple[TrainingTable, list[Fold]]]:
-    """Draw the tables `numbers`, each with its folds; one whose rarer class is too small for them is drawn again."""
-    swing = truths.amplitude(world, truth, np.random.default_rng([seed, 0]))
+    """Draw the tables with these numbers, each with its folds.
+
+    A table is drawn again if its rarer class is too small for the folds.
+    """
+    amplitude = truths.amplitude(world, truth, np.random.default_rng([seed, 0]))
     is_stratified = world.family.strata(np.zeros(1)) is not None
     shared = None if is_stratified else Split().folds(world.rows, folds.k, folds.repeats or 1, folds.seed)
     drawn = []
     for number in numbers:
         random = np.random.default_rng([seed, 1, number])
-        features, labels = truths.table(world, truth, noise, swing, random)
+        features, labels = truths.table(world, truth, noise, amplitude, random)
         while not world.family.has_enough_for(labels, folds.k):
-            features, labels = truths.table(world, truth, noise, swing, random)
+            features, labels = truths.table(world, truth, noise, amplitude, random)
         names = [f"x{column + 1}" for column in range(features.shape[1])]
-        one = TrainingTable(held(Rows(features, labels)), labels, names, world.family, standardize=True)
-        parts = shared or one.split.folds(len(labels), folds.k, folds.repeats or 1, folds.seed)
-        drawn.append((one, parts))
+        table = TrainingTable(held(Rows(features, labels)), labels, names, world.family, standardize=True)
+        parts = shared or table.split.folds(len(labels), folds.k, folds.repeats or 1, folds.seed)
+        drawn.append((table, parts))
     return drawn
 
 
-def batch_size(one: TrainingTable, settings: Neural, how: Fit, folds: Folds) -> int:
-    """Return of how many tables like `one` the networks are trained at once."""
+def batch_size(table: TrainingTable, model_settings: Neural, fit_settings: Fit, folds: Folds) -> int:
+    """Return the number of tables like `table` whose networks are trained together."""
     fits = folds.k * (folds.repeats or 1) * (folds.seeds or 1)
-    return max(1, REPLICA_EPOCHS // (fits * descent_settings(one, settings, how).epochs))
+    return max(1, REPLICA_EPOCHS // (fits * descent_settings(table, model_settings, fit_settings).epochs))
 
 
 def outcomes(
     drawn: Sequence[tuple[TrainingTable, list[Fold]]],
     model: keras.Model,
     predicting: keras.Model,
-    settings: Neural,
-    how: Fit,
+    model_settings: Neural,
+    fit_settings: Fit,
     folds: Folds,
     on_epoch: fit.OnEpoch = lambda epoch, running, first: None,
 ) -> list[Outcome]:
-    """Compare regression and network on each of the tables `drawn`, all networks in one stack.
+    """Compare regression and network on each of the tables `drawn`; all networks are trained together.
 
-    `model` and `predicting` are what `settings` build, with a linear output and with that of the family; the same ones
-    for several calls are compiled once.
+    `model` and `predicting` are built from `model_settings`: the first with a linear output, to train, and the second
+    with the output of the family, to predict. Pass the same two objects in later calls, so that they compile once.
     """
-    every = joined([one.source.read(one.source.groups) for one, _ in drawn])
-    features, labels = every.features, every.labels
-    first, seeds = drawn[0][0], folds.seeds or 1
-    replicas, tested, regressions = [], [], []
-    planned: dict[int, list[Replica]] = {}  # tables may share their folds
-    for number, (one, parts) in enumerate(drawn):
-        shift = np.int32(number * len(first.labels))
-        fits, losses = _regressions(one, parts)
+    all_rows = joined([table.source.read(table.source.groups) for table, _ in drawn])
+    features, labels = all_rows.features, all_rows.labels
+    first_table, seeds = drawn[0][0], folds.seeds or 1
+    replicas, tests, regressions = [], [], []
+    planned: dict[int, list[Replica]] = {}  # by fold, since tables may share their folds
+    for number, (table, parts) in enumerate(drawn):
+        shift = np.int32(number * len(first_table.labels))  # of the table's row numbers among all rows
+        optima, losses = _regressions(table, parts)
         regressions.append(losses)
-        for part, exactly in zip(parts, fits, strict=True):
-            line = exactly.coefficients if settings.from_regression else None
+        for part, optimum in zip(parts, optima, strict=True):
+            line = optimum.coefficients if model_settings.from_regression else None
             if id(part) not in planned:
-                planned[id(part)] = fold_replicas(one, part, seeds, how)
+                planned[id(part)] = fold_replicas(table, part, seeds, fit_settings)
             for replica in planned[id(part)]:
                 train, validation = replica.train + shift, replica.validation + shift
                 replicas.append(replace(replica, train=train, validation=validation, line=line))
-                tested.append(part.test + shift)
-    fitted = fit.fit(model, held(every), replicas, descent_settings(first, settings, how), on_epoch)
-    predictions = stacked_predictions(predicting, fitted, [features[rows] for rows in tested])
-    scored = [first.family.mean_loss(labels[rows], found) for rows, found in zip(tested, predictions, strict=True)]
-    neural = np.reshape(scored, (len(drawn), -1, seeds)).mean(axis=2)
-    return [_outcome(losses, own, folds.k) for losses, own in zip(regressions, neural, strict=True)]
+                tests.append(part.test + shift)
+    descent = descent_settings(first_table, model_settings, fit_settings)
+    fitted = fit.fit(model, held(all_rows), replicas, descent, on_epoch)
+    predictions = stacked_predictions(predicting, fitted, [features[rows] for rows in tests])
+    network_losses = [
+        first_table.family.mean_loss(labels[rows], predicted)
+        for rows, predicted in zip(tests, predictions, strict=True)
+    ]
+    networks = np.reshape(network_losses, (len(drawn), -1, seeds)).mean(axis=2)
+    return [_outcome(losses, network, folds.k) for losses, network in zip(regressions, networks, strict=True)]
 
 
-def _regressions(one: TrainingTable, parts: list[Fold]) -> tuple[list[exact.Optimum], list[dict[str, float]]]:
-    every = np.arange(len(one.labels), dtype=np.int32)
-    (best,) = exact.optima(one.source, [every], one.family, one.names, inference=False)
-    return regression_losses(one, parts, best)
+def _regressions(table: TrainingTable, parts: list[Fold]) -> tuple[list[exact.Optimum], list[dict[str, float]]]:
+    row_numbers = np.arange(len(table.labels), dtype=np.int32)
+    (best,) = exact.optima(table.source, [row_numbers], table.family, table.names, inference=False)
+    return regression_losses(table, parts, best)
 
 
-def _outcome(losses: list[dict[str, float]], neural: NDArray, k: int) -> Outcome:
+def _outcome(losses: list[dict[str, float]], network: NDArray, k: int) -> Outcome:
     regression, mean = (np.array([loss[key] for loss in losses]) for key in ("loss", "mean_loss"))
-    return Outcome(Comparison(regression, neural, k), float(mean.mean()))
+    return Outcome(Comparison(regression, network, k), float(mean.mean()))
 
 
-def mean_gain(found: Sequence[Outcome]) -> float:
-    """Return the margin at which regression and network differ by nothing, on the mean over all tables."""
-    baseline, challenger = (
-        sum(float(side.mean()) for side in sides)
-        for sides in zip(*((one.comparison.baseline, one.comparison.challenger) for one in found), strict=True)
-    )
+def mean_gain(outcomes: Sequence[Outcome]) -> float:
+    """Return the relative gain of the network over the regression, from their mean losses over all tables.
+
+    With this number as the margin, the two are equally good on average.
+    """
+    baseline = sum(float(outcome.comparison.baseline.mean()) for outcome in outcomes)
+    challenger = sum(float(outcome.comparison.challenger.mean()) for outcome in outcomes)
     return 1 - challenger / baseline
 
 
-def findings(found: Sequence[Outcome], verdict: Verdict, margin: float, rows: int) -> dict[str, int]:
-    """Return how many tables ended in which finding at `margin`."""
+def findings(outcomes: Sequence[Outcome], verdict: Verdict, margin: float, rows: int) -> dict[str, int]:
+    """Return the number of tables with each finding at `margin`."""
     counts = Counter(
-        decide({"network": one.comparison}, one.mean_loss, margin, verdict.confidence, rows).best.finding
-        for one in found
+        decide({"network": outcome.comparison}, outcome.mean_loss, margin, verdict.confidence, rows).best.finding
+        for outcome in outcomes
     )
     return {finding.value: counts[finding] for finding in Finding}
 
 
-def rate_interval(count: int, of: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the interval of a rate (Clopper and Pearson 1934)."""
-    interval = stats.binomtest(count, of).proportion_ci(confidence, method="exact")
+def rate_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the confidence interval of the rate `count` / `total` (Clopper and Pearson 1934)."""
+    interval = stats.binomtest(count, total).proportion_ci(confidence, method="exact")
     return float(interval.low), float(interval.high)
 
 
-def summary(found: Sequence[Outcome], verdict: Verdict, rows: int, truth: Truth) -> dict[str, float | int | None]:
-    """Return the counts of findings, the rate of `challenger_better`, and, for a curve, that rate at the edge.
+def summary(outcomes: Sequence[Outcome], verdict: Verdict, rows: int, truth: Truth) -> dict[str, float | int | None]:
+    """Return the counts of findings, the rate of `challenger_better`, and, for a curve, this rate at the edge.
 
-    At the edge the margin is the mean gain of the procedure itself. To say there that the network is better by more
-    would be wrong half the time if the test did not prevent it.
+    At the edge, the margin equals the mean gain of the procedure itself. A claim that the network is better by more
+    than that would be wrong half the time if the test did not prevent it.
     """
-    counts = findings(found, verdict, verdict.margin, rows)
-    gain = mean_gain(found)
-    edge = findings(found, verdict, gain, rows)["challenger_better"] if truth.gain and gain > 0 else None
-    low, high = rate_interval(counts["challenger_better"], len(found))
-    edge_low, edge_high = (None, None) if edge is None else rate_interval(edge, len(found))
+    counts = findings(outcomes, verdict, verdict.margin, rows)
+    gain = mean_gain(outcomes)
+    edge = findings(outcomes, verdict, gain, rows)["challenger_better"] if truth.gain and gain > 0 else None
+    low, high = rate_interval(counts["challenger_better"], len(outcomes))
+    edge_low, edge_high = (None, None) if edge is None else rate_interval(edge, len(outcomes))
     return {
         **counts,
-        "rate": counts["challenger_better"] / len(found),
+        "rate": counts["challenger_better"] / len(outcomes),
         "rate_low": low,
         "rate_high": high,
         "mean_gain": gain,
         "edge_challenger_better": edge,
-        "edge_rate": None if edge is None else edge / len(found),
+        "edge_rate": None if edge is None else edge / len(outcomes),
         "edge_low": edge_low,
         "edge_high": edge_high,
         "margin": verdict.margin,

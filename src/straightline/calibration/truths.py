@@ -1,4 +1,4 @@
-"""Tables whose truth is known: a straight line, a curve that no line follows, and noise."""
+"""Generated tables with a known truth: a straight line, a line plus a curve that no line can follow, or pure noise."""
 
 import math
 from dataclasses import dataclass
@@ -11,16 +11,17 @@ from straightline.errors import UserError
 from straightline.families import Family
 from straightline.regression import exact
 
-SAMPLE = 20_000  # rows that stand for all there could be, where a mean has no closed form
+SAMPLE = 20_000  # rows that represent the whole population if a mean has no closed form
 
 
 @dataclass(frozen=True)
 class World:
-    """What does not change from table to table: `rows`, the line's `coefficients` `(1 + columns,)`, intercept first.
+    """The properties that all tables of a simulation share.
 
-    Columns that are given, `features` `(rows, columns)`, are those of every table, else each has its own, independent
-    and standard normal. `level` is the intercept of a target that depends on no column, `noise_scale` the standard
-    deviation about the truth, where the family has one. A truth is a linear predictor.
+    Each table has `rows` rows. `coefficients` `(1 + columns,)`, intercept first, are those of the line. If `features`
+    `(rows, columns)` is given, every table has these columns; otherwise each table draws its own, which are independent
+    and standard normal. `level` is the intercept of a target that depends on no column. `noise_scale` is the standard
+    deviation of the noise, for families that have one. Line, curve and level are on the scale of the linear predictor.
     """
 
     family: Family
@@ -31,7 +32,7 @@ class World:
     features: NDArray | None = None
 
     def draw(self, random: np.random.Generator, rows: int) -> NDArray:
-        """Return the columns of a table."""
+        """Return the columns of a new table, `(rows, columns)`."""
         if self.features is not None:
             return self.features
         return random.standard_normal((rows, len(self.coefficients) - 1))
@@ -39,7 +40,11 @@ class World:
 
 @dataclass(frozen=True)
 class Truth:
-    """A target's truth: whether it follows the line, and the share of the best line's loss that its curve costs."""
+    """The truth of a target.
+
+    `line` says whether the target follows the line. `gain` is the share of the best line's loss that is due to the
+    curve; 0 means that there is no curve.
+    """
 
     name: str
     line: bool
@@ -47,13 +52,16 @@ class Truth:
 
 
 def generated(family: Family, rows: int, columns: int) -> World:
-    """Return a world of `columns` columns that matter alike; the noise varies as much as the line."""
+    """Return a world of `columns` columns with equal slopes; noise and line have the same variance."""
     slopes = np.full(columns, 1 / math.sqrt(columns))
     return World(family, rows, np.append(0.0, slopes), 0.0, 1.0)
 
 
 def like(features: NDArray, labels: NDArray, family: Family) -> World:
-    """Return the world of a table `(rows, columns)`, `(rows,)`: its columns, its own best line and noise about it."""
+    """Return a world that resembles the table `features` `(rows, columns)`, `labels` `(rows,)`.
+
+    It has the columns of the table, its best line, and noise as strong as the deviations from that line.
+    """
     names = [str(number) for number in range(features.shape[1])]
     best = exact.optimum(Rows(features, labels), family, names)
     level = family.link(float(labels.mean()))
@@ -63,7 +71,10 @@ def like(features: NDArray, labels: NDArray, family: Family) -> World:
 def table(
     world: World, truth: Truth, noise: str, amplitude: float, random: np.random.Generator
 ) -> tuple[NDArray, NDArray]:
-    """Return features `(rows, columns)` and labels `(rows,)` of a new table; `noise` is one of the family's."""
+    """Return features `(rows, columns)` and labels `(rows,)` of a new table.
+
+    `noise` names one of the kinds of noise of the family. `amplitude` is the factor of the curve.
+    """
     features = world.draw(random, world.rows)
     predictor = _line(world, features) if truth.line else np.full(world.rows, world.level)
     if amplitude:
@@ -72,31 +83,37 @@ def table(
 
 
 def curve(features: NDArray) -> NDArray:
-    """Return a square and a product of the first columns that vary, less what a straight line has of it, of variance 1.
+    """Return a curve `(rows,)` of variance 1 that is uncorrelated with every column.
 
-    Raises UserError where nothing is left, since the columns take two values each or determine each other.
+    It is the square of the first column that varies plus its product with the second, minus the best straight line
+    through that sum. Raises UserError if nothing remains, because the columns take two values each or determine each
+    other.
     """
-    varied = features[:, features.std(axis=0) > 0][:, :2]
-    scaled = (varied - varied.mean(axis=0)) / varied.std(axis=0)
+    varying = features[:, features.std(axis=0) > 0][:, :2]
+    scaled = (varying - varying.mean(axis=0)) / varying.std(axis=0)
     raw = scaled[:, 0] ** 2 + np.prod(scaled, axis=1)
     design = np.column_stack([np.ones(len(features)), features])
     residual = raw - design @ np.linalg.lstsq(design, raw, rcond=None)[0]
     scale = float(residual.std())
     if not scale > 1e-6:
         raise UserError(
-            "no curve goes through these columns that a straight line would not follow: expected a first column with "
-            "three values or more, or more rows than columns"
+            "a straight line can follow every curve of these columns: expected a first column with three values or "
+            "more, or more rows than columns"
         )
     return residual / scale
 
 
 def amplitude(world: World, truth: Truth, random: np.random.Generator) -> float:
-    """Return how far the curve must swing for the best predictor's loss to be `truth.gain` below the best line's."""
+    """Return the factor of the curve with which the loss of the truth is `truth.gain` below that of the best line.
+
+    `truth.gain` is a share of the loss of the best line.
+    """
     if not truth.gain:
         return 0.0
     features = world.draw(random, SAMPLE)
-    line, bend = _line(world, features), curve(features)
-    return world.family.curve_amplitude(truth.gain, world.noise_scale, features, line, bend)
+    return world.family.curve_amplitude(
+        truth.gain, world.noise_scale, features, _line(world, features), curve(features)
+    )
 
 
 def _line(world: World, features: NDArray) -> NDArray:

@@ -1,6 +1,6 @@
-"""Saved models, and how MLflow loads and serves them.
+"""Saved models, and the interface by which MLflow loads and serves them.
 
-Every registered model names this package as its `loader_module`, and MLflow calls its `_load_pyfunc`.
+Every registered model names this package as its `loader_module`, and MLflow calls the function `_load_pyfunc`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Keras archives (`.keras`) whose bytes depend on the model alone, and that are loaded only if plain and known."""
+"""Saves and loads Keras archives (`.keras`).
+
+The bytes of a saved archive depend on the model alone. An archive is loaded only if its digest is the recorded one and
+if it consists of Keras' own layers.
+"""
 
 import hashlib
 import io
@@ -14,19 +18,16 @@ from straightline.errors import UserError
 from straightline.runtime.artifacts import replacing
 
 PARTS = {"config.json", "metadata.json", "model.weights.h5"}
-STRUCTURE = {
-    "nothing.__keras_tensor__",
-    "nothing.__tensor__",
-    "nothing.__numpy__",
-}  # how layers hang together, and constants
+# Objects in a config that are not layers: connections between layers, and constants.
+STRUCTURE = {"nothing.__keras_tensor__", "nothing.__tensor__", "nothing.__numpy__"}
 REFUSED = {"keras.layers.Lambda", "keras.layers.TorchModuleWrapper"}
-EPOCH = (1980, 1, 1, 0, 0, 0)
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every file in an archive
 
 
 def save_model(model: keras.Model, path: Path) -> str:
-    """Write `model` with fixed dates and with shared objects numbered by first appearance instead of by address.
+    """Write `model` to `path` and return the SHA-256 of the file.
 
-    Returns the file's SHA-256.
+    Dates are fixed. Shared objects are numbered by their first appearance instead of by their address in memory.
     """
     with replacing(path) as temporary:
         model.save(temporary)
@@ -45,17 +46,17 @@ def save_model(model: keras.Model, path: Path) -> str:
 def load_model(path: Path, digest: str) -> keras.Model:
     """Return the model that `save_model` wrote with the SHA-256 `digest`.
 
-    Raises UserError where the file is absent, differs from what training wrote, or is no plain Keras archive: of other
-    parts, or with a layer that is not Keras' own or runs code (Lambda).
+    Raises UserError if the file is absent, if it differs from the file that training wrote, or if it is no plain Keras
+    archive: if it has other parts, or a layer that is not Keras' own or that runs code (Lambda).
     """
     try:
         content = path.read_bytes()
     except OSError:
         raise UserError(f"{path}: no such file; expected a model.keras that training wrote") from None
-    if (found := hashlib.sha256(content).hexdigest()) != digest:
+    if (actual := hashlib.sha256(content).hexdigest()) != digest:
         raise UserError(
-            f"{path}: its digest is {found[:12]}, expected {digest[:12]}, which training recorded; train again, or get "
-            "the file that belongs to weights.json"
+            f"{path}: its digest is {actual[:12]}, expected {digest[:12]}, which training recorded; train again, or "
+            "get the file that belongs to weights.json"
         )
     _require_plain(path, content)
     return keras.models.load_model(path, safe_mode=True)
@@ -67,18 +68,18 @@ def _require_plain(path: Path, content: bytes) -> None:
             names = set(archive.namelist())
             config = json.loads(archive.read("config.json"))
     except (zipfile.BadZipFile, KeyError, ValueError):
-        raise UserError(f"{path}: is no Keras archive; expected a model.keras that training wrote") from None
+        raise UserError(f"{path}: is not a Keras archive; expected a model.keras that training wrote") from None
     if names != PARTS:
         raise UserError(f"{path}: expected the parts {', '.join(sorted(PARTS))}, got {', '.join(sorted(names))}")
     for kind in _kinds(config):
         if kind in STRUCTURE:
             continue
         if kind in REFUSED or not kind.startswith(("keras.", "builtins.")):
-            raise UserError(f"{path}: has {kind}, expected Keras' own layers; such a model may run code and is refused")
+            raise UserError(f"{path}: has {kind}, expected Keras' own layers; refused, since it may run code")
 
 
 def _kinds(value: Any) -> Iterator[str]:
-    """Yield module and class of every object in a Keras config."""
+    """Yield the module and class of every object in a Keras config, as `module.class`."""
     if isinstance(value, dict):
         if "class_name" in value:
             yield f"{value.get('module') or 'nothing'}.{value['class_name']}"
@@ -90,6 +91,7 @@ def _kinds(value: Any) -> Iterator[str]:
 
 
 def _edited(content: bytes, numbers: dict[int, int]) -> bytes:
+    """Return JSON `content` in canonical form; `numbers` maps the ids of shared objects to their new numbers."""
     return json.dumps(_canonical(json.loads(content), numbers), sort_keys=True).encode()
 
 

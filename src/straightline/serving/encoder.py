@@ -1,4 +1,4 @@
-"""The encoding of `encoding.py` as Keras layers, so that a saved model takes a table's own columns."""
+"""The encoding of `data/encoding.py` as Keras layers, so that a saved model accepts the raw columns of a table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from straightline.data import encoding
 from straightline.data.schema import OTHER, Feature
 
-OWN = "encoding_"  # what names of layers start with
-TAKEN = ("regression", "quadratic", "neural", "upgraded")  # names of the models
+PREFIX = "encoding_"  # the names of the layers of the encoding start with it
+TAKEN = ("regression", "quadratic", "neural", "upgraded")  # names of the models, which no layer may have
 
 
 def with_encoding(model: keras.Model, features: Sequence[Feature]) -> keras.Model:
-    """Return `model` `(rows, terms)` as one that takes the columns of `features`, each `(rows, 1)`, by name.
+    """Return a model that takes the raw columns of `features` by name, encodes them, and calls `model`.
 
-    Where all are numbers without gaps that is `model` itself.
+    Each column is `(rows, 1)`; `model` takes the encoded terms `(rows, terms)`. If all columns are numbers without
+    gaps, `model` itself is returned.
     """
     if encoding.is_plain(features):
         return model
@@ -28,26 +29,26 @@ def with_encoding(model: keras.Model, features: Sequence[Feature]) -> keras.Mode
     for number, (key, feature) in enumerate(zip(_keys(features), features, strict=True)):
         dtype = "string" if feature.kind == "category" else "float64"
         inputs[key] = keras.Input((1,), dtype=dtype, name=key)
-        encoded.append(_encoded(inputs[key], feature, f"{OWN}{number}"))
-    joined = keras.layers.Concatenate(dtype="float64", name=OWN)(encoded) if len(encoded) > 1 else encoded[0]
+        encoded.append(_encoded(inputs[key], feature, f"{PREFIX}{number}"))
+    joined = keras.layers.Concatenate(dtype="float64", name=PREFIX)(encoded) if len(encoded) > 1 else encoded[0]
     return keras.Model(inputs, model(joined), name=model.name)
 
 
 def _keys(features: Sequence[Feature]) -> list[str]:
-    """Return the columns' names, as layers may be called."""
+    """Return the names of the columns, changed where necessary to valid and unique names of layers."""
     keys: list[str] = []
     for feature in features:
         key = feature.name.replace("/", "|")
-        while key in keys or key in TAKEN or key.startswith(OWN):
+        while key in keys or key in TAKEN or key.startswith(PREFIX):
             key = f"column_{key}"
         keys.append(key)
     return keys
 
 
 def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
-    """Return what `model`, saved by training, predicts of the rows of `frame`, `(rows,)`.
+    """Return the predictions `(rows,)` of `model`, saved by training, for the rows of `frame`.
 
-    Raises UserError where `frame` does not fit `features`.
+    Raises UserError if the columns of `frame` do not fit `features`.
     """
     return predictions_of(model, {feature.name: encoding.raw(frame, feature) for feature in features}, features)
 
@@ -55,7 +56,7 @@ def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feat
 def predictions_of(
     model: keras.Model, columns: Mapping[str, NDArray], features: Sequence[Feature]
 ) -> NDArray[np.float64]:
-    """Return the same of `columns`, each `(rows,)` as `encoding.raw` returns it."""
+    """Return the predictions `(rows,)` of `model` for `columns`, each `(rows,)` as `encoding.raw` returns it."""
     if encoding.is_plain(features):
         rows: Any = np.column_stack([columns[feature.name] for feature in features])
     else:
@@ -72,7 +73,7 @@ def _encoded(column: Any, feature: Feature, name: str) -> Any:
         return _levels(column, feature, name)
     if feature.fill is None:
         return column
-    # As operations, which can be named, and not as functions, whose automatic names differ from run to run.
+    # Operation objects can be named. Functions get automatic names, which differ from run to run.
     gaps = Isnan(name=f"{name}_isnan")(column)
     filled = Where(name=f"{name}_where")(gaps, feature.fill, column)
     missing = Cast("float64", name=f"{name}_cast")(gaps)
@@ -84,9 +85,9 @@ def _levels(column: Any, feature: Feature, name: str) -> Any:
         vocabulary=list(feature.levels), num_oov_indices=1, output_mode="one_hot", name=f"{name}_levels"
     )
     places = {OTHER: 0} | {level: place for place, level in enumerate(feature.levels, start=1)}
-    shown = [*([OTHER] if feature.other else []), *feature.levels]
-    chosen = [places[level] for level in shown if level != feature.reference]
-    # A fixed layer that leaves the reference out: the words of Keras, so that a saved model needs no code of ours.
+    levels = [*([OTHER] if feature.other else []), *feature.levels]
+    chosen = [places[level] for level in levels if level != feature.reference]
+    # A fixed Dense layer of Keras leaves out the reference level, so that a saved model needs no code of this package.
     choice = keras.layers.Dense(len(chosen), use_bias=False, trainable=False, dtype="float64", name=f"{name}_choice")
     choice.build((None, 1 + len(feature.levels)))
     choice.kernel.assign(np.eye(1 + len(feature.levels))[:, chosen])

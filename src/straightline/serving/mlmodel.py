@@ -1,4 +1,4 @@
-"""A model as MLflow keeps it: a Keras archive, loaded by `straightline.serving`; no pickle, no code of its own."""
+"""Models in MLflow: a Keras archive that `straightline.serving` loads, without pickled objects and without code."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -28,11 +28,11 @@ LOADER = "straightline.serving"
 LIBRARIES = ("keras", "numpy", "pandas", "tensorflow")
 TYPES = {"number": DataType.double, "date": DataType.string, "category": DataType.string}  # MLflow's CSV has no dates
 TYPES_OF_VALUES = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
-EXAMPLES = 5  # rows
+EXAMPLES = 5  # rows of the input example
 
 
 class _Pyfunc:
-    """mlflow.pyfunc, whose example is not tried out when it is logged: it would take TensorFlow."""
+    """mlflow.pyfunc without a test of the input example while logging, since that would import TensorFlow."""
 
     __name__ = "mlflow.pyfunc"
 
@@ -44,10 +44,10 @@ class _Pyfunc:
 def log(archive: Path, digest: str, target: Target, features: Sequence[Feature], rows: pd.DataFrame) -> str:
     """Log the Keras archive with the SHA-256 `digest` to the active run; return the model's URI.
 
-    `target` and `features` are those of schema.json. `rows` are training rows, the first of which are the example.
+    `target` and `features` are those of schema.json. `rows` are training rows; the first ones are the input example.
     """
-    with temporary_folder() as made:
-        folder = made / "model"
+    with temporary_folder() as temporary:
+        folder = temporary / "model"
         folder.mkdir()
         (folder / ARCHIVE).write_bytes(archive.read_bytes())
         write_json(folder / DESCRIPTION, Description(target, list(features), digest).to_json())
@@ -76,11 +76,14 @@ def _signature(features: Sequence[Feature], target: Target) -> ModelSignature:
 
 def _example(rows: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
     kinds: dict[str, Any] = {"number": np.float64, "date": "string", "category": "string"}
-    return rows.head(EXAMPLES).astype({one.name: kinds[one.kind] for one in features})
+    return rows.head(EXAMPLES).astype({feature.name: kinds[feature.kind] for feature in features})
 
 
 def require_ours(folder: Path) -> None:
-    """Raise UserError unless the MLmodel in `folder` names our loader, or MLflow's for Keras, and brings no code."""
+    """Raise UserError unless the MLmodel in `folder` is safe to load.
+
+    It must name the loader of this package, or MLflow's loader for Keras, and it must not contain code.
+    """
     path = folder / "MLmodel"
     try:
         flavors: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["flavors"]
@@ -88,6 +91,6 @@ def require_ours(folder: Path) -> None:
     except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
         raise UserError(f"{path}: expected an MLmodel with a python_function, as `straightline track` writes") from None
     if loader not in (LOADER, "mlflow.keras") or not set(flavors) <= {"python_function", "keras"}:
-        raise UserError(f"{path}: expected the loader {LOADER} or mlflow.keras, got {loader}; such a model is refused")
+        raise UserError(f"{path}: expected the loader {LOADER} or mlflow.keras, got {loader}; the model is refused")
     if any(flavor.get("code") for flavor in flavors.values()):
-        raise UserError(f"{path}: brings code of its own, which would run here; such a model is refused")
+        raise UserError(f"{path}: brings code of its own, which would run here; the model is refused")

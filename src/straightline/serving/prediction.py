@@ -1,4 +1,4 @@
-"""A saved model that takes a table's columns by name and returns predictions, as MLflow loads it."""
+"""A saved model as MLflow loads it: it takes the columns of a table by name and returns predictions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from straightline.families.target import Target
 from straightline.runtime.artifacts import read_json
 from straightline.runtime.contracts import Contract
 
-ARCHIVE, DESCRIPTION = "model.keras", "model.json"  # in the folder of a model
-FORMER_FAMILIES = {"continuous": "gaussian", "binary": "bernoulli"}
+ARCHIVE, DESCRIPTION = "model.keras", "model.json"  # file names in the folder of a model
+FORMER_FAMILIES = {"continuous": "gaussian", "binary": "bernoulli"}  # tasks before version 0.2 and their families
 
 
 @dataclass(frozen=True)
 class Description(Contract):
-    """What a saved model predicts, how columns become its numbers, and the SHA-256 of its archive (model.json)."""
+    """The content of model.json: a model's target, the encoding of its columns, and the SHA-256 of its archive."""
 
     target: Target
     encoding: list[Feature]
@@ -30,7 +30,7 @@ class Description(Contract):
 
 
 class Predictor:
-    """A saved model and how its columns become numbers."""
+    """A saved model together with the encoding of its columns."""
 
     def __init__(self, model: Any, description: Description) -> None:
         self._model = model
@@ -38,9 +38,9 @@ class Predictor:
         self._features = description.encoding
 
     def predict(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """Return what `straightline predict` writes of the rows of `frame`.
+        """Return predictions for the rows of `frame`, in the columns that `straightline predict` writes.
 
-        Raises MlflowException, which its server answers with status 400, where they do not fit.
+        Raises MlflowException if the columns of `frame` do not fit; MLflow's server answers that with status 400.
         """
         from mlflow.exceptions import MlflowException
 
@@ -54,12 +54,12 @@ class Predictor:
 
 
 def predicted_columns(target: Target, predictions: NDArray) -> pd.DataFrame:
-    """Return predictions `(rows,)` as the columns that the target's family gives a user."""
+    """Return predictions `(rows,)` as the columns that the family of the target shows to a user."""
     return pd.DataFrame(FAMILIES[target.family].predicted_columns(target, predictions))
 
 
 def load(folder: Path) -> Predictor:
-    """Return the predictor that `mlmodel.log` wrote into `folder`. Raises UserError where the archive was changed."""
+    """Return the predictor that `mlmodel.log` wrote into `folder`. Raises UserError if the archive was changed."""
     from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
@@ -70,7 +70,7 @@ def load(folder: Path) -> Predictor:
 
 
 def read_description(path: Path) -> Description:
-    """Return a model's description. Versions before 0.2 called the family of a target its task."""
+    """Return the description of a model; in versions before 0.2 it has a `task` instead of a family."""
     values = read_json(path)
     target = values["target"]
     if "task" in target:

@@ -1,6 +1,7 @@
-"""Hundreds of runs, or thousands of epochs, in one transaction where MLflow's store is a database.
+"""Publishes hundreds of runs, or thousands of epochs, in one transaction if MLflow's store is a database.
 
-MLflow's client takes 30 SQL statements a run for what is one row and a few of params and metrics (docs/log.md).
+MLflow's client needs 30 SQL statements for each run, although a run is only one row and a few rows of params and
+metrics (docs/log.md).
 """
 
 import time
@@ -22,12 +23,12 @@ from mlflow.utils.uri import append_to_uri_path
 
 from straightline.tracking import store
 
-BATCH = 1000  # metrics that MLflow takes in one call
+BATCH = 1000  # most metrics that MLflow accepts in one call
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run and how it ended, `status` in MLflow's words; `metrics` have one value each."""
+    """A run that has ended with one of MLflow's values of `status`; each of its `metrics` has a single value."""
 
     name: str
     status: str
@@ -37,7 +38,7 @@ class FinishedRun:
 
 
 def publish_runs(client: MlflowClient, experiment: str, runs: Sequence[FinishedRun]) -> None:
-    """Publish `runs`: all of them or none where the store is a database, one after another where it is a server."""
+    """Publish `runs`: all or none of them if the store is a database, one after another if it is a server."""
     tracking_store = client._tracking_client.store
     if isinstance(tracking_store, SqlAlchemyStore):
         insert(tracking_store, experiment, runs)
@@ -46,59 +47,60 @@ def publish_runs(client: MlflowClient, experiment: str, runs: Sequence[FinishedR
 
 
 def call(client: MlflowClient, experiment: str, runs: Sequence[FinishedRun]) -> None:
-    """Publish `runs` by MLflow's client, whatever the store is."""
-    for own in runs:
-        run = client.create_run(experiment, tags=dict(own.tags), run_name=own.name).info.run_id
-        with store.closing(client, run, own.status):
-            metrics = [Metric(key, value, 0, 0) for key, value in own.metrics.items()]
-            client.log_batch(run, params=store.params(own.params), metrics=metrics)
+    """Publish `runs` with MLflow's client, which works for every store."""
+    for run in runs:
+        run_id = client.create_run(experiment, tags=dict(run.tags), run_name=run.name).info.run_id
+        with store.closing(client, run_id, run.status):
+            metrics = [Metric(key, value, 0, 0) for key, value in run.metrics.items()]
+            client.log_batch(run_id, params=store.params(run.params), metrics=metrics)
 
 
 def publish_metrics(client: MlflowClient, run: str, metrics: Sequence[Metric]) -> None:
-    """Log finite `metrics` of a run that has none of their keys yet."""
+    """Log finite `metrics` of a run that does not have metrics with these keys yet."""
     tracking_store = client._tracking_client.store
     if isinstance(tracking_store, SqlAlchemyStore):
         with tracking_store.ManagedSessionMaker(read_only=False) as session:
-            session.execute(sqlalchemy.insert(SqlMetric), [_measured(run, one) for one in metrics])
-            latest = {one.key: one for one in sorted(metrics, key=lambda one: (one.step, one.timestamp, one.value))}
-            session.execute(sqlalchemy.insert(SqlLatestMetric), [_measured(run, one) for one in latest.values()])
+            session.execute(sqlalchemy.insert(SqlMetric), [_metric_row(run, metric) for metric in metrics])
+            ascending = sorted(metrics, key=lambda metric: (metric.step, metric.timestamp, metric.value))
+            latest = {metric.key: metric for metric in ascending}
+            session.execute(sqlalchemy.insert(SqlLatestMetric), [_metric_row(run, each) for each in latest.values()])
     else:
         log_metrics(client, run, metrics)
 
 
 def log_metrics(client: MlflowClient, run: str, metrics: Sequence[Metric]) -> None:
-    """Log `metrics` by MLflow's client, whatever the store is and the run has."""
+    """Log `metrics` with MLflow's client, which works for every store and for runs that have metrics already."""
     for start in range(0, len(metrics), BATCH):
         client.log_batch(run, metrics=metrics[start : start + BATCH])
 
 
 def insert(tracking_store: SqlAlchemyStore, experiment: str, runs: Sequence[FinishedRun]) -> None:
-    """Add to a database the rows that `call` would."""
+    """Add to the database the same rows that `call` would add."""
     location = tracking_store.get_experiment(experiment).artifact_location  # type: ignore[no-untyped-call]
     now = int(time.time() * 1000)
     rows: dict[type, list[dict[str, Any]]] = {SqlRun: [], SqlTag: [], SqlParam: [], SqlMetric: [], SqlLatestMetric: []}
-    for own in runs:
-        run = uuid.uuid4().hex
-        key = {"run_uuid": run}
-        place = append_to_uri_path(location, run, SqlAlchemyStore.ARTIFACTS_FOLDER_NAME)  # type: ignore[no-untyped-call]
+    for run in runs:
+        run_id = uuid.uuid4().hex
+        key = {"run_uuid": run_id}
+        uri = append_to_uri_path(location, run_id, SqlAlchemyStore.ARTIFACTS_FOLDER_NAME)  # type: ignore[no-untyped-call]
         rows[SqlRun].append(
             key
-            | {"name": own.name, "status": own.status, "experiment_id": int(experiment), "artifact_uri": place}
+            | {"name": run.name, "status": run.status, "experiment_id": int(experiment), "artifact_uri": uri}
             | {"start_time": now, "end_time": now, "user_id": "unknown", "source_type": "UNKNOWN"}
             | dict.fromkeys(("source_name", "source_version", "entry_point_name"), "")
         )
-        tags = {**own.tags, "mlflow.runName": own.name}
+        tags = {**run.tags, "mlflow.runName": run.name}
         rows[SqlTag] += [key | {"key": name, "value": value} for name, value in tags.items()]
-        rows[SqlParam] += [key | {"key": one.key, "value": one.value} for one in store.params(own.params)]
-        measured = [_measured(run, Metric(name, value, 0, 0)) for name, value in own.metrics.items()]
-        rows[SqlMetric] += measured
-        rows[SqlLatestMetric] += measured
+        rows[SqlParam] += [key | {"key": param.key, "value": param.value} for param in store.params(run.params)]
+        metrics = [_metric_row(run_id, Metric(name, value, 0, 0)) for name, value in run.metrics.items()]
+        rows[SqlMetric] += metrics
+        rows[SqlLatestMetric] += metrics
     with tracking_store.ManagedSessionMaker(read_only=False) as session:
         for table, values in rows.items():
             if values:
                 session.execute(sqlalchemy.insert(table), values)
 
 
-def _measured(run: str, metric: Metric) -> dict[str, Any]:
-    place = {"run_uuid": run, "key": metric.key, "step": metric.step, "timestamp": metric.timestamp}
-    return place | {"value": metric.value}
+def _metric_row(run: str, metric: Metric) -> dict[str, Any]:
+    key = {"run_uuid": run, "key": metric.key, "step": metric.step, "timestamp": metric.timestamp}
+    return key | {"value": metric.value}

@@ -1,4 +1,4 @@
-"""What makes a pipeline's results the same results, and whether MLflow holds them; needs no MLflow to tell."""
+"""The identity of a pipeline's results, and whether MLflow already has them. This module does not import MLflow."""
 
 import hashlib
 import json
@@ -15,11 +15,12 @@ from straightline.runtime.folders import RESULT_FOLDERS
 
 PIPELINE_TAG = "straightline.pipeline"
 ROLE_TAG = "straightline.role"
-PROCESS_TAG = "mlflow.straightline.process"  # publishes; by it runs that it left are closed. MLflow's UI hides mlflow.*
+# MLflow's UI hides tags that start with "mlflow.".
+PROCESS_TAG = "mlflow.straightline.process"  # the publishing process, to find runs that it left open
 
 
 def published_files(root: Path) -> list[Path]:
-    """Return the result files below `root`, in order; a README.md is no result, nor is a hidden file."""
+    """Return the result files below `root`, sorted by path. Hidden files and README.md are no results."""
     return sorted(
         path
         for folder in RESULT_FOLDERS
@@ -29,7 +30,7 @@ def published_files(root: Path) -> list[Path]:
 
 
 def pipeline_hash(root: Path) -> str:
-    """Return a digest of the settings and of every result file: the same for the same results, anywhere."""
+    """Return a digest of the settings and of all result files; it does not depend on the machine or the folder."""
     digests = {path.relative_to(root).as_posix(): md5(path) for path in published_files(root)}
     settings = asdict(load(root / "params.yaml"))
     del settings["tracking"]
@@ -38,24 +39,27 @@ def pipeline_hash(root: Path) -> str:
 
 
 def store_home(root: Path) -> Path:
-    """Return the folder of the default store: the project's, and the parent project's for an experiment elsewhere."""
+    """Return the folder of the default store.
+
+    This is the project, or for an experiment that runs in another folder, the parent project (DVC_ROOT).
+    """
     return Path(os.environ.get("DVC_ROOT") or root).resolve()
 
 
 def store_uri(root: Path) -> str:
-    """Return MLFLOW_TRACKING_URI where it is set, else the SQLite database in `store_home`."""
+    """Return MLFLOW_TRACKING_URI if it is set, else the URI of the SQLite database in `store_home`."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store_home(root) / 'mlflow.db'}"
 
 
 def shown_uri(root: Path) -> str:
-    """Return `store_uri` without the password that it may hold."""
+    """Return `store_uri` with its password, if any, replaced by asterisks."""
     return re.sub(r"//([^:/@]*):[^@/]*@", r"//\1:***@", store_uri(root))
 
 
 def is_published(root: Path) -> bool:
-    """Tell whether an SQLite store holds these results and no run that still runs.
+    """Return whether an SQLite store has these results and no run that is still running.
 
-    False where that takes MLflow to find out.
+    Returns False for any other store, which only MLflow can read.
     """
     uri = store_uri(root)
     database = Path(uri.removeprefix("sqlite:///"))

@@ -1,4 +1,4 @@
-"""Epoch losses while a variant trains (`tracking.live`): sent to a process that streams them into MLflow."""
+"""Streams the losses of a training into MLflow while it runs, by another process (the setting `tracking.live`)."""
 
 import time
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from straightline.errors import UserError
 from straightline.tracking.messages import Finished, Losses
 from straightline.tracking.publisher import Publisher
 
-EVERY_SECONDS = 1.0  # that losses are sent, at most
+EVERY_SECONDS = 1.0  # the shortest time between two messages
 
 
 class Stream:
-    """What of a training was sent; nothing where `publisher` is None."""
+    """Sends the losses of a training to `publisher`, or nowhere if it is None."""
 
     def __init__(self, publisher: Publisher | None, has_validation: bool) -> None:
         self._publisher = publisher
@@ -25,14 +25,17 @@ class Stream:
         self._last = -np.inf
         self._waiting: NDArray = np.empty((2, 0))
 
-    def on_epoch(self, epoch: int, running: NDArray, final: NDArray) -> None:
-        """Take what `fit.fit` tells."""
-        self._waiting = final
+    def on_epoch(self, epoch: int, running: NDArray, first: NDArray) -> None:
+        """Send the new losses of the first replica, the final model. This is the callback of `fit.fit`."""
+        self._waiting = first
         if time.monotonic() - self._last >= EVERY_SECONDS:
             self._send()
 
     def finish(self, history: str) -> None:
-        """Send the rest and wait until MLflow has it; a store that cannot be used is said, and costs the view only."""
+        """Send the remaining losses and wait until MLflow has them. `history` is the MD5 of history.csv.
+
+        If the store cannot be used, a message is printed; the training itself is not affected.
+        """
         if self._publisher is None:
             return
         self._send()
@@ -51,7 +54,7 @@ class Stream:
 
 @contextmanager
 def losses_streamed(root: Path, target: str, model: str, has_validation: bool, live: bool) -> Iterator[Stream]:
-    """Yield the stream of a training, which is marked KILLED in MLflow where it is left unfinished."""
+    """Yield the stream of a training. Without a call of `finish`, MLflow shows its run as KILLED."""
     if not live:
         yield Stream(None, has_validation)
         return

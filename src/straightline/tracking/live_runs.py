@@ -1,4 +1,4 @@
-"""A run that fills while a variant trains, and that `straightline track` completes later."""
+"""The MLflow run that receives losses while a variant trains, and that `straightline track` completes later."""
 
 import time
 from collections.abc import Iterator
@@ -20,12 +20,13 @@ from straightline.tracking.messages import Finished, Losses
 
 
 def publish(root: Path, target: str, model: str, messages: Iterator[Losses | Finished]) -> str:
-    """Stream losses into a new run until the training has finished; without that the run is KILLED.
+    """Stream losses into a new run until the training has finished; return the id of the run.
 
-    Where it is, is noted below `root`/.straightline for `run_of`. Raises UserError where the store cannot be used.
+    If the messages end before that, the run is KILLED. Otherwise a note below `root`/.straightline records the run for
+    `run_of`. Raises UserError if the store cannot be used.
     """
-    place = _place(root, target, model)
-    place.unlink(missing_ok=True)
+    note = _note(root, target, model)
+    note.unlink(missing_ok=True)
     with store.opened(root, alone=False, later="`straightline track` publishes the results") as (client, experiment):
         tags = {ROLE_TAG: "variant", "target": target, "model": model} | store.environment_tags(root)
         run = client.create_run(experiment, tags=tags, run_name=f"{target} / {model}").info.run_id
@@ -35,7 +36,7 @@ def publish(root: Path, target: str, model: str, messages: Iterator[Losses | Fin
                 if isinstance(message, Losses):
                     client.log_batch(run, metrics=_metrics(message))
                 else:
-                    write_json(place, {"store": shown_uri(root), "run": run, "history": message.history})
+                    write_json(note, {"store": shown_uri(root), "run": run, "history": message.history})
                     status = "FINISHED"
         finally:
             client.set_terminated(run, status)
@@ -43,11 +44,15 @@ def publish(root: Path, target: str, model: str, messages: Iterator[Losses | Fin
 
 
 def run_of(client: MlflowClient, root: Path, variant: Variant) -> str | None:
-    """Return the run that was streamed while `variant` trained, unless it is part of a pipeline already."""
-    place = _place(root, variant.target, variant.model)
-    if not place.exists():
+    """Return the run that received the losses of `variant`, or None.
+
+    It is None if there is no such run, if it belongs to other results or another store, or if it is already part of a
+    pipeline.
+    """
+    note = _note(root, variant.target, variant.model)
+    if not note.exists():
         return None
-    noted = read_json(place)
+    noted = read_json(note)
     if noted["store"] != shown_uri(root) or noted["history"] != md5(variant.folder / "history.csv"):
         return None
     try:
@@ -58,7 +63,7 @@ def run_of(client: MlflowClient, root: Path, variant: Variant) -> str | None:
     return str(noted["run"]) if is_free else None
 
 
-def _place(root: Path, target: str, model: str) -> Path:
+def _note(root: Path, target: str, model: str) -> Path:
     return root / ".straightline/live" / f"{target}-{model}.json"
 
 

@@ -1,4 +1,4 @@
-"""What a computation sends to the process that publishes it to MLflow; needs no MLflow."""
+"""Messages from a computation to the process that publishes it to MLflow. This module does not import MLflow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Losses:
-    """Losses of the final model's epochs after `first`, `(epochs,)`; `val_loss` is None for a regression."""
+    """Losses `(epochs,)` of the final model, for the epochs after `first`; `val_loss` is None for a regression."""
 
     first: int
     loss: NDArray
@@ -17,14 +17,14 @@ class Losses:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a training whose history.csv has the MD5 `history`."""
+    """The end of a training; `history` is the MD5 of its history.csv."""
 
     history: str
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """How a sweep ended, as MLflow calls it, and the metrics of the winner, None where there is no winner."""
+    """The end of a sweep: its `status` in MLflow, and the metrics of the winner, or None if there is no winner."""
 
     status: str
     metrics: Mapping[str, float] | None

@@ -1,4 +1,4 @@
-"""Results to MLflow: a parent run a pipeline, a child a target and model."""
+"""Publishes results to MLflow: one parent run for the pipeline, and a child run for each target and model."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -28,10 +28,10 @@ from straightline.tracking.registry import Candidate
 
 
 def publish(results: Results) -> str:
-    """Publish `results` unless they are there, and return a line that says what happened.
+    """Publish `results` unless MLflow has them already; return a message on the outcome.
 
-    What an interrupted publication left under the same identity is deleted first. Raises UserError where the store
-    cannot be reached or written.
+    Runs and versions that an interrupted publication of the same results left behind are deleted first. Raises
+    UserError if the store cannot be reached or written.
     """
     identity = pipeline_hash(results.root)
     with store.opened(results.root) as (client, experiment):
@@ -40,9 +40,9 @@ def publish(results: Results) -> str:
         for target in results.verdicts:
             registry.forget(client, registry.registered_name(results.config.data.path, target), identity)
         registered = _publish(client, experiment, results, identity)
-    told = f"track: {len(results.variants)} runs published to {shown_uri(results.root)}"
-    look = f"{told}; look at them with `{ui_command(results.root)}`"
-    return "\n".join([look, *(f"registry: {line}" for line in registered)])
+    published = f"track: {len(results.variants)} runs published to {shown_uri(results.root)}"
+    message = f"{published}; look at them with `{ui_command(results.root)}`"
+    return "\n".join([message, *(f"registry: {line}" for line in registered)])
 
 
 def _already_there(client: MlflowClient, experiment: str, identity: str) -> bool:
@@ -71,38 +71,39 @@ def _publish(client: MlflowClient, experiment: str, results: Results, identity: 
             if (results.root / folder).is_dir():
                 client.log_artifacts(parent, str(results.root / folder), folder)
         for variant in results.variants.values():
-            own = tags | _variant_tags(results, variant) | {"mlflow.parentRunId": parent}
+            child_tags = tags | _variant_tags(results, variant) | {"mlflow.parentRunId": parent}
             streamed = live_runs.run_of(client, results.root, variant)
-            child = _run(client, experiment, variant, own, streamed)
+            child = _run(client, experiment, variant, child_tags, streamed)
             with store.closing(client, child):
                 _log_metrics(client, child, list(_metrics(results, variant)), streamed is not None)
                 models[variant.target, variant.model] = child, _log_variant(client, child, results, variant, datasets)
-        return [registry.register(client, one) for one in _candidates(results, models, tags)]
+        return [registry.register(client, candidate) for candidate in _candidates(results, models, tags)]
 
 
 def _candidates(
     results: Results, models: Mapping[tuple[str, str], tuple[str, str]], tags: Mapping[str, str]
 ) -> Iterator[Candidate]:
-    """Yield each target's model by the verdict: the regression unless a network is clearly better."""
+    """Yield the model of each target that the verdict chooses: the regression unless a network is clearly better."""
     lock = results.root / "dvc.lock"
     for target, verdict in results.verdicts.items():
         model = verdict.challenger if verdict.answer == "no" else verdict.baseline
         variant = results.variants[target, model]
         run, uri = models[target, model]
-        own = {"target": target, "model": model, "verdict": verdict.answer, "digest": variant.weights["digest"]}
-        own |= {"dvc.lock": md5(lock)} if lock.exists() else {}
+        version_tags = {key: value for key, value in tags.items() if key != PROCESS_TAG}
+        version_tags |= {"target": target, "model": model, "verdict": verdict.answer}
+        version_tags |= {"digest": variant.weights["digest"]} | ({"dvc.lock": md5(lock)} if lock.exists() else {})
         yield Candidate(
             name=registry.registered_name(results.config.data.path, target),
             model_uri=uri,
             run=run,
-            tags={key: value for key, value in tags.items() if key != PROCESS_TAG} | own,
+            tags=version_tags,
             loss=variant.metrics.get("loss"),
             margin=verdict.margin,
         )
 
 
 def _run(client: MlflowClient, experiment: str, variant: Variant, tags: Mapping[str, str], streamed: str | None) -> str:
-    """Return a new run of `variant`, or the one that was streamed while it trained."""
+    """Return a new run for `variant`, or the run `streamed`, which received its losses while it trained."""
     if streamed is None:
         name = f"{variant.target} / {variant.model}"
         return str(client.create_run(experiment, tags=dict(tags), run_name=name).info.run_id)
@@ -114,8 +115,8 @@ def _log_metrics(client: MlflowClient, run: str, metrics: list[Metric], is_strea
     if not is_streamed:
         bulk.publish_metrics(client, run, metrics)
         return
-    known = {(key, one.step) for key in ("loss", "val_loss") for one in client.get_metric_history(run, key)}
-    bulk.log_metrics(client, run, [one for one in metrics if (one.key, one.step) not in known])
+    known = {(key, metric.step) for key in ("loss", "val_loss") for metric in client.get_metric_history(run, key)}
+    bulk.log_metrics(client, run, [metric for metric in metrics if (metric.key, metric.step) not in known])
 
 
 def _log_variant(client: MlflowClient, run: str, results: Results, variant: Variant, datasets: list[Any]) -> str:
@@ -170,8 +171,9 @@ def _seconds(root: Path, variant: Variant) -> float | None:
     rows = pd.read_json(path, lines=True)
     if not {"target", "model"} <= set(rows):
         return None
-    own = rows[(rows["stage"] == "train") & (rows["target"] == variant.target) & (rows["model"] == variant.model)]
-    return float(own["seconds"].iloc[-1]) if len(own) else None
+    is_variant = (rows["stage"] == "train") & (rows["target"] == variant.target) & (rows["model"] == variant.model)
+    seconds = rows.loc[is_variant, "seconds"]
+    return float(seconds.iloc[-1]) if len(seconds) else None
 
 
 def _weight_table(variant: Variant) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""A process that publishes beside the computation, and where the computation dies, still ends what it began."""
+"""A process that publishes while the computation runs; if the computation dies, it still closes its MLflow runs."""
 
 import importlib
 import multiprocessing
@@ -16,10 +16,10 @@ from straightline.errors import UserError
 
 
 class Publisher:
-    """Runs `publish(*arguments, messages)` of `module` in a process of its own, where `messages` are what is sent.
+    """Calls `publish(*arguments, messages)` of `module` in another process; `messages` iterates over what is sent.
 
-    The messages end when `close` is called, or when this process dies, however it dies, so that `publish` can tell by
-    the last message whether all was said.
+    The messages end when `close` is called, or when this process dies for any reason. So `publish` must recognize by
+    the last message whether the computation was completed.
     """
 
     def __init__(self, module: str, *arguments: Any) -> None:
@@ -37,12 +37,12 @@ class Publisher:
         self._connection.close()
 
     def send(self, message: Any) -> None:
-        """Send `message`, without waiting for what becomes of it; dropped once the process has failed."""
+        """Send `message` without waiting until it is published; it is dropped if the other process has failed."""
         with suppress(OSError):
             self._connection.send(message)
 
     def close(self) -> str:
-        """Wait until all is published and return what `publish` returned. Raises the UserError that it raised."""
+        """Wait until everything is published and return the result of `publish`. Raises UserError if that failed."""
         self.send(_End())
         try:
             is_error, text = self._connection.recv()
@@ -60,7 +60,7 @@ class _End:
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Hide the main module, which a new process would import: stage `train` with TensorFlow, for seconds."""
+    """Hide the main module, because a new process would import it: the stage `train` takes seconds for TensorFlow."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -71,16 +71,16 @@ def _without_main() -> Iterator[None]:
 
 def _serve(connection: Connection, module: str, arguments: tuple[Any, ...]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # a terminal sends them to the sender too, whose end ends the messages
+        signal.signal(number, signal.SIG_IGN)  # a terminal sends them to the computation too, and its end is enough
     received: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    # Read at once, so that the sender does not wait for a slow store.
+    # A thread receives the messages at once, so that the computation does not wait for a slow store.
     threading.Thread(target=_receive, args=(connection, received), daemon=True).start()
     try:
         publish = importlib.import_module(module).publish
         answer = (False, publish(*arguments, _messages(received)))
     except UserError as error:
         answer = (True, str(error))
-    with suppress(OSError):  # where the sender is gone
+    with suppress(OSError):  # the computation may have ended
         connection.send(answer)
 
 

@@ -1,4 +1,4 @@
-"""The model registry: each target's model by the verdict, and whether it becomes the one that is served."""
+"""The model registry: registers the model that the verdict chose, and decides whether it becomes the champion."""
 
 import re
 from collections.abc import Mapping
@@ -15,17 +15,20 @@ from mlflow.tracking import MlflowClient
 from straightline.tracking.identity import PIPELINE_TAG
 
 CHAMPION = "champion"  # the alias of the version that is served
-LOSS, REASON = "held_out_loss", "promotion"  # tags
+LOSS, REASON = "held_out_loss", "promotion"  # tags of a version
 
 
 def registered_name(data: str, target: str) -> str:
-    """Return what the model of `target` is called, by the file of the rows: the same in every clone."""
+    """Return the registered name of the model of `target`; it contains the name of the data file, not its folder."""
     return re.sub(r"[^\w.-]", "_", f"{Path(data).stem}-{target}")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version to register: `loss` on the held-out rows, None where there are none; `margin` as in the verdict."""
+    """A version to register.
+
+    `loss` is the loss on the held-out rows, or None if there are none. `margin` is the margin of the verdict.
+    """
 
     name: str
     model_uri: str
@@ -36,20 +39,20 @@ class Candidate:
 
 
 def promotion(loss: float | None, margin: float, champion: Mapping[str, str] | None) -> tuple[bool, str]:
-    """Return whether a model becomes the champion, and why, by the tags of the present one."""
+    """Return whether a model becomes the champion, and the reason; `champion` are the tags of the present one."""
     if champion is None:
         return True, "the first version"
     if loss is None or LOSS not in champion:
-        return False, "not promoted: without held-out losses of both it cannot be compared with the champion"
+        return False, "not promoted: a comparison with the champion needs held-out losses of both"
     before = float(champion[LOSS])
-    told = f"held-out loss {loss:.6g}, the champion's {before:.6g}, margin {100 * margin:.3g} %"
+    comparison = f"held-out loss {loss:.6g}, the champion's {before:.6g}, margin {100 * margin:.3g} %"
     if loss > before * (1 + margin):
-        return False, f"not promoted: {told}"
-    return True, told
+        return False, f"not promoted: {comparison}"
+    return True, comparison
 
 
 def register(client: MlflowClient, candidate: Candidate) -> str:
-    """Register a version and promote it if it is not worse than the champion; return a line that says what was done."""
+    """Register a version and promote it if it is not worse than the champion; return a message on the outcome."""
     name = candidate.name
     champion = find_champion(client, name)
     if champion is None and not client.search_registered_models(f"name = '{name}'"):
@@ -66,7 +69,7 @@ def register(client: MlflowClient, candidate: Candidate) -> str:
 
 
 def find_champion(client: MlflowClient, name: str) -> ModelVersion | None:
-    """Return the version of `name` that is served, if there is one."""
+    """Return the champion of `name`, the version that is served, if there is one."""
     for registered in client.search_registered_models(f"name = '{name}'"):
         if CHAMPION in registered.aliases:
             return client.get_model_version(name, registered.aliases[CHAMPION])
@@ -74,7 +77,7 @@ def find_champion(client: MlflowClient, name: str) -> ModelVersion | None:
 
 
 def forget(client: MlflowClient, name: str, pipeline: str) -> None:
-    """Delete the versions that an interrupted publication of `pipeline` left."""
+    """Delete the versions of `name` that an interrupted publication of `pipeline` left behind."""
     for version in client.search_model_versions(f"name = '{name}'"):
         if version.tags.get(PIPELINE_TAG) == pipeline:
             client.delete_model_version(name, version.version)

@@ -1,4 +1,4 @@
-"""MLflow's store: opened by one publisher at a time, its errors in a line, its runs always ended."""
+"""Access to MLflow's store: for one publisher at a time, with errors as one line, and with runs that always end."""
 
 import logging
 import os
@@ -28,21 +28,22 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 EXPERIMENT = "straightline"
-LOCKED_SECONDS = 30  # that another writer of the database may take
+LOCKED_SECONDS = 30  # seconds to wait for another writer of the database
 
 
 @contextmanager
 def opened(
-    root: Path, alone: bool = True, later: str = "mend it, then run `straightline track`"
+    root: Path, alone: bool = True, later: str = "repair it, then run `straightline track`"
 ) -> Iterator[tuple[MlflowClient, str]]:
-    """Yield a client of the store of the project `root`, and our experiment's id; `alone`, to one publisher at a time.
+    """Yield a client of the store of the project `root`, and the id of this package's experiment.
 
-    Raises UserError, which says what to do `later`, where the store cannot be reached or written.
+    With `alone`, other publishers wait until the block ends. Raises UserError if the store cannot be reached or
+    written; `later` is its advice to the user.
     """
     uri, home = store_uri(root), store_home(root)
     try:
         with _quietly(), ExitStack() as held, _store(uri):
-            # MLflow's first use of a database creates its tables, which two at once would spoil.
+            # MLflow creates the tables when it first uses a database; two processes at once would damage them.
             lock = held.enter_context(FileLock(_lock(uri, home)))
             _require_writable(uri)
             client = MlflowClient()
@@ -57,12 +58,12 @@ def opened(
 
 
 @contextmanager
-def closing(client: MlflowClient, run: str, well: str = "FINISHED") -> Iterator[None]:
-    """End `run` however the block ends: as `well` says, KILLED by an interrupt, else FAILED."""
+def closing(client: MlflowClient, run: str, success: str = "FINISHED") -> Iterator[None]:
+    """End `run` however the block ends: with the status `success`, KILLED after an interrupt, or FAILED."""
     status = "FAILED"
     try:
         yield
-        status = well
+        status = success
     except KeyboardInterrupt:
         status = "KILLED"
         raise
@@ -71,12 +72,12 @@ def closing(client: MlflowClient, run: str, well: str = "FINISHED") -> Iterator[
 
 
 def params(values: Mapping[str, Any]) -> list[Param]:
-    """Return nested settings as MLflow's params, by dotted key."""
+    """Return nested settings as MLflow params with dotted keys."""
     return [Param(key, str(value)[:6000]) for key, value in flattened(values).items()]
 
 
 def environment_tags(root: Path) -> dict[str, str]:
-    """Return where results come from: the git commit, DVC's stage and experiment, and the publishing process."""
+    """Return tags on the origin of results: the git commit, DVC's stage and experiment, and the publishing process."""
     tags = {name: os.environ[name] for name in ("DVC_STAGE", "DVC_EXP_NAME") if os.environ.get(name)}
     tags[PROCESS_TAG] = signature()
     commit = subprocess.run(
@@ -93,21 +94,21 @@ def _lock(uri: str, home: Path) -> Path:
 
 
 def _close_dead(client: MlflowClient, experiment: str) -> None:
-    """Mark as KILLED what processes of this machine left RUNNING when they were killed."""
+    """Mark as KILLED the runs that killed processes of this machine left RUNNING."""
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         if is_dead(run.data.tags.get(PROCESS_TAG, "")):
             client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _require_writable(uri: str) -> None:
-    """Raise sqlite3.Error for a database that cannot be written, which MLflow would try to open for 100 seconds."""
+    """Raise sqlite3.Error if a database cannot be written; MLflow itself would try to open it for 100 seconds."""
     if not uri.startswith("sqlite:///"):
         return
     with closing_connection(sqlite3.connect(_database(uri), timeout=LOCKED_SECONDS)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise sqlite3.DatabaseError(f"the file is damaged ({found}); restore it, or move it away for a new one")
+        (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if check != "ok":
+        raise sqlite3.DatabaseError(f"the file is damaged ({check}); restore it, or move it away for a new one")
 
 
 @contextmanager
@@ -121,7 +122,7 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def _store(uri: str) -> Iterator[None]:
-    # MLflow keeps the address in the environment, where the next publication of another project would find it.
+    # MLflow keeps the address in the environment, where a later publication of another project would use it.
     before = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
     try:
@@ -131,9 +132,9 @@ def _store(uri: str) -> Iterator[None]:
 
 
 def _experiment(client: MlflowClient, uri: str) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is not None:
+        return str(experiment.experiment_id)
     location = (_database(uri).parent / "mlartifacts").as_uri() if uri.startswith("sqlite:///") else None
     return str(client.create_experiment(EXPERIMENT, artifact_location=location))
 

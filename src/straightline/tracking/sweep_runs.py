@@ -1,4 +1,7 @@
-"""A sweep to MLflow: a parent run the sweep, a child a config, so that its views compare params and losses."""
+"""Publishes a sweep to MLflow: one parent run for the sweep, and a child run for each config.
+
+MLflow's views can then compare the params and losses of the configs.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,10 +25,11 @@ MEASURED = ("loss", "between_folds", "epochs", "steps")
 def publish(
     root: Path, name: str, fixed: Mapping[str, Any], messages: Iterator[Sequence[Mapping[str, Any]] | Conclusion]
 ) -> str:
-    """Publish configs as they come, and `fixed`, the settings that all share, until the sweep's conclusion.
+    """Publish batches of configs until the conclusion of the sweep; return a message on the outcome.
 
-    Without one the sweep died, and its run is KILLED. Configs that failed are FAILED, with the reason in a tag. Returns
-    a line that says where they are. Raises UserError where the store cannot be reached or written.
+    `fixed` are the settings that all configs share. If the messages end without a conclusion, the sweep has died, and
+    its run is KILLED. A config that failed becomes a FAILED run, with the reason in a tag. Raises UserError if the
+    store cannot be reached or written.
     """
     with store.opened(root, alone=False, later="the results are in sweeps/") as (client, experiment):
         tags = {ROLE_TAG: "sweep"} | store.environment_tags(root)
