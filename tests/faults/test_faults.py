@@ -60,7 +60,8 @@ def faked(tmp_path: Path) -> Path:
 class TestProcesses:
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent-death signal")
     def test_a_stage_dies_with_its_parent(self) -> None:
-        stage = "from straightline.runtime.processes import end_with_parent as e; import time; e(); print('on'); time.sleep(60)"
+        imports = "from straightline.runtime.processes import end_with_parent; import time"
+        stage = f"{imports}; end_with_parent(); print('on'); time.sleep(60)"
         parent = f"import subprocess, sys; subprocess.run([sys.executable, '-u', '-c', {stage!r}])"
         with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
