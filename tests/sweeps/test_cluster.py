@@ -50,6 +50,7 @@ def assert_same(far: list[Scored], near: list[Scored]) -> None:
         assert replace(one, losses=None) == replace(other, losses=None)
 
 
+@pytest.mark.slow
 def test_one_of_two_nodes_is_killed_and_nothing_is_lost(nodes: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "REPLICAS", 24)
     lost, kept = (nodes.add_node(num_cpus=2, object_store_memory=MEMORY) for _ in range(2))
@@ -72,6 +73,7 @@ def test_one_of_two_nodes_is_killed_and_nothing_is_lost(nodes: Cluster, monkeypa
     assert_same(far, near)
 
 
+@pytest.mark.slow
 def test_a_streamed_table_is_read_from_the_object_store(nodes: Cluster, tmp_path: Path) -> None:
     table = curved(rows=400)
     rows = table.source.read(table.source.groups)
