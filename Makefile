@@ -1,5 +1,6 @@
 # make                     set up, run the whole comparison, and print the answer
-# make test                run every test, lint and type check
+# make test                run the tests that are not slow, lint and type check
+# make test-all            run the slow tests too: real DVC experiments, PostgreSQL, a Ray cluster, random kills
 # make lint                run only lint and type check
 # make ui                  open MLflow's UI on this machine
 # make serve TARGET=color  answer HTTP requests with the champion of a target
@@ -16,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
 
-.PHONY: all run test lint ui serve faults bench
+.PHONY: all run test test-all lint ui serve faults bench
 all: run
 
 # pip installs uv, and uv installs the rest: that takes two seconds instead of three minutes.
@@ -44,6 +45,9 @@ run: .venv/installed
 test: .venv/installed lint
 	pytest
 
+test-all: .venv/installed lint
+	pytest -m ""
+
 lint: .venv/installed
 	ruff check
 	ruff format --check
@@ -61,4 +65,4 @@ serve: .venv/installed
 	straightline serve $(if $(TARGET),--target $(TARGET))
 
 faults: .venv/installed
-	STRAIGHTLINE_KILLS=50 pytest -n2 tests/faults
+	STRAIGHTLINE_KILLS=50 pytest -m "" tests/faults

@@ -1,54 +1,58 @@
-"""README.md: every command in it is run, and its answer is what the committed verdicts say."""
+"""README.md: every command in it is known to its program, and its answer is what the committed verdicts say."""
 
 import re
 import shlex
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 import yaml
 from omegaconf import OmegaConf
 from typer.testing import CliRunner
 
 from straightline.__main__ import app
+from straightline.comparison.verdict import Verdict
+from straightline.config.settings import parse
 from straightline.results import sentences
 from straightline.runtime.artifacts import read_json
+from straightline.stages import compose
 from tests.conftest import ROOT
 from tests.repository import Repository, ran, small_repository
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = ("straightline ", "dvc ", "make", "python ", "cd ", "source ")
-TABLE = ["straightline run houses.csv --target price"]
-TABLE += ["straightline predict straightline-houses/runs/price/regression new-houses.csv --out prices.csv"]
+RUN = "straightline run houses.csv --target price"
+PREDICT = "straightline predict straightline-houses/runs/price/regression new-houses.csv --out prices.csv"
 PROJECT = ["straightline init houses.csv houses --target price", "cd houses && dvc repro && straightline show"]
 QUEUE = ["dvc exp run --queue -S 'models.neural.hidden=[8],[16]'", "dvc queue start"]
 SHORT = ["make", "dvc repro", "straightline show", "straightline show --json", "straightline diff HEAD", "dvc exp show"]
 SHORT += ["dvc metrics diff", "dvc plots show", "straightline track", "straightline repair", "straightline run --help"]
-# Servers, which tests/test_ui.py and tests/test_registry.py start, what runs this, and what takes minutes or hours.
-PLANNED = ["make ui", "make serve TARGET=color", "make test", "make faults", "make bench"]
-LONG = ["straightline calibrate", "python benchmarks/sweep.py --times 2"]
-ACTIVATE = "source .venv/bin/activate"
-NAMED = {"dvc exp run", "dvc exp run -S ..."}  # and not typed so
+NAMED = {"dvc exp run", "dvc exp run -S ..."}  # names of commands, which nobody types like this
+QUICK = ["models.neural.hidden=[4]", "fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1"]
 
 
-def commands() -> Iterator[str]:
-    """Yield what README.md tells to type: lines of code blocks, and code that begins with a program."""
+def commands() -> list[str]:
+    """Return the commands that README.md shows: lines of code blocks, and code that begins with a program."""
+    found: list[str] = []
     for block in re.findall(r"^```\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL):
         lines = (line.partition("  #")[0].strip() for line in block.splitlines())
-        yield from (line for line in lines if line.startswith(PROGRAMS))
-    yield from (code for code in re.findall(r"`([^`\n]+)`", TEXT) if code.startswith(PROGRAMS) and code not in NAMED)
+        found += [line for line in lines if line.startswith(PROGRAMS)]
+    found += [code for code in re.findall(r"`([^`\n]+)`", TEXT) if code.startswith(PROGRAMS) and code not in NAMED]
+    return list(dict.fromkeys(found))
 
 
-def found(beginning: str) -> list[str]:
-    return [command for command in dict.fromkeys(commands()) if command.startswith(beginning)]
+def starting_with(beginning: str) -> list[str]:
+    return [command for command in commands() if command.startswith(beginning)]
 
 
-EXPERIMENTS, SWEEPS = found("dvc exp run -S"), found("straightline sweep ")
-OTHERS = [one for one in EXPERIMENTS if "data=" in one and "data=table" not in one]  # than one's own tables
+EXPERIMENTS, SWEEPS = starting_with("dvc exp run -S"), starting_with("straightline sweep ")
+OTHER_TABLES = [command for command in EXPERIMENTS if "data=" in command and "data=table" not in command]
 
 
 @pytest.fixture(scope="module")
@@ -68,30 +72,70 @@ def houses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
     return table
 
 
-def test_no_command_is_left_out() -> None:
-    covered = [*TABLE, *PROJECT, *QUEUE, *SHORT, *PLANNED, *LONG, ACTIVATE, *EXPERIMENTS, *SWEEPS]
-    assert sorted(set(commands())) == sorted(covered)
+# What the commands do is shown by the tests of the rooms. Here the default run makes sure that each one, with its
+# options and overrides, is what its program takes; the slow tests run them as they stand.
+
+
+def parse_straightline(words: list[str]) -> None:
+    command: Any = typer.main.get_command(app)
+    context = command.make_context("straightline", words[:1])
+    if "--help" not in words:
+        command.commands[words[0]].make_context(words[0], words[1:], parent=context)
+
+
+def parse_dvc(words: list[str]) -> None:
+    from dvc.cli import parse_args
+    from dvc.utils.hydra import get_hydra_sweeps
+
+    overrides = getattr(parse_args(words), "set_param", None) or []
+    for experiment in get_hydra_sweeps({"params.yaml": overrides}):
+        parse(yaml.safe_load(compose.render(ROOT / "conf", experiment["params.yaml"])))
+
+
+def parse_make(words: list[str]) -> None:
+    steps = subprocess.run(["make", "--dry-run", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert any(name in steps for name in ("straightline", "pytest", "benchmarks"))
+
+
+def parse_python(words: list[str]) -> None:
+    python = [sys.executable, *words, "--help"]
+    assert "usage" in subprocess.run(python, cwd=ROOT, check=True, capture_output=True, text=True).stdout.lower()
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_is_what_its_program_takes(command: str) -> None:
+    parsers = {"straightline": parse_straightline, "dvc": parse_dvc, "make": parse_make, "python": parse_python}
+    for program, *words in (shlex.split(part) for part in command.split(" && ")):
+        assert program in parsers or (program, *words) in (("cd", "houses"), ("source", ".venv/bin/activate"))
+        if program in parsers:
+            parsers[program](words)
+
+
+def test_the_commands_that_slow_tests_run_are_there() -> None:
+    assert {RUN, PREDICT, *PROJECT, *QUEUE, *SHORT} < set(commands())
     assert len(EXPERIMENTS) > 5
     assert len(SWEEPS) == 1
 
 
 def test_a_table_of_ones_own(houses: pd.DataFrame) -> None:
     houses.drop(columns="price").head(3).to_csv("new-houses.csv", index=False)
-    for command in TABLE:
-        done = CliRunner().invoke(app, shlex.split(command)[1:])
+    for command in ([*shlex.split(RUN), *QUICK], shlex.split(PREDICT)):
+        done = CliRunner().invoke(app, command[1:])
         assert done.exit_code == 0, done.output
     prices = pd.read_csv("prices.csv")
     assert len(prices) == 3
     assert (prices.iloc[:, -1] - houses["price"].head(3)).abs().max() < 40
 
 
+@pytest.mark.slow
 def test_a_project_of_ones_own(houses: pd.DataFrame, tmp_path: Path) -> None:
-    own = Repository(tmp_path)
-    own.environment.pop("PYTHONPATH")
-    own.run("bash", "-c", " && ".join(PROJECT))
+    repository = Repository(tmp_path)
+    repository.environment.pop("PYTHONPATH")
+    repository.run("bash", "-c", " && ".join(PROJECT))
     assert (tmp_path / "houses/reports/index.html").exists()
 
 
+@pytest.mark.slow
 def test_what_takes_no_time(repository: Repository) -> None:
     (repository.root / ".venv").mkdir()
     (repository.root / ".venv/installed").touch()
@@ -106,15 +150,7 @@ def test_what_takes_no_time(repository: Repository) -> None:
     assert repository.run("git", "status", "--porcelain", "--untracked-files=no") == ""
 
 
-@pytest.mark.parametrize("command", [*PLANNED, *LONG])
-def test_what_takes_long_or_waits_is_there(repository: Repository, command: str) -> None:
-    if command.startswith("make"):
-        steps = repository.run(*command.replace("make", "make --dry-run", 1).split())
-        assert "straightline" in steps or "pytest" in steps or "benchmarks" in steps
-    else:
-        assert "usage" in repository.run(*command.split(), "--help").lower()
-
-
+@pytest.mark.slow
 def test_a_sweep(repository: Repository) -> None:
     output = repository.run("bash", "-c", SWEEPS[0])
     assert "Try it in the pipeline: dvc exp run -S" in output
@@ -129,6 +165,7 @@ def restored(repository: Repository) -> Repository:
     return repository
 
 
+@pytest.mark.slow
 def test_queued_experiments_end_in_this_store(repository: Repository) -> None:
     before = len(restored(repository).live_runs())
     for command in QUEUE:
@@ -140,20 +177,23 @@ def test_queued_experiments_end_in_this_store(repository: Repository) -> None:
     assert repository.dvc("exp", "show", "--csv").count("Success") == 2
 
 
+@pytest.mark.slow
 def test_experiments_all_at_once_with_ones_own_table_and_a_fault_in_it(
     repository: Repository, houses: pd.DataFrame
 ) -> None:
     houses.to_csv(restored(repository).root / "houses.csv", index=False)
     repository.commit()
-    overrides = [word for one in EXPERIMENTS if one not in OTHERS for word in shlex.split(one)[4::2]]
-    words = ["exp", "run", *(word for own in (*overrides, "fit.epochs=20") for word in ("-S", own))]
+    experiments = [command for command in EXPERIMENTS if command not in OTHER_TABLES]
+    overrides = [word for command in experiments for word in shlex.split(command)[4::2]]
+    words = ["exp", "run", *(word for override in (*overrides, "fit.epochs=20") for word in ("-S", override))]
     output = repository.dvc(*words)
     params = OmegaConf.load(repository.root / "params.yaml")
     models = list(params.models)
     assert {"regression", "neural", "wide", "quadratic", "large", "upgraded"} == set(models)
     assert {"data", *(f"train@target-{model}" for model in models), "report", "track"} <= set(ran(output))
-    for key, value in (own.split("=", 1) for own in overrides if not own.startswith("+") and "." in own):
-        assert OmegaConf.select(params, key) == yaml.safe_load(value)
+    for key, value in (override.split("=", 1) for override in overrides):
+        if not key.startswith("+") and "." in key:
+            assert OmegaConf.select(params, key) == yaml.safe_load(value)
     assert read_json(repository.root / "verdicts/target.json")["ladder"]["advice"]
     assert [path.name for path in (repository.root / "runs").iterdir()] == ["target"]
 
@@ -165,7 +205,8 @@ def test_experiments_all_at_once_with_ones_own_table_and_a_fault_in_it(
     assert (repository.root / "verdicts/target.json").exists()
 
 
-@pytest.mark.parametrize("command", OTHERS)
+@pytest.mark.slow
+@pytest.mark.parametrize("command", OTHER_TABLES)
 def test_an_experiment_with_another_table(repository: Repository, command: str) -> None:
     stages = ran(restored(repository).run("bash", "-c", command))
     assert {"data", "report", "track"} <= set(stages)
@@ -175,11 +216,11 @@ def test_an_experiment_with_another_table(repository: Repository, command: str) 
 def test_the_answer_is_that_of_the_committed_verdicts() -> None:
     flowing = " ".join(TEXT.split())
     for target in ("num_balloons", "color"):
-        verdict = read_json(ROOT / f"verdicts/{target}.json")
+        verdict = Verdict.from_json(read_json(ROOT / f"verdicts/{target}.json"))
         assert " ".join(sentences.headline(verdict, target).split()) in flowing
-        assert verdict["advice"] in flowing
-        for model, loss in verdict["losses"].items():
-            low, high = verdict["loss_intervals"][model]
+        assert verdict.advice in flowing
+        for model, loss in verdict.losses.items():
+            low, high = verdict.loss_intervals[model]
             held_out = read_json(ROOT / f"metrics/{target}-{model}.json")["loss"]
             (row,) = re.findall(rf"│ {model} .*{re.escape(f'{loss:.5g}')}.*", TEXT)
             assert f"{low:.5g} to {high:.5g}" in row

@@ -20,7 +20,7 @@ from straightline import formatting
 from straightline.comparison.verdict import Finding
 from straightline.families import FAMILIES
 from straightline.formatting import percent
-from straightline.report.content import FINDINGS, content
+from straightline.report.content import content
 from straightline.report.pictures import canvas
 from straightline.report.render import pictures
 from straightline.results import terminal
@@ -170,11 +170,11 @@ def test_answer_comes_first_with_its_numbers(reported: Path) -> None:
             assert formatting.number(loss) in first
         assert verdict["advice"] in first
         assert f"badge {verdict['answer']}" in first
-        assert FINDINGS[verdict["finding"]].format(**verdict) in first
+        assert Finding(verdict["finding"]).explained(verdict["challenger"], verdict["baseline"]) in first
 
 
 def test_every_finding_has_words() -> None:
-    assert set(FINDINGS) == set(Finding)
+    assert len({finding.explained("neural", "regression") for finding in Finding}) == len(Finding)
 
 
 def test_two_challengers_are_listed_with_a_wider_interval(project: Path) -> None:

@@ -34,6 +34,7 @@ def answer(repository: Repository) -> str:
     return yaml.safe_load((repository.root / "verdicts/color.json").read_text())["answer"]
 
 
+@pytest.mark.slow
 def test_the_users_commands_of_dvc(repository: Repository) -> None:
     assert "train@color-neural" in repository.dvc("dag")
     shown = repository.dvc("metrics", "show", "--json")
@@ -59,7 +60,6 @@ def test_a_network_changed_by_an_experiment_trains_no_regression(repository: Rep
     assert ran(output) == ["compose", "train@color-neural", "evaluate", "compare", "report", "track"]
     weights = yaml.safe_load((repository.root / "runs/color/neural/weights.json").read_text())
     assert weights["parameters"] == 3 * 3 + 3 + 3 + 1
-    assert "metrics/color-neural.json" in repository.dvc("metrics", "diff")
     assert ran(repository.dvc("repro")) == []
     repository.run("git", "checkout", "-q", ".")
     repository.dvc("checkout", "-q")

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -21,7 +20,8 @@ from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
 from straightline.sweeps import cluster
 from straightline.sweeps.trainer import Scored, Trainer
-from tests.sweeps.test_sweep import QUICK, curved, made
+from tests.builders import rows_of
+from tests.sweeps.cases import QUICK, curved, space_of, write_own
 
 RATES, WIDTHS = "models.neural.learning_rate=0.003,0.03", "models.neural.hidden=[4],[3,3]"
 VARIED = (RATES, WIDTHS, "fit.seed=range(0,6)", "fit.epochs=9")
@@ -30,14 +30,15 @@ MEMORY = 100 * 2**20
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Cluster]:
-    """A head that runs no tasks; tests add the nodes that do."""
+    """A head that runs no tasks, and a node that runs one at a time."""
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
+    made.add_node(num_cpus=1, object_store_memory=MEMORY)
     yield made
     made.shutdown()
 
 
 def both(table: TrainingTable, address: str, told: object = None) -> tuple[list[Scored], list[Scored]]:
-    configs = [made(*VARIED).config(point) for point in made(*VARIED).points()]
+    configs = [space_of(*VARIED).config(point) for point in space_of(*VARIED).points()]
     of = table, "neural", table.split.folds(len(table.labels), 3, 1, 0), 2
     with cluster.trainer(address, *of) as remote:
         far = remote.scored(configs, *([told] if told else []))
@@ -50,8 +51,11 @@ def assert_same(far: list[Scored], near: list[Scored]) -> None:
         assert replace(one, losses=None) == replace(other, losses=None)
 
 
+@pytest.mark.slow
 def test_one_of_two_nodes_is_killed_and_nothing_is_lost(nodes: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "REPLICAS", 24)
+    for node in set(nodes.worker_nodes):
+        nodes.remove_node(node)
     lost, kept = (nodes.add_node(num_cpus=2, object_store_memory=MEMORY) for _ in range(2))
     told: list[str] = []
 
@@ -72,11 +76,11 @@ def test_one_of_two_nodes_is_killed_and_nothing_is_lost(nodes: Cluster, monkeypa
     assert_same(far, near)
 
 
+@pytest.mark.slow
 def test_a_streamed_table_is_read_from_the_object_store(nodes: Cluster, tmp_path: Path) -> None:
     table = curved(rows=400)
-    rows = table.source.read(table.source.groups)
-    features, labels = rows.features, rows.labels
-    columns = {"a": features[:, 0], "b": features[:, 1], "y": labels}
+    rows = rows_of(table)
+    columns = {"a": rows.features[:, 0], "b": rows.features[:, 1], "y": rows.labels}
     pa.parquet.write_table(pa.table(columns), tmp_path / "rows.parquet", row_group_size=50)
     source = streamed(tmp_path / "rows.parquet", ["a", "b"], "y", block_rows=100)
     assert_same(*both(replace(table, source=source), nodes.address))
@@ -93,14 +97,11 @@ def test_a_stack_whose_worker_is_lost_each_time_has_failed_and_other_packages_ar
         assert "its worker was lost" in str(one.reason)
         monkeypatch.setattr(cluster, "_versions", lambda: dict.fromkeys(cluster.SAME, "0"))
         with pytest.raises(UserError, match=r"--engine ray: node .* has straightline .*, expected 0, .*; install"):
-            remote.scored([made(*VARIED).config(made(*VARIED).points()[0])])
+            remote.scored([space_of(*VARIED).config(space_of(*VARIED).points()[0])])
 
 
 def test_the_command_writes_the_same_ranking(nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = curved(rows=150)
-    rows = table.source.read(table.source.groups)
-    features, labels = rows.features, rows.labels
-    pd.DataFrame(features, columns=["a", "b"]).assign(y=labels).to_csv(tmp_path / "own.csv", index=False)
+    write_own(tmp_path)
     monkeypatch.chdir(tmp_path)
     words = ["sweep", RATES, WIDTHS, *QUICK[:4], "--table", "own.csv", "--target", "y", "--no-track"]
     for name, where in (("near", []), ("far", ["--engine", "ray", "--address", nodes.address])):

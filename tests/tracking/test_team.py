@@ -16,6 +16,7 @@ import pytest
 from tests.commands.test_init import AUTHOR, experiment
 from tests.serving import free_port, server
 
+pytestmark = pytest.mark.slow
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 

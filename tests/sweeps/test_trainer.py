@@ -1,0 +1,66 @@
+"""The losses of many configs in few stacks against single trainings by the pipeline's own function."""
+
+import numpy as np
+import pytest
+
+from straightline.config.settings import parse
+from straightline.sweeps.trainer import Trainer
+from straightline.training.program import program
+from straightline.training.variants import train
+from tests import builders
+from tests.sweeps.cases import QUICK, curved, space_of
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_configs_of_a_stack_are_each_trained_as_the_pipeline_trains_it(family: str) -> None:
+    table = curved(family)
+    of = space_of(
+        "models.neural.learning_rate=0.003,0.03", "models.neural.l2=0,0.01", "models.neural.hidden=[4],[3,3]",
+        "fit.seed=0,7", "fit.epochs=6", "fit.dtype=float64",
+    )  # fmt: skip
+    configs = [of.config(point) for point in of.points()]
+    trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=2)
+    scored = trainer.scored(configs)
+    assert len(scored) == len(configs) == 16
+    for config, found in list(zip(configs, scored, strict=True))[::3]:  # with each pair of values
+        alone = train(table, config.models["neural"], config.fit, builders.folds(seeds=2), lambda *_: None).folds
+        assert found.losses is not None
+        np.testing.assert_allclose(found.losses, alone.groupby("fold")["loss"].mean(), rtol=1e-9)
+        assert (found.epochs, found.steps) == (alone["epochs"].sum(), alone["steps"].sum())
+
+
+def test_batches_of_other_numbers_run_what_is_compiled() -> None:
+    table, of = curved(), space_of("fit.seed=range(0,10)", *QUICK)
+    configs = [of.config(point) for point in of.points()]
+    trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
+    compiled = program.cache_info().misses
+    found = [trainer.scored(configs[:count]) for count in (8, 9, 10)]
+    assert program.cache_info().misses == compiled + 1
+    for one, two, three in zip(*found, strict=False):
+        np.testing.assert_array_equal([one.losses, two.losses], [three.losses] * 2)
+
+
+def test_upgraded_configs_start_from_their_folds_regressions() -> None:
+    table = curved()
+    of = space_of(
+        "models.neural.learning_rate=10,1e-9", "models.neural.from_regression=true", "fit.epochs=1", *QUICK[4:]
+    )
+    trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
+    regression = parse(of.base).models["regression"]
+    line = train(table, regression, parse(of.base).fit, builders.folds(), lambda *_: None).folds["loss"]
+    for found in trainer.scored([of.config(point) for point in of.points()]):
+        assert found.losses is not None
+        np.testing.assert_allclose(found.losses, line, rtol=1e-3)
+
+
+def test_a_config_that_diverges_is_a_failed_trial() -> None:
+    of = space_of(
+        "models.neural.learning_rate=0.001,10", "fit=sgd", "fit.momentum=0.99", "models.neural.hidden=[64,64,64]"
+    )
+    table = curved()
+    trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
+    good, bad = trainer.scored([of.config(point) for point in of.points()])
+    assert good.losses is not None
+    assert bad.losses is None
+    assert bad.reason is not None
+    assert "not finite" in bad.reason
