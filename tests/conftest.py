@@ -7,7 +7,8 @@ use_common_instructions()  # before a test imports NumPy
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,24 @@ def _report(root: Path) -> None:
 
     write_project(root)
     report.run(root)
+
+
+@contextmanager
+def no_pictures() -> Iterator[None]:
+    """Within it the report's pictures are empty: to draw them takes longer than everything else for a small table."""
+    from straightline.report.pictures import canvas
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(canvas, "svg", lambda *_: "<svg></svg>")
+        patched.setattr(canvas, "png", lambda *_: b"")
+        yield
+
+
+@pytest.fixture
+def without_pictures() -> Iterator[None]:
+    """For tests that read no picture of the report."""
+    with no_pictures():
+        yield
 
 
 @pytest.fixture
