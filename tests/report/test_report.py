@@ -20,7 +20,8 @@ from straightline.results import terminal
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import read_json, write_csv
 from straightline.stages import compare
-from tests.conftest import FOUND, ROOT
+from tests.builders import user_table
+from tests.conftest import ROOT
 from tests.fake_project import write_project
 from tests.report.page import Page, change, source
 
@@ -204,12 +205,7 @@ def test_robust_standard_errors_are_named(project: Path, capsys: pytest.CaptureF
 def test_no_population_column_for_a_users_table(project: Path) -> None:
     path = project / "params.yaml"
     values = yaml.safe_load(path.read_text())
-    own = FOUND | {
-        "source": "table",
-        "path": "own.csv",
-        "target": "color",
-    }
-    values["data"] = own | {"seed": 0, "held_out": 0.2, "standardize": True}
+    values["data"] = user_table("own.csv", "color")
     path.write_text(yaml.safe_dump(values))
     assert "population" not in page_of(project).tables["color-regression"][0]
 
