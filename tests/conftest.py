@@ -7,15 +7,26 @@ use_common_instructions()  # before a test imports NumPy
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 from filelock import FileLock
+from hypothesis import settings
+
+from tests.builders import small
 
 ROOT = Path(__file__).parent.parent
 LONGEST = ("test_pipeline.py", "test_sweep.py", "test_live.py", "test_faults.py", "test_repro.py", "test_team.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples for hypothesis where slow tests are left out."""
+    settings.register_profile("fast", max_examples=25, deadline=None)
+    settings.register_profile("whole", max_examples=200, deadline=None)
+    settings.load_profile("fast" if config.option.markexpr == "not slow" else "whole")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,38 +43,6 @@ def oracles() -> dict:
 def params() -> dict:
     """The committed params.yaml."""
     return yaml.safe_load((ROOT / "params.yaml").read_text())
-
-
-FOUND: dict[str, object] = {
-    "features": None,
-    "exclude": [],
-    "categorical": [],
-    "groups": None,
-    "split": "chance",
-    "time": None,
-    "delimiter": None,
-    "decimal": None,
-}  # of a user's table
-
-
-def small(params: dict, **changes: object) -> dict:
-    """Return `params` with few rows, folds and epochs; `changes` are dotted keys with `__` for the dot."""
-    values = json.loads(json.dumps(params))
-    defaults = {
-        "data__rows": 600,
-        "folds__k": 3,
-        "folds__repeats": 1,
-        "folds__seeds": 2,
-        "fit__epochs": 6,
-        "models__neural__hidden": [4],
-    }
-    for key, value in (defaults | changes).items():
-        *parents, last = key.split("__")
-        place = values
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
-    return values
 
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -101,13 +80,31 @@ def _report(root: Path) -> None:
     report.run(root)
 
 
+@contextmanager
+def no_pictures() -> Iterator[None]:
+    """Within it the report's pictures are empty: to draw them takes longer than everything else for a small table."""
+    from straightline.report.pictures import canvas
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(canvas, "svg", lambda *_: "<svg></svg>")
+        patched.setattr(canvas, "png", lambda *_: b"")
+        yield
+
+
+@pytest.fixture
+def without_pictures() -> Iterator[None]:
+    """For tests that read no picture of the report."""
+    with no_pictures():
+        yield
+
+
 @pytest.fixture
 def project(finished: Path, tmp_path: Path) -> Path:
     """A copy of `finished` that a test may change."""
     return Path(shutil.copytree(finished, tmp_path / "project"))
 
 
-def run_stages(root: Path, values: dict) -> None:
+def run_stages(root: Path, values: dict, pictures: bool = True) -> None:
     """Run every stage but compose and track below `root`."""
     from straightline.stages import compare, data, evaluate, report, train
 
@@ -120,4 +117,5 @@ def run_stages(root: Path, values: dict) -> None:
             train.run(root, target, model)
     evaluate.run(root)
     compare.run(root)
-    report.run(root)
+    with nullcontext() if pictures else no_pictures():
+        report.run(root)

@@ -26,7 +26,7 @@ from straightline.training import fit
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import network_predictors, stacked_predictions
 from straightline.training.variants import fold_replicas, train
-from tests.conftest import small
+from tests.builders import small
 
 LINEAR, NOISE, CURVED = Truth("linear", True, 0.0), Truth("noise", False, 0.0), Truth("4 margins", True, 0.2)
 FOLDS = Folds(k=3, repeats=2, seeds=2, seed=0)

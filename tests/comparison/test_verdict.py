@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from baycomp.single import CorrelatedTTest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -35,7 +35,6 @@ def test_the_test_is_the_corrected_one() -> None:
 
 
 @given(st.integers(2, 10), st.integers(1, 5), st.floats(0, 0.3), st.integers(0, 999))
-@settings(max_examples=100, deadline=None)
 def test_probabilities_are_those_of_baycomp(folds: int, repeats: int, margin: float, seed: int) -> None:
     regression, neural = np.random.default_rng(seed).normal(1, 0.1, size=(2, folds * repeats))
     probabilities = compare(Comparison(regression, neural, folds), margin, 0.95).probabilities
@@ -72,7 +71,6 @@ def test_each_finding_is_reached(gain: float, noise: float, finding: str) -> Non
 
 
 @given(losses(), losses(), st.floats(0, 0.5), st.floats(0.6, 0.99))
-@settings(max_examples=200, deadline=None)
 def test_swapping_the_models_swaps_the_findings(
     one: np.ndarray, other: np.ndarray, margin: float, level: float
 ) -> None:
@@ -86,7 +84,6 @@ def test_swapping_the_models_swaps_the_findings(
 
 
 @given(losses(), losses(), st.floats(0.01, 100))
-@settings(max_examples=100, deadline=None)
 def test_the_unit_of_the_loss_does_not_matter(one: np.ndarray, other: np.ndarray, unit: float) -> None:
     plain = compare(Comparison(one, other, 10), 0.05, 0.95)
     scaled = compare(Comparison(one * unit, other * unit, 10), 0.05, 0.95)
@@ -95,7 +92,6 @@ def test_the_unit_of_the_loss_does_not_matter(one: np.ndarray, other: np.ndarray
 
 
 @given(losses(), losses(), st.floats(0, 0.5))
-@settings(max_examples=200, deadline=None)
 def test_the_interval_inverts_the_test(one: np.ndarray, other: np.ndarray, margin: float) -> None:
     found = compare(Comparison(one, other, 10), margin, 0.95)
     low, high = found.relative_gain_interval

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -95,8 +96,9 @@ def written(table: list[list[str]], delimiter: str, ending: str) -> bytes:
     ),
 )
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
+@pytest.mark.usefixtures("without_pictures")
 def test_there_is_an_answer_or_one_clear_line(
     tmp_path: Path,
     table: list[list[str]],

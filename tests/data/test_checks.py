@@ -10,8 +10,8 @@ import pytest
 from straightline.data import balloons
 from straightline.data.checks import warnings
 from straightline.families.target import Target
-from straightline.stages import report
-from tests.conftest import FOUND, run_stages, small
+from tests.builders import small, user_table
+from tests.conftest import run_stages
 
 PRICE, SOLD = {"price": Target("price", "gaussian", None)}, {"sold": Target("sold", "bernoulli", ["no", "yes"])}
 ROWS = 200
@@ -77,10 +77,8 @@ def test_many_columns_are_not_all_named() -> None:
 
 def test_the_report_has_them_once(tmp_path: Path, params: dict) -> None:
     table(id=np.arange(ROWS)).to_csv(tmp_path / "own.csv", index=False)
-    own = {"source": "table", "path": "own.csv", "target": "price", "seed": 0, "held_out": 0.2, "standardize": True}
     values = small(params, folds__seeds=1, fit__epochs=3)
-    values |= {"data": FOUND | own, "targets": {"price": {"column": "price", "family": "auto"}}}
-    run_stages(tmp_path, values)
-    report.run(tmp_path)
+    targets = {"price": {"column": "price", "family": "auto"}}
+    run_stages(tmp_path, values | {"data": user_table("own.csv", "price"), "targets": targets}, pictures=False)
     page = (tmp_path / "reports/index.html").read_text()
     assert page.count("id: a different whole number in every row, like a row number; exclude it if it is one.") == 1

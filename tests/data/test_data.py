@@ -21,7 +21,7 @@ from straightline.families import FAMILIES
 from straightline.families.target import Target as FoundTarget
 from straightline.regression import exact
 from straightline.stages import data
-from tests.conftest import FOUND
+from tests.builders import user_table
 
 
 @pytest.mark.parametrize(("name", "coefficient"), [("evident_c1_0.1", 0.1), ("printed_c1_1.0", 1.0)])
@@ -93,8 +93,7 @@ def test_a_faulty_table_is_one_clear_line(tmp_path: Path, params: dict, content:
     path = tmp_path / "t.csv"
     path.write_bytes(content)
 
-    own = {"source": "table", "path": "t.csv", "target": "y", "seed": 0, "held_out": 0.2, "standardize": True}
-    values = params | {"data": FOUND | own, "targets": {"target": {"column": "y", "family": "auto"}}}
+    values = params | {"data": user_table("t.csv", "y"), "targets": {"target": {"column": "y", "family": "auto"}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(UserError) as error:
         data.run(tmp_path)
@@ -154,14 +153,8 @@ def test_the_data_stage_splits_balloons_and_a_users_table(tmp_path: Path, params
     assert abs(train["color"].mean() - test["color"].mean()) < 0.01
 
     whole.to_csv(tmp_path / "own.csv", index=False)
-    own = FOUND | {
-        "source": "table",
-        "path": "own.csv",
-        "target": "color",
-        "seed": 0,
-        "held_out": 0.0,
-    }
-    params |= {"data": own | {"standardize": True}, "targets": {"target": {"column": "color", "family": "auto"}}}
+    table = user_table("own.csv", "color", held_out=0.0)
+    params |= {"data": table, "targets": {"target": {"column": "color", "family": "auto"}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     data.run(tmp_path)
     schema = read_schema(tmp_path)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from straightline.commands import predict
@@ -25,7 +25,8 @@ from straightline.results.files import load_results
 from straightline.runtime.artifacts import read_json
 from straightline.serving.archive import load_model, save_model
 from straightline.serving.encoder import predictions, with_encoding
-from tests.conftest import FOUND, run_stages, small
+from tests.builders import small, user_table
+from tests.conftest import run_stages
 
 ROWS = 240
 
@@ -134,7 +135,6 @@ class TestFit:
     words=st.lists(st.sampled_from(["a", "b", "c", None]), min_size=6, max_size=40),
     gaps=st.lists(st.one_of(st.none(), st.floats(-9, 9)), min_size=40, max_size=40),
 )
-@settings(max_examples=100, deadline=None)
 def test_the_matrix_is_finite_and_every_row_has_at_most_one_level(words: list, gaps: list) -> None:
     table = pd.DataFrame({"word": pd.Series(words, dtype=object), "gap": pd.Series(gaps[: len(words)], dtype=float)})
     try:
@@ -152,15 +152,14 @@ def test_the_matrix_is_finite_and_every_row_has_at_most_one_level(words: list, g
 def answered(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
     root = tmp_path_factory.mktemp("houses")
     houses().to_parquet(root / "houses.parquet")
-    own = {"source": "table", "path": "houses.parquet", "target": "price", "seed": 0, "held_out": 0.25}
     values = small(params, folds__seeds=1, fit__epochs=5)
     values["models"]["upgraded"] = values["models"]["neural"] | {"from_regression": True}
     values["models"]["quadratic"] = values["models"]["regression"] | {"terms": "quadratic"}
     values |= {
-        "data": FOUND | own | {"standardize": True, "categorical": ["floor"]},
+        "data": user_table("houses.parquet", "price", held_out=0.25, categorical=["floor"]),
         "targets": {"price": {"column": "price", "family": "auto"}},
     }
-    run_stages(root, values)
+    run_stages(root, values, pictures=False)
     return root
 
 

@@ -112,7 +112,7 @@ TABLES = st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_si
 
 
 @given(rows=TABLES, delimiter=st.sampled_from([",", ";", "\t", "|"]))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_pandas_writes_is_read(tmp_path: Path, rows: list[list[float]], delimiter: str) -> None:
     frame = pd.DataFrame(rows, columns=["a", "b", "c"])
     frame.to_csv(tmp_path / "own.csv", index=False, sep=delimiter)
@@ -121,7 +121,7 @@ def test_what_pandas_writes_is_read(tmp_path: Path, rows: list[list[float]], del
 
 
 @given(at=st.integers(0, 400), what=st.binary(min_size=0, max_size=6), cut=st.integers(0, 6))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_mutilated_file_is_read_or_refused_and_columns_never_shift(
     tmp_path: Path, at: int, what: bytes, cut: int
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from straightline.config.settings import Fit, Folds
@@ -72,7 +72,6 @@ def test_groups_are_the_rows_in_order(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 12), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
 def test_a_part_is_passed_once_however_the_rows_are_grouped(sizes: list[int], block: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     offsets = np.cumsum([0, *sizes])

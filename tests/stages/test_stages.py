@@ -26,7 +26,8 @@ from straightline.results.files import load_results
 from straightline.runtime.artifacts import md5, read_json
 from straightline.stages import track, train
 from straightline.tracking import identity
-from tests.conftest import FOUND, run_stages, small
+from tests.builders import small, user_table
+from tests.conftest import run_stages
 
 FOLDS = "repeat,fold,seed,rows,train_rows,epochs,steps,method,loss,mean_loss"
 
@@ -113,16 +114,10 @@ def own_project(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
     root = tmp_path_factory.mktemp("own")
     table = load_diabetes(as_frame=True, scaled=False).frame
     table.assign(target=1000 * table["target"]).to_csv(root / "diabetes.csv", index=False)
-    data = FOUND | {
-        "source": "table",
-        "path": "diabetes.csv",
-        "target": "target",
-        "seed": 0,
-    }
     values = small(params, fit__epochs=1000, models__regression__finish="none", data__rows=None)
-    values["data"] = data | {"held_out": 0.0, "standardize": True}
+    values["data"] = user_table("diabetes.csv", "target", held_out=0.0)
     values["targets"] = {"target": {"column": "target", "family": "auto"}}
-    run_stages(root, values)
+    run_stages(root, values, pictures=False)
     return root
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import hypothesis
 import keras
 import numpy as np
 import pytest
@@ -84,7 +83,6 @@ def test_a_stack_computes_what_its_models_do(activation: str) -> None:
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
-@hypothesis.settings(max_examples=20, deadline=None)
 def test_joined_variables_come_apart_again(hidden: list[int]) -> None:
     stacked = stack.stack(replace(NEURAL, hidden=hidden).build(3, "linear"), 2)
     random = np.random.default_rng(0)
