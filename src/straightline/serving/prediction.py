@@ -17,7 +17,8 @@ from straightline.runtime.artifacts import read_json
 from straightline.runtime.contracts import Contract
 
 ARCHIVE, DESCRIPTION = "model.keras", "model.json"  # file names in the folder of a model
-FORMER_FAMILIES = {"continuous": "gaussian", "binary": "bernoulli"}  # tasks before version 0.2 and their families
+# Models that were registered before there were families have the task of their target instead.
+FORMER_FAMILIES = {"continuous": "gaussian", "binary": "bernoulli"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def load(folder: Path) -> Predictor:
 
 
 def read_description(path: Path) -> Description:
-    """Return the description of a model; in versions before 0.2 it has a `task` instead of a family."""
+    """Return the description of a model; models that were registered earlier have a `task` in it instead of a family."""
     values = read_json(path)
     target = values["target"]
     if "task" in target:
