@@ -1,6 +1,6 @@
 """A small finished project in files, without DVC and, unless real models are asked for, without TensorFlow."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from straightline.families.target import Target
 from straightline.regression.certificate import Certificate
 from straightline.runtime.artifacts import read_json, write_csv, write_json, write_parquet, write_text
 from straightline.stages import compare
+from tests.builders import fit, folds, neural, regression, rules
 
 ROWS, FOLDS, SEEDS, UNITS = 200, 5, 2, 8
 PARAMS: dict[str, Any] = {
@@ -35,39 +36,12 @@ PARAMS: dict[str, Any] = {
         "partnered_children": 0.1,
     },
     "models": {
-        "regression": {
-            "kind": "regression",
-            "learning_rate": 0.003,
-            "schedule": "cosine",
-            "finish": "exact",
-            "robust": False,
-            "terms": "linear",
-            "intercept": True,
-        },
-        "neural": {
-            "kind": "neural",
-            "hidden": [UNITS],
-            "activation": "relu",
-            "learning_rate": 0.001,
-            "schedule": "constant",
-            "l2": 0.0,
-            "dropout": 0.0,
-            "from_regression": False,
-        },
+        "regression": asdict(regression(learning_rate=0.003)),
+        "neural": asdict(neural(hidden=[UNITS], activation="relu", learning_rate=0.001)),
     },
-    "fit": {
-        "optimizer": "adam",
-        "momentum": 0.0,
-        "dtype": "float32",
-        "batch_size": 32,
-        "epochs": None,
-        "patience": None,
-        "validation": 0.2,
-        "held_rows": None,
-        "seed": 0,
-    },
-    "folds": {"k": FOLDS, "repeats": 1, "seeds": SEEDS, "seed": 0},
-    "verdict": {"margin": 0.05, "confidence": 0.95, "ladder": None},
+    "fit": asdict(fit(dtype="float32", batch_size=32, epochs=None)),
+    "folds": asdict(folds(k=FOLDS, seeds=SEEDS)),
+    "verdict": asdict(rules()),
 }
 FINAL_LOSSES = {
     ("gaussian", "regression"): 0.0205,

@@ -16,7 +16,7 @@ from straightline.calibration.truths import Truth
 from straightline.commands import calibrate
 from straightline.comparison.significance import Comparison
 from straightline.comparison.verdict import Finding
-from straightline.config.settings import Fit, Folds, Verdict, parse
+from straightline.config.settings import Fit, parse
 from straightline.data.rows import Rows
 from straightline.errors import UserError
 from straightline.families import FAMILIES
@@ -26,11 +26,10 @@ from straightline.training import fit
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import network_predictors, stacked_predictions
 from straightline.training.variants import fold_replicas, train
-from tests.builders import small
+from tests.builders import folds, rules, small
 
 LINEAR, NOISE, CURVED = Truth("linear", True, 0.0), Truth("noise", False, 0.0), Truth("4 margins", True, 0.2)
-FOLDS = Folds(k=3, repeats=2, seeds=2, seed=0)
-VERDICT = Verdict(margin=0.05, confidence=0.95, ladder=None)
+FOLDS = folds(repeats=2, seeds=2)
 
 
 @pytest.fixture
@@ -173,14 +172,14 @@ def test_findings_are_counted() -> None:
         outcome(1.0, 0.95, wobble=0.5),
         outcome(1.0, 0.5, baseline=0.4),
     ]
-    counts = simulation.findings(found, VERDICT, 0.05, 100)
+    counts = simulation.findings(found, rules(), 0.05, 100)
     assert counts == dict.fromkeys(map(str, Finding), 0) | {
         "challenger_better": 2,
         "baseline_better": 1,
         "practically_equivalent": 1,
         "undecided": 2,
     }
-    assert simulation.findings(found, VERDICT, 0.2, 100)["challenger_better"] == 1
+    assert simulation.findings(found, rules(), 0.2, 100)["challenger_better"] == 1
 
 
 def test_at_the_edge_the_mean_difference_is_nothing() -> None:
@@ -192,15 +191,15 @@ def test_at_the_edge_the_mean_difference_is_nothing() -> None:
 
 def test_the_edge_is_told_where_there_is_a_curve_to_find() -> None:
     found = [outcome(1.0, 0.7), outcome(1.0, 0.8), outcome(1.0, 0.9)]
-    told = simulation.summary(found, VERDICT, 100, CURVED)
+    told = simulation.summary(found, rules(), 100, CURVED)
     assert (told["challenger_better"], told["edge_challenger_better"], told["edge_rate"]) == (
         3,
         1,
         pytest.approx(1 / 3),
     )
-    assert simulation.summary(found, VERDICT, 100, LINEAR)["edge_rate"] is None
+    assert simulation.summary(found, rules(), 100, LINEAR)["edge_rate"] is None
     worse = [outcome(1.0, 1.2)]
-    assert simulation.summary(worse, VERDICT, 100, CURVED)["edge_rate"] is None
+    assert simulation.summary(worse, rules(), 100, CURVED)["edge_rate"] is None
 
 
 def test_the_interval_of_a_rate_is_that_of_clopper_and_pearson() -> None:
@@ -217,22 +216,8 @@ def run(root: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> tuple[i
     return result.exit_code, result.output, result.exception
 
 
-SMALL = [
-    "--rows",
-    "30",
-    "--rows",
-    "40",
-    "--columns",
-    "2",
-    "--simulations",
-    "3",
-    "--truth",
-    "linear",
-    "--truth",
-    "4",
-    "--family",
-    "gaussian",
-]
+SMALL = ["--rows", "30", "--rows", "40", "--columns", "2", "--simulations", "3"]
+SMALL += ["--truth", "linear", "--truth", "4", "--family", "gaussian"]
 
 
 @pytest.fixture

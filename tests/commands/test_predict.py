@@ -3,10 +3,8 @@
 import hashlib
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +13,6 @@ from straightline.commands import predict
 from straightline.data.schema import read_schema
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json, write_json
-from straightline.serving.archive import load_model, save_model
 
 
 def new_rows(project: Path) -> Path:
@@ -93,39 +90,6 @@ def test_a_model_that_training_did_not_write_is_refused(project: Path) -> None:
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(UserError, match="which training recorded"):
         predict.run(path, new_rows(project), None)
-
-
-def refused(path: Path) -> str:
-    with pytest.raises(UserError) as caught:
-        load_model(path, hashlib.sha256(path.read_bytes()).hexdigest())
-    return str(caught.value)
-
-
-def test_a_model_that_could_run_code_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.keras"
-    lambda_layer = keras.layers.Lambda(lambda values: values)
-    save_model(keras.Sequential([keras.Input((2,)), lambda_layer]), path)
-    assert "Lambda, expected Keras' own layers" in refused(path)
-
-    @keras.saving.register_keras_serializable("mine")
-    class Mine(keras.layers.Layer):
-        pass
-
-    save_model(keras.Sequential([keras.Input((2,)), Mine()]), path)
-    assert "expected Keras' own layers" in refused(path)
-
-
-def test_what_is_no_keras_archive_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.keras"
-    path.write_bytes(b"not a zip")
-    assert "is not a Keras archive" in refused(path)
-    digest = save_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), path)
-    assert load_model(path, digest).input_shape == (None, 2)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("code.py", "print()")
-    assert "got code.py, config.json" in refused(path)
-    with pytest.raises(UserError, match="no such file"):
-        load_model(tmp_path / "none.keras", "")
 
 
 def test_the_digest_is_with_the_weights(project: Path) -> None:

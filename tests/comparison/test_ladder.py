@@ -12,61 +12,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from straightline.comparison.ladder import ladder
-from straightline.config.settings import Fit, Folds, load
+from straightline.config.settings import load
 from straightline.data.rows import Rows
-from straightline.data.source import held
 from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
 from straightline.families import FAMILIES
 from straightline.models import terms
-from straightline.models.regression import Regression
 from straightline.regression import exact
 from straightline.regression.coefficients import coefficient_table
 from straightline.runtime.artifacts import read_json
 from straightline.serving.archive import save_model
 from straightline.stages import compare
 from straightline.training.variants import train
+from tests.builders import fit, folds, labels_of, regression, rows_of, training_table
 from tests.conftest import ROOT
 from tests.fake_project import PARAMS, write_project
 from tests.training.test_upgraded import predicted
 
-LINEAR = Regression(
-    kind="regression",
-    learning_rate=0.05,
-    schedule="cosine",
-    finish="exact",
-    robust=False,
-    terms="linear",
-    intercept=True,
-)
+LINEAR = regression(learning_rate=0.05)
 QUADRATIC = replace(LINEAR, terms="quadratic")
 ORIGIN = replace(LINEAR, intercept=False)
-HOW = Fit(
-    optimizer="adam",
-    momentum=0.0,
-    dtype="float64",
-    batch_size=32,
-    epochs=300,
-    patience=None,
-    validation=0.2,
-    held_rows=None,
-    seed=0,
-)
-FOLDS = Folds(k=4, repeats=1, seeds=1, seed=0)
+HOW = fit(batch_size=32, epochs=300)
+FOLDS = folds(k=4)
 
 
 def table(family: str) -> TrainingTable:
     random = np.random.default_rng(0)
     features = random.normal(1.0, 1.0, (300, 2))
-    labels = features @ [1.0, 2.0] + features[:, 0] * features[:, 1] - 0.5 * features[:, 1] ** 2
-    labels = labels + random.normal(size=300)
-    labels = (labels > np.median(labels)).astype(float) if family == "bernoulli" else labels
-    return TrainingTable(held(Rows(features, labels)), labels, ["a", "b"], FAMILIES[family], standardize=True)
-
-
-def rows_of(of: TrainingTable) -> tuple[np.ndarray, np.ndarray]:
-    rows = of.source.read(of.source.groups)
-    return rows.features, rows.labels
+    score = features @ [1.0, 2.0] + features[:, 0] * features[:, 1] - 0.5 * features[:, 1] ** 2
+    return training_table(features, labels_of(score + random.normal(size=300), family), family)
 
 
 class TestQuadratic:
@@ -97,7 +71,7 @@ class TestQuadratic:
         of = table("gaussian")
         model = train(of, QUADRATIC, HOW, FOLDS, lambda *_: None).model
         save_model(model, tmp_path / "model.keras")
-        features, _ = rows_of(of)
+        features = rows_of(of).features
         loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
         np.testing.assert_array_equal(predicted(loaded, features), predicted(model, features))
 
@@ -109,7 +83,8 @@ class TestQuadratic:
 class TestOrigin:
     @pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
     def test_it_is_that_of_statsmodels(self, family: str) -> None:
-        features, labels = rows_of(table(family))
+        rows = rows_of(table(family))
+        features, labels = rows.features, rows.labels
         fitted = exact.optimum(Rows(features, labels), FAMILIES[family], ["a", "b"], intercept=False)
         known = sm.OLS(labels, features).fit() if family == "gaussian" else sm.Logit(labels, features).fit(disp=0)
         np.testing.assert_allclose(fitted.coefficients, [0, *known.params], rtol=1e-9)
@@ -126,7 +101,7 @@ class TestOrigin:
         assert trained.coefficients is not None
         assert trained.certificate.converged
         assert trained.certificate.digits > 1.5
-        features, _ = rows_of(of)
+        features = rows_of(of).features
         at_zero = predicted(trained.model, np.zeros((1, 2)))[0]
         assert at_zero == (0.0 if family == "gaussian" else 0.5)
         assert trained.weights["parameters"] == 2
@@ -135,7 +110,8 @@ class TestOrigin:
         np.testing.assert_allclose(predicted(trained.model, features), line, rtol=1e-9)
 
     def test_a_constant_column_is_its_own_intercept(self) -> None:
-        features, labels = rows_of(table("gaussian"))
+        rows = rows_of(table("gaussian"))
+        features, labels = rows.features, rows.labels
         with_ones = np.column_stack([np.full(len(labels), 2.0), features])
         fitted = exact.optimum(Rows(with_ones, labels), FAMILIES["gaussian"], ["two", "a", "b"], intercept=False)
         usual = exact.optimum(Rows(features, labels), FAMILIES["gaussian"], ["a", "b"])

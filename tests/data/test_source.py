@@ -9,66 +9,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline.config.settings import Fit, Folds
 from straightline.data import scaling
 from straightline.data.folds import Split
 from straightline.data.rows import Rows, joined
 from straightline.data.source import Pass, Source, held, one_pass, streamed
 from straightline.data.training_table import TrainingTable
 from straightline.families import FAMILIES
-from straightline.models import Neural, Regression
 from straightline.regression import exact
 from straightline.training import feed, fit
 from straightline.training.batches import Replica, epoch_batches
 from straightline.training.variants import train
+from tests.builders import descent, folds, labels_of, neural, regression
+from tests.builders import fit as fit_settings
 
 ROWS, NAMES = 620, ["a", "b", "c"]
-NEURAL = Neural(
-    kind="neural",
-    hidden=[5],
-    activation="tanh",
-    learning_rate=0.01,
-    schedule="constant",
-    l2=0.0,
-    dropout=0.0,
-    from_regression=False,
-)
-REGRESSION = Regression(
-    kind="regression",
-    learning_rate=0.01,
-    schedule="cosine",
-    finish="exact",
-    robust=False,
-    terms="linear",
-    intercept=True,
-)
 
 
-def rows_of(family: str) -> tuple[np.ndarray, np.ndarray]:
+def table(family: str) -> Rows:
+    """Return rows whose columns have units as far apart as users' do."""
     random = np.random.default_rng(0)
     features = random.normal(size=(ROWS, 3)) * [1, 50, 1e-2] + [0, 1e4, 3]
     score = features @ [1.0, 0.02, 100] + np.sin(3 * features[:, 0]) + random.normal(size=ROWS)
-    score -= score.mean()
-    return features, score if family == "gaussian" else (score > 0).astype(float)
+    return Rows(features, labels_of(score - score.mean(), family))
 
 
 def both(folder: Path, family: str, group: int = 64, block: int = 128) -> tuple[Source, Source]:
     """Return the same rows held and streamed."""
-    features, labels = rows_of(family)
+    rows = table(family)
     path = folder / "rows.parquet"
-    pd.DataFrame(features, columns=NAMES).assign(y=labels).to_parquet(path, row_group_size=group)
-    return held(Rows(features, labels)), streamed(path, NAMES, "y", block)
+    pd.DataFrame(rows.features, columns=NAMES).assign(y=rows.labels).to_parquet(path, row_group_size=group)
+    return held(rows), streamed(path, NAMES, "y", block)
 
 
 def test_groups_are_the_rows_in_order(tmp_path: Path) -> None:
     _, source = both(tmp_path, "bernoulli")
-    features, labels = rows_of("bernoulli")
+    rows = table("bernoulli")
     blocks = source.blocks(source.groups, source.block_groups)
     parts = [source.read(block) for block in blocks]
     assert [block.tolist() for block in blocks] == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
     assert [len(part) for part in parts] == [128] * 4 + [108]
-    np.testing.assert_array_equal(np.concatenate([part.features for part in parts]), features)
-    np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), labels)
+    np.testing.assert_array_equal(np.concatenate([part.features for part in parts]), rows.features)
+    np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), rows.labels)
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 12), st.integers(0, 2**32 - 1))
@@ -121,19 +102,7 @@ def test_separated_classes_are_found_in_a_streamed_table(tmp_path: Path) -> None
     np.testing.assert_allclose(fitted[0].coefficients, fitted[1].coefficients, rtol=1e-6)
 
 
-HOW = fit.Settings(
-    family=FAMILIES["gaussian"],
-    optimizer="adam",
-    momentum=0.0,
-    learning_rate=0.01,
-    schedule="constant",
-    l2=0.0,
-    batch_size=16,
-    steps=31,
-    epochs=6,
-    patience=2,
-    standardize=True,
-)
+HOW = descent(steps=31, epochs=6, standardize=True)
 
 
 def replicas(count: int) -> list[Replica]:
@@ -142,7 +111,7 @@ def replicas(count: int) -> list[Replica]:
 
 def test_a_streamed_stack_of_many_equals_stacks_of_one(tmp_path: Path) -> None:
     _, source = both(tmp_path, "gaussian")
-    model = NEURAL.build(3, "linear", "float64")
+    model = neural().build(3, "linear", "float64")
     together = fit.fit(model, source, replicas(5), HOW)
     for replica, one in zip(replicas(5), together, strict=True):
         (alone,) = fit.fit(model, source, [replica], HOW)
@@ -158,7 +127,7 @@ def test_a_streamed_descent_is_that_of_a_held_table_in_the_same_order(
     """Every group a block: where the held table's rows come in the order of the blocks, both see the same batches."""
     whole, source = both(tmp_path, "gaussian", group=124, block=124)
     how = replace(HOW, steps=40, epochs=3, patience=3)  # 5 groups of 124 rows have 8 steps each
-    model = NEURAL.build(3, "linear", "float64")
+    model = neural().build(3, "linear", "float64")
     (every,) = [Replica(np.arange(ROWS), np.arange(0), 3)]
     streamed_fit = fit.fit(model, source, [every], how)[0]
 
@@ -178,25 +147,15 @@ def test_a_streamed_descent_is_that_of_a_held_table_in_the_same_order(
         np.testing.assert_allclose(first, second, rtol=1e-8)
 
 
-FIT = Fit(
-    optimizer="adam",
-    momentum=0.0,
-    dtype="float32",
-    batch_size=16,
-    epochs=8,
-    patience=3,
-    validation=0.2,
-    held_rows=512,
-    seed=0,
-)
-FOLDS = Folds(k=3, repeats=1, seeds=1, seed=0)
+FIT = fit_settings(dtype="float32", patience=3, held_rows=512)
+FOLDS = folds()
 
 
 @pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
 def test_a_streamed_regression_is_that_of_the_held_table(tmp_path: Path, family: str) -> None:
-    _, labels = rows_of(family)
+    labels = table(family).labels
     one, other = (
-        train(TrainingTable(source, labels, NAMES, FAMILIES[family], True), REGRESSION, FIT, FOLDS, lambda *now: None)
+        train(TrainingTable(source, labels, NAMES, FAMILIES[family], True), regression(), FIT, FOLDS, lambda *now: None)
         for source in both(tmp_path, family)
     )
     exact_columns = [name for name in one.coefficients if name not in ("term", "trained")]
@@ -208,10 +167,10 @@ def test_a_streamed_regression_is_that_of_the_held_table(tmp_path: Path, family:
 
 
 def test_a_streamed_network_learns_what_the_held_one_does(tmp_path: Path) -> None:
-    _, labels = rows_of("gaussian")
+    labels = table("gaussian").labels
     how = replace(FIT, epochs=120, patience=120)
     one, other = (
-        train(TrainingTable(source, labels, NAMES, FAMILIES["gaussian"], True), NEURAL, how, FOLDS, lambda *now: None)
+        train(TrainingTable(source, labels, NAMES, FAMILIES["gaussian"], True), neural(), how, FOLDS, lambda *now: None)
         for source in both(tmp_path, "gaussian")
     )
     assert one.folds["steps"].tolist() == other.folds["steps"].tolist()

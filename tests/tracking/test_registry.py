@@ -26,7 +26,7 @@ from straightline.runtime.artifacts import read_json, write_json
 from straightline.serving import mlmodel
 from straightline.tracking import publication, registry
 from tests.fake_project import write_project
-from tests.serving import server
+from tests.servers import server
 
 
 class TestPromotion:

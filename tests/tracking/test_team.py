@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.commands.test_init import AUTHOR, experiment
-from tests.serving import free_port, server
+from tests.servers import free_port, server
 
 pytestmark = pytest.mark.slow
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))

@@ -15,7 +15,7 @@ from straightline.serving.ui_app import ARTIFACT_LIMIT, LIMIT
 from straightline.tracking import publication
 from straightline.tracking.identity import shown_uri
 from tests.fake_project import write_project
-from tests.serving import server
+from tests.servers import server
 
 API = "/api/2.0/mlflow"
 

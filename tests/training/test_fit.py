@@ -11,151 +11,57 @@ from hypothesis import strategies as st
 from straightline.data.rows import Rows
 from straightline.data.source import held
 from straightline.families import FAMILIES
-from straightline.models import Neural, Regression
 from straightline.training import feed, fit, stack
-from straightline.training.batches import Replica, epoch_batches, epoch_rows
+from straightline.training.batches import Replica, epoch_batches
 from straightline.training.predictors import network_predictors, stacked_predictions
-
-ROWS = 90
-NEURAL = Neural(
-    kind="neural",
-    hidden=[5],
-    activation="tanh",
-    learning_rate=0.01,
-    schedule="constant",
-    l2=0.0,
-    dropout=0.0,
-    from_regression=False,
-)
-REGRESSION = Regression(
-    kind="regression",
-    learning_rate=0.01,
-    schedule="cosine",
-    finish="none",
-    robust=False,
-    terms="linear",
-    intercept=True,
-)
-
-
-def table(family: str = "gaussian") -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(0)
-    features = random.normal(size=(ROWS, 3))
-    score = features @ [1.0, -2.0, 0.5] + np.sin(3 * features[:, 0]) + 0.1 * random.normal(size=ROWS)
-    return features, score if family == "gaussian" else (score > 0).astype(float)
-
-
-def settings(**changes: object) -> fit.Settings:
-    defaults: dict = {
-        "family": FAMILIES["gaussian"],
-        "optimizer": "adam",
-        "momentum": 0.0,
-        "learning_rate": 0.01,
-        "schedule": "constant",
-        "l2": 0.0,
-        "batch_size": 16,
-        "steps": 5,
-        "epochs": 4,
-        "patience": 2,
-        "standardize": False,
-    }
-    return fit.Settings(**(defaults | changes))
-
-
-def replicas(count: int) -> list[Replica]:
-    rows = [np.random.default_rng(seed).permutation(ROWS) for seed in range(count)]
-    return [Replica(np.sort(own[: 70 - seed]), np.sort(own[70:]), seed) for seed, own in enumerate(rows)]
-
-
-@pytest.mark.parametrize("activation", ["linear", "sigmoid"])
-def test_a_stack_computes_what_its_models_do(activation: str) -> None:
-    plain = NEURAL.build(3, activation, "float64")
-    stacked = stack.stack(plain, 4)
-    stacked.set_weights(stack.initial_weights(plain, range(4)))
-    rows = np.random.default_rng(1).normal(size=(4, 7, 3))
-    outputs = keras.ops.convert_to_numpy(stacked(rows))
-    for replica in range(4):
-        own = stack.unstack(stacked, plain, replica)
-        np.testing.assert_allclose(outputs[replica], keras.ops.convert_to_numpy(own(rows[replica])), rtol=1e-12)
-        alone = stack.initial_weights(plain, [replica])
-        for array, back in zip(stack.unstack_weights(alone, 0), own.get_weights(), strict=True):
-            np.testing.assert_array_equal(array, back)
-
-
-@given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
-def test_joined_variables_come_apart_again(hidden: list[int]) -> None:
-    stacked = stack.stack(replace(NEURAL, hidden=hidden).build(3, "linear"), 2)
-    random = np.random.default_rng(0)
-    weights = [random.normal(size=variable.shape) for variable in stacked.trainable_variables]
-    joint = stack.Joint(stacked)
-    joined = joint.join(weights)
-    assert joined.shape == joint.shape == (2, 1, stacked.count_params() // 2)
-    for part, known in zip(joint.parts(joined), weights, strict=True):
-        np.testing.assert_array_equal(part, known)
-
-
-def test_gradients_of_a_stack_are_those_of_the_plain_product() -> None:
-    import tensorflow as tf
-
-    for sources, units in ((3, 5), (16, 16), (40, 40), (1, 1), (6, 1)):
-        inputs, kernel = (
-            tf.random.normal((2, 8, sources), dtype="float64"),
-            tf.random.normal((2, sources, units), dtype="float64"),
-        )
-        found, known = [], []
-        for product, into in ((stack._matmul, found), (tf.matmul, known)):
-            with tf.GradientTape() as tape:
-                tape.watch([inputs, kernel])
-                value = tf.reduce_sum(tf.sin(product(inputs, kernel)))
-            into += [value, *tape.gradient(value, [inputs, kernel])]
-        for one, other in zip(found, known, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-10)
+from tests.builders import descent, neural, regression
+from tests.training.cases import ROWS, replicas, table
 
 
 @pytest.mark.parametrize(
-    "layer",
+    ("family", "standardize"),
     [
-        keras.layers.BatchNormalization(),
-        keras.layers.Dense(2, use_bias=False),
-        keras.layers.Dense(2, kernel_regularizer="l2"),
+        ("gaussian", True),
+        ("bernoulli", False),
+        pytest.param("gaussian", False, marks=pytest.mark.slow),
+        pytest.param("bernoulli", True, marks=pytest.mark.slow),
     ],
 )
-def test_other_layers_are_refused(layer: keras.layers.Layer) -> None:
-    with pytest.raises(TypeError, match=f"got {type(layer).__name__}"):
-        stack.stack(keras.Sequential([keras.Input((2,)), layer, keras.layers.Dense(1)]), 2)
-
-
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
-@pytest.mark.parametrize("standardize", [False, True])
 def test_a_stack_of_many_equals_stacks_of_one(family: str, standardize: bool) -> None:
-    features, labels = table(family)
-    how = settings(family=FAMILIES[family], standardize=standardize, l2=0.001)
-    model = NEURAL.build(3, "linear", "float64")
-    together = fit.fit(model, held(Rows(features, labels)), replicas(5), how)
+    rows = table(family)
+    how = descent(family=FAMILIES[family], standardize=standardize, l2=0.001)
+    model = neural().build(3, "linear", "float64")
+    together = fit.fit(model, held(rows), replicas(5), how)
     for replica, one in list(zip(replicas(5), together, strict=True))[1:4:2]:
-        (alone,) = fit.fit(model, held(Rows(features, labels)), [replica], how)
+        (alone,) = fit.fit(model, held(rows), [replica], how)
         assert alone.best_epoch == one.best_epoch
         np.testing.assert_allclose(alone.monitored, one.monitored, rtol=1e-10)
         for first, second in zip(alone.weights, one.weights, strict=True):
             np.testing.assert_allclose(first, second, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 1e-5)])
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd", "momentum"])
+@pytest.mark.parametrize(
+    ("optimizer", "dtype", "tolerance"),
+    [
+        *((optimizer, "float64", 1e-10) for optimizer in ("adam", "rmsprop", "sgd", "momentum")),
+        ("adam", "float32", 1e-5),
+        *(pytest.param(name, "float32", 1e-5, marks=pytest.mark.slow) for name in ("rmsprop", "sgd", "momentum")),
+    ],
+)
 def test_a_replica_equals_keras_on_the_same_batches(
     request: pytest.FixtureRequest, dtype: str, tolerance: float, optimizer: str
 ) -> None:
     keras.config.set_floatx(dtype)  # Keras sums losses and penalties in this type, whatever the layers'
     request.addfinalizer(lambda: keras.config.set_floatx("float32"))
-    features, labels = table("bernoulli")
+    rows = table("bernoulli")
     kind, momentum = ("sgd", 0.9) if optimizer == "momentum" else (optimizer, 0.0)
-    how = settings(
+    how = descent(
         family=FAMILIES["bernoulli"], optimizer=kind, momentum=momentum, l2=2**-10
     )  # exact in float32, to which Keras rounds it
     (replica,) = replicas(1)
-    (fitted,) = fit.fit(NEURAL.build(3, "linear", dtype), held(Rows(features, labels)), [replica], how)
+    (fitted,) = fit.fit(neural().build(3, "linear", dtype), held(rows), [replica], how)
 
-    plain = NEURAL.build(3, "sigmoid", dtype)
+    plain = neural().build(3, "sigmoid", dtype)
     plain.set_weights(stack.unstack_weights(stack.initial_weights(plain, [replica.seed]), 0))
     for layer in plain.layers:
         layer.kernel.regularizer = keras.regularizers.L2(how.l2)
@@ -165,10 +71,10 @@ def test_a_replica_equals_keras_on_the_same_batches(
     watched, best = [], []
     for _ in range(how.epochs):
         for batch in epoch_batches(replica.train, how.batch_size, how.steps, 1, random)[0]:
-            rows = batch[batch >= 0]
-            plain.train_on_batch(features[rows].astype(dtype), labels[rows].astype(dtype)[:, None])
-        predicted = keras.ops.convert_to_numpy(plain(features[replica.validation])).astype(float)[:, 0]
-        truth = labels[replica.validation]
+            step = rows.take(batch[batch >= 0])
+            plain.train_on_batch(step.features.astype(dtype), step.labels.astype(dtype)[:, None])
+        predicted = keras.ops.convert_to_numpy(plain(rows.features[replica.validation])).astype(float)[:, 0]
+        truth = rows.labels[replica.validation]
         watched.append(-np.mean(truth * np.log(predicted) + (1 - truth) * np.log1p(-predicted)))
         best.append([np.array(weight) for weight in plain.get_weights()])
     np.testing.assert_allclose(fitted.monitored, watched, rtol=max(tolerance, 1e-6))
@@ -178,9 +84,9 @@ def test_a_replica_equals_keras_on_the_same_batches(
 
 
 def test_early_stopping_is_that_of_a_plain_loop() -> None:
-    features, labels = table()
-    how = settings(epochs=60, patience=3, learning_rate=0.05)
-    for one in fit.fit(NEURAL.build(3, "linear", "float64"), held(Rows(features, labels)), replicas(6), how):
+    rows = table()
+    how = descent(epochs=60, patience=3, learning_rate=0.05)
+    for one in fit.fit(neural().build(3, "linear", "float64"), held(rows), replicas(6), how):
         best, since, last = np.inf, 0, 0
         for epoch, loss in enumerate(one.monitored, start=1):
             best, since, last = (loss, 0, epoch) if loss < best else (best, since + 1, last)
@@ -206,18 +112,17 @@ def test_the_course_of_a_replica_is_that_of_a_plain_loop(losses: list[tuple[floa
 
 
 def test_runs_are_equal_bit_for_bit() -> None:
-    features, labels = table()
-    runs = [fit.fit(NEURAL.build(3, "linear"), held(Rows(features, labels)), replicas(4), settings()) for _ in range(2)]
+    rows = table()
+    runs = [fit.fit(neural().build(3, "linear"), held(rows), replicas(4), descent()) for _ in range(2)]
     for first, second in zip(*runs, strict=True):
         assert all(np.array_equal(one, other) for one, other in zip(first.weights, second.weights, strict=True))
 
 
 def test_descent_on_standardised_columns_finds_least_squares() -> None:
-    features, labels = table()
-    features, labels = features * [1, 1000, 1e-3] + [0, 5e6, 0], 1e5 + 1e4 * labels
-    how = settings(standardize=True, schedule="cosine", epochs=300, learning_rate=0.05)
+    features, labels = table().features * [1, 1000, 1e-3] + [0, 5e6, 0], 1e5 + 1e4 * table().labels
+    how = descent(standardize=True, schedule="cosine", epochs=300, learning_rate=0.05)
     everything = Replica(np.arange(ROWS), np.arange(0), 0)
-    (fitted,) = fit.fit(REGRESSION.build(3, "linear"), held(Rows(features, labels)), [everything], how)
+    (fitted,) = fit.fit(regression(finish="none").build(3, "linear"), held(Rows(features, labels)), [everything], how)
     design = np.column_stack([np.ones(ROWS), (features - features.mean(0)) / features.std(0)])
     residual = np.linalg.lstsq(design, labels)[1][0] / ROWS
     assert len(fitted.monitored) == 300
@@ -225,43 +130,43 @@ def test_descent_on_standardised_columns_finds_least_squares() -> None:
 
 
 def test_a_divergence_ends_its_replica_alone() -> None:
-    features, labels = table()
-    how = settings(optimizer="sgd", epochs=40, patience=40, standardize=True)
-    model = NEURAL.build(3, "linear", "float64")
+    rows = table()
+    how = descent(optimizer="sgd", epochs=40, patience=40, standardize=True)
+    model = neural().build(3, "linear", "float64")
     wild = replace(replicas(3)[1], learning_rate=1e6)
-    calm, lost, other = fit.fit(model, held(Rows(features, labels)), [replicas(3)[0], wild, replicas(3)[2]], how)
+    calm, lost, other = fit.fit(model, held(rows), [replicas(3)[0], wild, replicas(3)[2]], how)
     assert lost.diverged == len(lost.losses)
     assert not np.isfinite([lost.losses[-1], lost.monitored[-1]]).all()
     assert np.isfinite(lost.losses[:-1]).all()
     assert all(np.isfinite(weight).all() for weight in lost.weights)
     assert (calm.diverged, other.diverged) == (None, None)
-    (alone,) = fit.fit(model, held(Rows(features, labels)), [replicas(3)[0]], how)
+    (alone,) = fit.fit(model, held(rows), [replicas(3)[0]], how)
     np.testing.assert_allclose(calm.monitored, alone.monitored, rtol=1e-10)
 
 
 def test_rates_and_penalties_are_a_replicas_own() -> None:
-    features, labels = table()
-    model = NEURAL.build(3, "linear", "float64")
+    rows = table()
+    model = neural().build(3, "linear", "float64")
     own = [replace(replica, learning_rate=0.001 * 3**n, l2=0.01 * n) for n, replica in enumerate(replicas(3))]
-    together = fit.fit(model, held(Rows(features, labels)), own, settings())
+    together = fit.fit(model, held(rows), own, descent())
     for replica, one in zip(own, together, strict=True):
-        how = settings(learning_rate=replica.learning_rate, l2=replica.l2)
-        (alone,) = fit.fit(model, held(Rows(features, labels)), [replace(replica, learning_rate=None, l2=None)], how)
+        how = descent(learning_rate=replica.learning_rate, l2=replica.l2)
+        (alone,) = fit.fit(model, held(rows), [replace(replica, learning_rate=None, l2=None)], how)
         for first, second in zip(alone.weights, one.weights, strict=True):
             np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-12)
 
 
 def test_results_do_not_depend_on_how_replicas_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
-    features, labels = table()
-    model = NEURAL.build(3, "linear", "float64")
-    how = settings(epochs=80, patience=4, learning_rate=0.03)
-    known = fit.fit(model, held(Rows(features, labels)), replicas(9), how)
+    rows = table()
+    model = neural().build(3, "linear", "float64")
+    how = descent(epochs=80, patience=4, learning_rate=0.03)
+    known = fit.fit(model, held(rows), replicas(9), how)
     assert len({len(one.losses) for one in known}) > 1
     for lanes, threads, call in ((2, 2, 1), (4, 1, 10_000), (1, 1, 50)):
         monkeypatch.setattr(fit, "LANES", lanes)
         monkeypatch.setattr(fit, "THREADS", threads)
         monkeypatch.setattr(feed, "CALL", call)
-        for one, other in zip(known, fit.fit(model, held(Rows(features, labels)), replicas(9), how), strict=True):
+        for one, other in zip(known, fit.fit(model, held(rows), replicas(9), how), strict=True):
             assert (one.best_epoch, len(one.losses)) == (other.best_epoch, len(other.losses))
             np.testing.assert_allclose(one.monitored, other.monitored, rtol=1e-10)
             for first, second in zip(one.weights, other.weights, strict=True):
@@ -269,13 +174,13 @@ def test_results_do_not_depend_on_how_replicas_are_packed(monkeypatch: pytest.Mo
 
 
 def test_stopped_replicas_are_dropped_with_their_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    features, labels = table()
+    rows = table()
     monkeypatch.setattr(fit, "LANES", 2)
     calls = []
     run = feed.HeldFeed._run
     monkeypatch.setattr(feed.HeldFeed, "_run", lambda *given: (calls.append(given[2]), run(*given))[1])
-    how = settings(epochs=80, patience=4, learning_rate=0.03)
-    fitted = fit.fit(NEURAL.build(3, "linear"), held(Rows(features, labels)), replicas(8), how)
+    how = descent(epochs=80, patience=4, learning_rate=0.03)
+    fitted = fit.fit(neural().build(3, "linear"), held(rows), replicas(8), how)
     longest = max(len(one.losses) for one in fitted)
     needed = sum(-(-sum(len(one.losses) >= epoch for one in fitted) // 2) for epoch in range(1, longest + 1))
     assert needed <= sum(calls) <= needed + 4 * max(calls)
@@ -285,9 +190,9 @@ def test_stopped_replicas_are_dropped_with_their_stack(monkeypatch: pytest.Monke
 def test_without_xla_the_loop_runs_uncompiled_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
-    features, labels = table()
-    model = NEURAL.build(3, "linear", "float64")
-    compiled = fit.fit(model, held(Rows(features, labels)), replicas(3), settings())
+    rows = table()
+    model = neural().build(3, "linear", "float64")
+    compiled = fit.fit(model, held(rows), replicas(3), descent())
     function = tf.function
 
     def refuse(*_: object) -> None:
@@ -300,31 +205,15 @@ def test_without_xla_the_loop_runs_uncompiled_and_says_so(monkeypatch: pytest.Mo
         return built
 
     monkeypatch.setattr(tf, "function", without)
-    model = NEURAL.build(3, "linear", "float64")  # the other's program is compiled
+    model = neural().build(3, "linear", "float64")  # the other's program is compiled
     with pytest.warns(UserWarning, match="XLA cannot compile the training, which runs uncompiled.*no XLA here"):
-        plain = fit.fit(model, held(Rows(features, labels)), replicas(3), settings())
+        plain = fit.fit(model, held(rows), replicas(3), descent())
     for one, other in zip(compiled, plain, strict=True):
         np.testing.assert_allclose(one.monitored, other.monitored, rtol=1e-9)
 
 
-def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
-    layer = stack.StackedDropout(0.3, 1)
-    layer.build((2, None, 50))
-    layer.key.assign(np.array([1, 2], np.uint32)[:, None, None])
-    ones = np.ones((2, 400, 50), np.float32)
-    first, second = (keras.ops.convert_to_numpy(layer(ones, training=True)) for _ in range(2))
-    assert keras.ops.convert_to_numpy(layer(ones)).tolist() == ones.tolist()
-    for drawn in (*first, *second):
-        assert np.unique(drawn).tolist() == [0, np.float32(1) / np.float32(0.7)]
-        # 20,000 draws: a standard deviation of the share is .0032
-        assert np.mean(drawn == 0) == pytest.approx(0.3, abs=0.013)
-        assert np.abs(np.corrcoef(drawn.T) - np.eye(50)).max() < 0.3
-    for one, other in ((first[0], first[1]), (first[0], second[0]), (first[0, :-1], first[0, 1:])):
-        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.03
-
-
 def test_a_stack_with_dropout_equals_stacks_of_one() -> None:
-    features, labels = table()
+    rows = table()
     model = keras.Sequential(
         [
             keras.Input((3,), dtype="float64"),
@@ -334,17 +223,17 @@ def test_a_stack_with_dropout_equals_stacks_of_one() -> None:
             keras.layers.Dense(1, dtype="float64"),
         ]
     )
-    together = fit.fit(model, held(Rows(features, labels)), replicas(5), settings())
+    together = fit.fit(model, held(rows), replicas(5), descent())
     for replica, one in list(zip(replicas(5), together, strict=True))[2:4]:
-        (alone,) = fit.fit(model, held(Rows(features, labels)), [replica], settings())
+        (alone,) = fit.fit(model, held(rows), [replica], descent())
         np.testing.assert_allclose(alone.monitored, one.monitored, rtol=1e-9)
     assert together[0].losses[0] > together[0].monitored[0] or together[0].losses[-1] > together[0].monitored[-1]
 
 
 def test_a_network_with_dropout_predicts_without_it() -> None:
-    features, labels = table()
-    model = replace(NEURAL, dropout=0.4).build(3, "linear", "float64")
-    fitted = fit.fit(model, held(Rows(features, labels)), replicas(2), settings())
+    rows = table()
+    features, model = rows.features, neural(dropout=0.4).build(3, "linear", "float64")
+    fitted = fit.fit(model, held(rows), replicas(2), descent())
     for one, predict, stacked in zip(
         fitted, network_predictors(model, fitted), stacked_predictions(model, fitted, [features] * 2), strict=True
     ):
@@ -355,81 +244,3 @@ def test_a_network_with_dropout_predicts_without_it() -> None:
         known = one.scaling.target_center + one.scaling.target_scale * (values @ kernel + bias)[:, 0]
         np.testing.assert_allclose(predict(features), known, rtol=1e-9)
         np.testing.assert_allclose(stacked, known, rtol=1e-9)
-
-
-@given(
-    count=st.integers(0, 60),
-    size=st.integers(1, 40),
-    steps=st.integers(1, 30),
-    first=st.integers(1, 4),
-    seed=st.integers(0, 99),
-)
-def test_an_epoch_visits_every_row_before_any_again(count: int, size: int, steps: int, first: int, seed: int) -> None:
-    rows = np.arange(10, 10 + count)
-    batches = epoch_batches(rows, size, steps, 5, np.random.default_rng(seed))
-    assert batches.shape == (5, steps, size)
-    full = max(-(-count // size), 1)
-    for epoch in batches:
-        assert (epoch >= 0).sum() == epoch_rows(count, size, steps)
-        for start in range(0, steps, full):
-            seen = epoch[start : start + full].ravel()
-            seen = seen[seen >= 0]
-            assert len(set(seen)) == len(seen)
-            assert set(seen) <= set(rows)
-            assert start + full > steps or len(seen) == count
-    random = np.random.default_rng(seed)
-    parts = [epoch_batches(rows, size, steps, epochs, random) for epochs in (first, 5 - first)]
-    np.testing.assert_array_equal(np.concatenate(parts), batches)
-
-
-@pytest.mark.parametrize(
-    ("rows", "repeats", "seeds"), [(354, 10, 3), (5_000, 5, 3), (100_000, 1, 3), (5_000_000, 1, 1)]
-)
-def test_the_folds_follow_the_size_of_the_table(params: dict, rows: int, repeats: int, seeds: int) -> None:
-    from straightline.config.settings import parse
-    from straightline.data.training_table import TrainingTable
-    from straightline.training.plan import fold_plan
-
-    config = parse(params)
-    table = TrainingTable(
-        held(Rows(np.zeros((rows, 3)), np.zeros(rows))), np.zeros(rows), ["a", "b", "c"], FAMILIES["gaussian"], True
-    )
-    plans = [fold_plan(table, config.models[name], config.fit, config.folds) for name in ("regression", "neural")]
-    assert {plan.repeats for plan in plans} == {repeats}
-    assert plans[1].seeds == seeds
-    costly = replace(config.models["neural"], hidden=[512, 512])
-    assert fold_plan(table, costly, config.fit, config.folds).repeats == repeats
-    assert fold_plan(table, costly, config.fit, config.folds).seeds == 1
-    own = replace(config.folds, repeats=4, seeds=5)
-    assert fold_plan(table, config.models["neural"], config.fit, own) == own
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_dtype_on_request_reaches_the_saved_network(params: dict, dtype: str) -> None:
-    from straightline.config.settings import parse
-    from straightline.data.training_table import TrainingTable
-    from straightline.training.variants import train
-
-    config = parse(params)
-    how, folds = replace(config.fit, dtype=dtype, epochs=3), replace(config.folds, k=2, repeats=1, seeds=1)
-    features, labels = table()
-    rows = TrainingTable(held(Rows(features, labels)), labels, ["a", "b", "c"], FAMILIES["gaussian"], True)
-    trained = train(rows, config.models["neural"], how, folds, lambda *now: None)
-    dense = [layer for layer in trained.model.layers if isinstance(layer, keras.layers.Dense)]
-    assert {layer.compute_dtype for layer in dense} == {dtype}
-    assert np.isfinite(trained.folds["loss"]).all()
-
-
-def test_an_early_divergence_is_an_error_and_a_later_one_is_said() -> None:
-    from straightline.errors import UserError
-    from straightline.training.variants import _divergences
-
-    features, labels = table()
-    wild = [replace(replica, learning_rate=rate) for replica, rate in zip(replicas(2), (1e300, 1e-3), strict=True)]
-    how = settings(optimizer="sgd")
-    fitted = fit.fit(NEURAL.build(3, "linear", "float64"), held(Rows(features, labels)), wild, how)
-    with pytest.raises(UserError, match=r"1 of 2 fits .*first in fold 7; set a smaller learning_rate"):
-        _divergences([("fold 7", fitted[0]), ("fold 8", fitted[1])])
-    later = replace(fitted[1], diverged=4)
-    assert "fold 8: the loss is not finite at epoch 4, so the weights of epoch" in _divergences([("fold 8", later)])[0]
-    assert _divergences([("fold 8", fitted[1])]) == []

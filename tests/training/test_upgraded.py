@@ -8,13 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from straightline.config.settings import Fit, Folds
 from straightline.data.rows import Rows
 from straightline.data.source import held, streamed
 from straightline.data.training_table import TrainingTable
 from straightline.families import FAMILIES
-from straightline.models.neural import Neural
-from straightline.models.regression import Regression
 from straightline.regression import exact
 from straightline.runtime.artifacts import write_parquet
 from straightline.serving.archive import load_model, save_model
@@ -23,49 +20,21 @@ from straightline.training.batches import Replica
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import network_predictors, shipped_network
 from straightline.training.variants import train
+from tests.builders import fit as fit_settings
+from tests.builders import folds, labels_of, neural, regression, rows_of, training_table
 
-UPGRADED = Neural(
-    kind="neural",
-    hidden=[5, 4],
-    activation="tanh",
-    learning_rate=0.01,
-    schedule="constant",
-    l2=0.0,
-    dropout=0.0,
-    from_regression=True,
-)
-REGRESSION = Regression(
-    kind="regression",
-    learning_rate=0.01,
-    schedule="cosine",
-    finish="exact",
-    robust=False,
-    terms="linear",
-    intercept=True,
-)
-HOW = Fit(
-    optimizer="adam",
-    momentum=0.0,
-    dtype="float64",
-    batch_size=16,
-    epochs=12,
-    patience=None,
-    validation=0.2,
-    held_rows=None,
-    seed=0,
-)
-ONCE = replace(HOW, epochs=1)
-FOLDS = Folds(k=3, repeats=1, seeds=2, seed=0)
+UPGRADED = neural(hidden=[5, 4], from_regression=True)
+ONCE, FOLDS = fit_settings(epochs=1), folds(seeds=2)
 
 
 def table(family: str, standardize: bool = True, bend: float = 0.0) -> TrainingTable:
     random = np.random.default_rng(5)
     features = random.normal(3.0, 2.0, (120, 2))
     labels = 10 + features @ [1.0, -0.5] + bend * (features[:, 0] - 3) ** 2 + random.normal(size=120)
+    labels = labels_of(labels, family)
     if family == "bernoulli":
-        labels = (labels > np.median(labels)).astype(float)
         labels[:20] = 1 - labels[:20]  # so that no line separates them
-    return TrainingTable(held(Rows(features, labels)), labels, ["a", "b"], FAMILIES[family], standardize)
+    return training_table(features, labels, family, standardize=standardize)
 
 
 def predicted(model: keras.Model, features: np.ndarray) -> np.ndarray:
@@ -74,9 +43,7 @@ def predicted(model: keras.Model, features: np.ndarray) -> np.ndarray:
 
 
 def line_of(of: TrainingTable) -> np.ndarray:
-    rows = of.source.read(of.source.groups)
-    features, labels = rows.features, rows.labels
-    return exact.optimum(Rows(features, labels), of.family, of.names).coefficients
+    return exact.optimum(rows_of(of), of.family, of.names).coefficients
 
 
 def replicas(of: TrainingTable, count: int) -> list[Replica]:
@@ -98,15 +65,22 @@ def test_stacked_and_unstacked_it_predicts_as_it_does() -> None:
         np.testing.assert_allclose(own.predict(rows[replica], verbose=0), together[replica], rtol=1e-12)
 
 
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
-@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize(
+    ("family", "standardize"),
+    [
+        ("gaussian", True),
+        ("bernoulli", False),
+        pytest.param("gaussian", False, marks=pytest.mark.slow),
+        pytest.param("bernoulli", True, marks=pytest.mark.slow),
+    ],
+)
 def test_before_the_first_epoch_it_is_the_regression(family: str, standardize: bool) -> None:
     """A network that can only get worse stays the regression: here every step is far too large."""
     of = table(family, standardize)
     hasty = replace(UPGRADED, learning_rate=10.0)
     model, predicting = (hasty.build(2, kind) for kind in ("linear", FAMILIES[family].activation))
     fitted = fit.fit(model, of.source, replicas(of, 2), descent_settings(of, hasty, ONCE))
-    features = of.source.read(of.source.groups).features
+    features = rows_of(of).features
     line = line_of(of)
     expected = line[0] + features @ line[1:]
     expected = expected if family == "gaussian" else 1 / (1 + np.exp(-expected))
@@ -118,7 +92,7 @@ def test_before_the_first_epoch_it_is_the_regression(family: str, standardize: b
 
 def test_a_streamed_one_starts_there_too(tmp_path: Path) -> None:
     of = table("gaussian")
-    rows = of.source.read(of.source.groups)
+    rows = rows_of(of)
     features, labels = rows.features, rows.labels
     frame = pd.DataFrame(features, columns=["a", "b"]).assign(y=labels)
     write_parquet(tmp_path / "rows.parquet", frame, 20)
@@ -139,8 +113,8 @@ def test_it_is_never_worse_than_the_regression_on_the_validation_rows(family: st
     of = table(family, bend=0.4 if family == "gaussian" else 3.0)
     model, predicting = (UPGRADED.build(2, kind, "float64") for kind in ("linear", FAMILIES[family].activation))
     own = replicas(of, 4)
-    fitted = fit.fit(model, of.source, own, descent_settings(of, UPGRADED, replace(HOW, epochs=200)))
-    rows = of.source.read(of.source.groups)
+    fitted = fit.fit(model, of.source, own, descent_settings(of, UPGRADED, fit_settings(epochs=200)))
+    rows = rows_of(of)
     features, labels = rows.features, rows.labels
     line = line_of(of)
     better = 0
@@ -157,7 +131,7 @@ def test_it_is_never_worse_than_the_regression_on_the_validation_rows(family: st
 def test_a_stack_is_each_by_itself() -> None:
     of = table("gaussian", bend=0.3)
     model = UPGRADED.build(2, "linear", "float64")
-    descent = descent_settings(of, UPGRADED, HOW)
+    descent = descent_settings(of, UPGRADED, fit_settings(epochs=12))
     together = fit.fit(model, of.source, replicas(of, 5), descent)
     for replica, one in zip(replicas(of, 5), together, strict=True):
         (alone,) = fit.fit(model, of.source, [replica], descent)
@@ -166,21 +140,21 @@ def test_a_stack_is_each_by_itself() -> None:
             np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("family", ["gaussian", pytest.param("bernoulli", marks=pytest.mark.slow)])
 def test_its_stage_starts_every_fold_at_that_folds_regression(family: str) -> None:
     of = table(family)
     hasty = replace(UPGRADED, learning_rate=10.0)
-    regression, upgraded = (train(of, one, ONCE, FOLDS, lambda *_: None).folds for one in (REGRESSION, hasty))
+    line, upgraded = (train(of, one, ONCE, FOLDS, lambda *_: None).folds for one in (regression(), hasty))
     for seed in range(2):
         own = upgraded[upgraded["seed"] == seed]
-        np.testing.assert_allclose(own["loss"], regression["loss"], rtol=1e-6)
+        np.testing.assert_allclose(own["loss"], line["loss"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("from_regression", [False, True])
 def test_a_saved_network_takes_columns_of_any_unit(tmp_path: Path, from_regression: bool) -> None:
     """Seconds since 1970, farads, and a column that does not vary: what was scored is what the archive predicts."""
     plain = table("gaussian", bend=0.3)
-    rows = plain.source.read(plain.source.groups)
+    rows = rows_of(plain)
     features, labels = rows.features, rows.labels
     features = np.column_stack([1.7e9 + features[:, 0], 1e-12 * features[:, 1], np.full(len(labels), 7.0)])
     of = replace(plain, source=held(Rows(features, labels)), names=["time", "farad", "same"])
@@ -188,7 +162,7 @@ def test_a_saved_network_takes_columns_of_any_unit(tmp_path: Path, from_regressi
     model = settings.build(3, "linear", "float64")
     line = np.concatenate([line_of(replace(of, source=held(Rows(features[:, :2], labels)), names=["t", "f"])), [0.0]])
     own = [replace(replica, line=line if from_regression else None) for replica in replicas(plain, 1)]
-    (fitted,) = fit.fit(model, of.source, own, descent_settings(of, settings, HOW))
+    (fitted,) = fit.fit(model, of.source, own, descent_settings(of, settings, fit_settings(epochs=12)))
     digest = save_model(shipped_network(settings, of, fitted), tmp_path / "model.keras")
     (predict,) = network_predictors(model, [fitted])
     assert np.ptp(predict(features)) > 1
@@ -199,10 +173,10 @@ def test_a_saved_network_takes_columns_of_any_unit(tmp_path: Path, from_regressi
 
 def test_what_is_shipped_is_a_plain_keras_archive(tmp_path: Path) -> None:
     of = table("bernoulli", bend=0.3)
-    trained = train(of, UPGRADED, replace(HOW, epochs=30), FOLDS, lambda *_: None)
+    trained = train(of, UPGRADED, fit_settings(epochs=30), FOLDS, lambda *_: None)
     save_model(trained.model, tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-    features = of.source.read(of.source.groups).features
+    features = rows_of(of).features
     np.testing.assert_array_equal(predicted(loaded, features), predicted(trained.model, features))
     assert [layer["name"] for layer in trained.weights["layers"]] == [
         "hidden_1",

@@ -1,0 +1,57 @@
+"""Archives of models: equal bytes for equal models, and no code inside."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from straightline.errors import UserError
+from straightline.serving.archive import load_model, save_model
+from tests.builders import neural
+
+
+def test_archives_of_one_model_are_equal_byte_for_byte(tmp_path: Path) -> None:
+    built = [neural(hidden=[3]).build(2, "linear") for _ in range(2)]
+    built[1].set_weights(built[0].get_weights())
+    for number, model in enumerate(built):
+        save_model(model, tmp_path / f"{number}.keras")
+    assert (tmp_path / "0.keras").read_bytes() == (tmp_path / "1.keras").read_bytes()
+    loaded = keras.models.load_model(tmp_path / "0.keras", safe_mode=True)
+    rows = np.random.default_rng(0).normal(size=(5, 2))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded(rows)), keras.ops.convert_to_numpy(built[0](rows)))
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_model(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return str(caught.value)
+
+
+def test_a_model_that_could_run_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    lambda_layer = keras.layers.Lambda(lambda values: values)
+    save_model(keras.Sequential([keras.Input((2,)), lambda_layer]), path)
+    assert "Lambda, expected Keras' own layers" in refused(path)
+
+    @keras.saving.register_keras_serializable("mine")
+    class Mine(keras.layers.Layer):
+        pass
+
+    save_model(keras.Sequential([keras.Input((2,)), Mine()]), path)
+    assert "expected Keras' own layers" in refused(path)
+
+
+def test_what_is_no_keras_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"not a zip")
+    assert "is not a Keras archive" in refused(path)
+    digest = save_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), path)
+    assert load_model(path, digest).input_shape == (None, 2)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("code.py", "print()")
+    assert "got code.py, config.json" in refused(path)
+    with pytest.raises(UserError, match="no such file"):
+        load_model(tmp_path / "none.keras", "")
