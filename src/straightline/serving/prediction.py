@@ -71,7 +71,7 @@ def load(folder: Path) -> Predictor:
 
 
 def read_description(path: Path) -> Description:
-    """Return the description of a model; models that were registered earlier have a `task` in it instead of a family."""
+    """Return the description of a model. Models that were registered earlier have a `task` instead of a family."""
     values = read_json(path)
     target = values["target"]
     if "task" in target:
