@@ -92,13 +92,13 @@ def test_the_winner_is_adopted_where_its_settings_live(project: Path, monkeypatc
             "expected one of num_balloons, color, got colour",
         ),
         (("sweep", "fit.seed=1,2", "data.rows=600"), "expected one of num_balloons, color, got none"),
-        (("sweep", "fit.seed=1,2", "--table", "none.csv"), "--table: expected --target too"),
+        (("sweep", "fit.seed=1,2", "--table", "none.csv"), "--table: add --target, the column to predict"),
         (
             ("sweep", "fit.seed=1,2", "--table", "none.csv", "--target", "y", "--adopt"),
-            "--adopt: expected the pipeline's",
+            "--adopt: leave --table out",
         ),
         (("sweep", "fit.seed=1,2", "--table", "none.csv", "--target", "y"), "none.csv: no such file"),
-        (("sweep", "fit.seed=1,2", "--name", "../other"), "--name: expected letters, digits, - and _"),
+        (("sweep", "fit.seed=1,2", "--name", "../other"), "--name: expected a file name of letters, digits, - and _"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(
