@@ -20,6 +20,7 @@ SMALL = {
     "conf/folds/repeated.yaml": {"k: 10": "k: 3", "repeats: null": "repeats: 1", "seeds: null": "seeds: 1"},
     "conf/fit/adam.yaml": {"epochs: null": "epochs: 5"},
 }
+DROPPED = ("DVC_", "MLFLOW_", "GIT_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")  # from the environment of commands
 ALL = ["compose", "data", "train@color-regression", "train@color-neural", "evaluate", "compare", "report", "track"]
 
 
@@ -28,8 +29,7 @@ class Repository:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        drop = ("DVC_", "MLFLOW_", "GIT_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
-        self.environment = {key: value for key, value in os.environ.items() if not key.startswith(drop)}
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith(DROPPED)}
         # The copy's own modules, not those that the tests run.
         self.environment |= {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -46,6 +46,16 @@ class Repository:
 
     def dvc(self, *command: str, fails: bool = False) -> str:
         return self.run(sys.executable, "-m", "dvc", *command, fails=fails)
+
+    def dvc_here(self, *command: str) -> None:
+        """Run DVC in this process: it takes seconds to start, and a process of its own proves nothing more."""
+        from dvc.cli import main
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.chdir(self.root)
+            for name in [name for name in os.environ if name.startswith(DROPPED)]:
+                patched.delenv(name)
+            assert main([*command]) == 0
 
     def edit(self, path: str, changes: dict[str, str]) -> None:
         file = self.root / path

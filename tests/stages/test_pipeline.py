@@ -62,14 +62,14 @@ def test_a_network_changed_by_an_experiment_trains_no_regression(repository: Rep
     assert weights["parameters"] == 3 * 3 + 3 + 3 + 1
     assert ran(repository.dvc("repro")) == []
     repository.run("git", "checkout", "-q", ".")
-    repository.dvc("checkout", "-q")
+    repository.dvc_here("checkout", "-q")
 
 
 def test_a_clone_with_the_cache_gets_the_same_runs(repository: Repository, tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", str(repository.root), str(tmp_path / "clone")], check=True)
     clone = Repository(tmp_path / "clone")
-    clone.dvc("config", "--local", "cache.dir", str(repository.root / ".dvc/cache"))
-    clone.dvc("checkout", "-q")
+    clone.dvc_here("config", "--local", "cache.dir", str(repository.root / ".dvc/cache"))
+    clone.dvc_here("checkout", "-q")
     assert ran(clone.dvc("repro")) == ["track"]
     assert len(clone.live_runs()) == 3
     assert set(clone.live_runs()) <= set(repository.live_runs())
@@ -78,7 +78,7 @@ def test_a_clone_with_the_cache_gets_the_same_runs(repository: Repository, tmp_p
 def test_a_diverging_network_keeps_the_last_one(repository: Repository) -> None:
     repository.run("git", "checkout", "-q", ".")
     repository.run("git", "clean", "-qfd")
-    repository.dvc("checkout", "-q")
+    repository.dvc_here("checkout", "-q")
     kept = {path: path.read_bytes() for path in (repository.root / "runs").rglob("*.*")}
     assert kept
     repository.edit("conf/model/neural.yaml", {"activation: relu": "activation: selu", "rate: 0.001": "rate: 10"})

@@ -182,16 +182,21 @@ class TestCommandLine:
         (project / "Makefile").touch()
         assert "MLflow UI: make ui" in self.shown()
 
-    def test_an_error_is_one_line(self, tmp_path: Path) -> None:
-        for command in ("show", "compose", "track"):
-            done = self.run(tmp_path, command)
-            assert done.returncode == 2
-            assert done.stderr.count("\n") == 1
-            assert "Traceback" not in done.stderr
+    def test_an_error_is_one_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        done = self.run(tmp_path, "show")
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert "Traceback" not in done.stderr
+        monkeypatch.chdir(tmp_path)
+        for command in ("compose", "track"):
+            error = CliRunner().invoke(app, [command]).exception
+            assert isinstance(error, UserError)
+            assert "\n" not in str(error)
 
-    def test_a_missing_result_is_named(self, project: Path) -> None:
+    def test_a_missing_result_is_named(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(project)
         (project / "verdicts/color.json").unlink()
-        assert "color.json: does not exist yet; run `dvc repro`" in self.run(project, "show").stderr
+        assert "color.json: does not exist yet; run `dvc repro`" in str(CliRunner().invoke(app, ["show"]).exception)
 
     def test_a_failing_stage_is_one_line(self, project: Path) -> None:
         path = project / "params.yaml"
