@@ -22,7 +22,12 @@ from straightline.stages import compose, data
 PROJECT = (
     Path(__file__).parent / "project"
 )  # Links to files of the repository; the installed package has copies of them.
-PLACES = {"gitignore": ".gitignore", "dvcignore": ".dvcignore", "dvc_config": ".dvc/config"}
+PLACES = {
+    "gitignore": ".gitignore",
+    "data_gitignore": "data/.gitignore",
+    "dvcignore": ".dvcignore",
+    "dvc_config": ".dvc/config",
+}
 PLOTS = ".dvc/plots"
 BUNDLED = re.compile(r"data/(?!table)|target/(?!table)")  # configs of other tables than the user's
 REQUIREMENTS = "requirements.txt"
