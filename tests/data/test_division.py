@@ -14,9 +14,11 @@ from typer.testing import CliRunner, Result
 from straightline.__main__ import app
 from straightline.comparison.findings import compare
 from straightline.comparison.significance import Comparison
+from straightline.config.table_options import TableOptions, table_settings
 from straightline.data.folds import Split
 from straightline.data.schema import read_schema
 from straightline.errors import UserError
+from straightline.stages import data
 
 QUICK = ("models.neural.hidden=[4]", "fit.epochs=4", "folds.k=4", "folds.seeds=1")
 
@@ -108,6 +110,7 @@ def line_loss(train: pd.DataFrame, test: pd.DataFrame) -> float:
     return float(np.mean((test["sales"] - intercept - slope * test["size"]) ** 2))
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_groups_stay_together_in_all_that_a_run_divides(here: Path) -> None:
     shops(here)
     found = invoke("--target", "sales", "--groups", "shop", "--exclude", "day,open", "folds.repeats=2")
@@ -128,7 +131,8 @@ def test_groups_stay_together_in_all_that_a_run_divides(here: Path) -> None:
     assert verdict["repeats"] == 2
 
 
-@pytest.mark.parametrize("by", [("--time", "day"), ()])
+@pytest.mark.usefixtures("without_pictures")
+@pytest.mark.parametrize("by", [("--time", "day"), pytest.param((), marks=pytest.mark.slow)])
 def test_time_is_kept_in_all_that_a_run_divides(here: Path, by: tuple[str, ...]) -> None:
     table = shops(here)
     found = invoke("--target", "sales", "--target", "open", "--split", "time", *by, "--features", "size,shop")
@@ -185,7 +189,14 @@ def test_a_warning_names_the_options_and_goes_when_they_are_taken(here: Path) ->
     table = shops(here).sort_values("day")
     table["sales"] += np.linspace(0, 60, 240)
     table.to_csv(here / "shops.csv", index=False)
-    features = ("--target", "sales", "--features", "size")
-    assert "data.split=time" in invoke(*features).output
-    assert "neighbouring rows" not in invoke(*features, "--split", "time", "--time", "day").output
-    assert "neighbouring rows" not in invoke(*features, "--groups", "shop").output
+    assert "data.split=time" in warnings_of(here)
+    assert "neighbouring rows" not in warnings_of(here, split="time", time="day")
+    assert "neighbouring rows" not in warnings_of(here, groups="shop")
+
+
+def warnings_of(here: Path, **settings: str) -> str:
+    """Return what the data stage warns of if the table is divided by these settings."""
+    options = TableOptions(here / "shops.csv", ["sales"], data={"features": ["size"], **settings})
+    (here / "params.yaml").write_text(table_settings(options))
+    data.run(here)
+    return " ".join(read_schema(here).warnings)

@@ -52,8 +52,9 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.fixture
-def faked(tmp_path: Path) -> Path:
+def faked(tmp_path: Path, empty_store: Path) -> Path:
     write_project(tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     return tmp_path
 
 

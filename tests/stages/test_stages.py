@@ -228,8 +228,9 @@ def test_diverging_training_leaves_the_earlier_files(project: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def tracked(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tracked(finished: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = Path(shutil.copytree(finished, tmp_path_factory.mktemp("tracked") / "project"))
+    shutil.copy(empty_store, root / "mlflow.db")
     track.run(root)
     return root
 

@@ -1,5 +1,6 @@
 """A table to sweep, and a sweep that has ended."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from tests.sweeps.cases import OWN, SWEEP, invoke, write_own
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     write_own(tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     return tmp_path
 
 

@@ -17,7 +17,6 @@ import pytest
 from straightline.commands import sweep as sweep_command
 from straightline.errors import UserError
 from straightline.sweeps.trainer import Trainer
-from straightline.tracking import store
 from tests.sweeps.cases import OWN, QUICK, invoke
 
 
@@ -125,8 +124,6 @@ def statuses(folder: Path) -> list[tuple[str, int]]:
 
 
 def test_a_killed_sweep_leaves_no_run_running(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with store.opened(here):  # makes it
-        pass
     words = ["models.neural.learning_rate=0.003,0.03", "fit.seed=range(0,400)", *QUICK, *OWN[:-1]]
     with subprocess.Popen(
         [sys.executable, "-m", "straightline", "sweep", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

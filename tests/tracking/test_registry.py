@@ -63,8 +63,9 @@ def changed(root: Path, target: str, model: str, factor: float) -> None:
     write_json(path, metrics | {"loss": metrics["loss"] * factor})
 
 
-def test_each_targets_model_by_the_verdict_and_the_gate(tmp_path: Path) -> None:
+def test_each_targets_model_by_the_verdict_and_the_gate(tmp_path: Path, empty_store: Path) -> None:
     write_project(tmp_path, models=True)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     verdicts = {target: read_json(tmp_path / f"verdicts/{target}.json") for target in ("color", "num_balloons")}
     assert publication.publish(load_results(tmp_path)).count("champion (the first version)") == 2
     with client_of(tmp_path) as client:
@@ -95,8 +96,11 @@ def test_each_targets_model_by_the_verdict_and_the_gate(tmp_path: Path) -> None:
         assert client.get_model_version_by_alias("balloons-num_balloons", "champion").version == 3
 
 
-def test_an_interrupted_publication_leaves_one_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_publication_leaves_one_version(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_project(tmp_path, models=True)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     register = registry.register
 
     def interrupted(client: Any, candidate: registry.Candidate) -> str:
@@ -118,10 +122,11 @@ def test_an_interrupted_publication_leaves_one_version(tmp_path: Path, monkeypat
 
 class TestMLmodel:
     @pytest.fixture(scope="class")
-    def downloaded(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def downloaded(self, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """Return a model's folder as MLflow keeps it."""
         root = tmp_path_factory.mktemp("published")
         write_project(root, models=True)
+        shutil.copy(empty_store, root / "mlflow.db")
         publication.publish(load_results(root))
         with client_of(root):
             return Path(mlflow.artifacts.download_artifacts("models:/balloons-color@champion"))
