@@ -9,6 +9,9 @@ from straightline.runtime.processor import use_common_instructions
 XLA_FLAGS = (
     "--xla_cpu_multi_thread_eigen=false",
     "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=100000,xla_cpu_disable_loop_unrolling=true",
+    "--xla_cpu_use_xnnpack=false",
+    "--xla_cpu_experimental_xnn_fusion_type=",
+    "--xla_cpu_experimental_ynn_fusion_type=",
 )
 
 
@@ -17,7 +20,8 @@ def import_tensorflow() -> None:
 
     The flags of XLA (docs/log.md) have these reasons. XLA runs on the calling thread, since `fit` starts threads
     itself. A loop whose body uses little memory is compiled into one function, which is three times as fast for a
-    single small replica. Loops are not unrolled, since rolled loops compile sooner and run as fast.
+    single small replica. Loops are not unrolled, since rolled loops compile sooner and run as fast. Products are not
+    left to XNNPACK and YNNPACK, which choose their kernels by the processor, whatever XLA is limited to.
 
     TensorFlow's libraries log before they read TF_CPP_MIN_LOG_LEVEL. The file descriptor of stderr is therefore
     redirected.
