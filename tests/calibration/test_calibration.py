@@ -281,7 +281,7 @@ def test_the_command_takes_a_table_of_the_users(settings_only: Path, monkeypatch
         (("--truth", "curved"), "--truth: expected noise, linear or a number of margins, got 'curved'"),
         (("--truth", "20"), "20 margins of 0.05 are a gain of 1"),
         (("--model", "regression"), "--model: expected a network of params.yaml (neural), got 'regression'"),
-        (("--like", "my.csv"), "--like: expected --target too"),
+        (("--like", "my.csv"), "--like: add --target, the column to predict"),
         (("--rows", "12"), "12 training rows are too few for 10 folds"),
     ],
 )

@@ -52,7 +52,8 @@ class TestQuadratic:
     def test_it_is_the_exact_regression_on_its_terms(self, family: str) -> None:
         of = table(family)
         trained = train(of, QUADRATIC, HOW, FOLDS, lambda *_: None)
-        features, labels = rows_of(of)
+        rows = rows_of(of)
+        features, labels = rows.features, rows.labels
         design = sm.add_constant(terms.values(features))
         known = sm.OLS(labels, design) if family == "gaussian" else sm.Logit(labels, design)
         fitted = known.fit(disp=0) if family == "bernoulli" else known.fit()

@@ -186,7 +186,7 @@ def test_it_prints_dark_on_white_whatever_the_screen_is(browser: Browser, report
 def test_it_can_be_read_by_keyboard(browser: Browser, reported: Path) -> None:
     page, _ = opened(browser, reported, WIDE)
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "To the answers"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the answers"
     page.keyboard.press("Enter")
     assert page.url.endswith("#answers")
     page.locator("section#color summary").focus()
