@@ -48,6 +48,7 @@ def test_the_text_has_no_figure_that_the_command_does_not_print() -> None:
         assert set(FIGURE.findall(prose)) <= set(FIGURE.findall(answer))
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize(("command", "name", "shown"), CASES, ids=[name for _, name, _ in CASES])
 def test_a_command_gives_the_answer_that_the_page_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, name: str, shown: str

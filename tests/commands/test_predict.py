@@ -22,7 +22,9 @@ def new_rows(project: Path) -> Path:
     return project / "new.csv"
 
 
-@pytest.mark.parametrize(("target", "name"), [("num_balloons", "regression"), ("color", "neural")])
+@pytest.mark.parametrize(
+    ("target", "name"), [pytest.param("num_balloons", "regression", marks=pytest.mark.slow), ("color", "neural")]
+)
 def test_a_fresh_process_predicts_what_was_scored(project: Path, target: str, name: str) -> None:
     words = [f"runs/{target}/{name}", new_rows(project).name, "--out", "out.csv"]
     code = "import sys; from straightline.__main__ import main; sys.argv = sys.argv[1:]; main()"

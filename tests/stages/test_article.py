@@ -16,7 +16,7 @@ from tests.conftest import run_stages
 def results(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Results:
     """The default config with two folds and one seed, which leave the final models as they are."""
     root: Path = tmp_path_factory.mktemp("article")
-    run_stages(root, params | {"folds": params["folds"] | {"k": 2, "seeds": 1}})
+    run_stages(root, params | {"folds": params["folds"] | {"k": 2, "seeds": 1}}, pictures=False)
     return load_results(root)
 
 
