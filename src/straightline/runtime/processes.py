@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from straightline.errors import UserError
 
 TURN_SECONDS = 600  # The longest wait for another process, in seconds.
+INIT = 1  # the number of the first process, which adopts those whose parent has died
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2).
 PARTIAL, FOLDER = ".partial-", "straightline-"  # Prefixes of temporary files and folders; the process id follows.
 
@@ -28,12 +29,14 @@ def end_with_parent() -> None:
     """On Linux, have this process killed when its parent dies for any reason.
 
     Otherwise, a killed DVC would leave its stage running, and the stage would overwrite the files of the next
-    `dvc repro`.
+    `dvc repro`. A stage that DVC started and whose parent is the first process of the machine has lost DVC already,
+    while it was importing TensorFlow; it is killed at once.
     """
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-        if os.getppid() != parent:
+        has_lost_dvc = parent == INIT and "DVC_STAGE" in os.environ
+        if os.getppid() != parent or has_lost_dvc:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
