@@ -164,7 +164,7 @@ def test_time_is_kept_in_all_that_a_run_divides(here: Path, by: tuple[str, ...])
         (("--groups", "sales"), "rows cannot be divided by 'sales', which is a target"),
         (
             ("--split", "time", "--time", "shop"),
-            "row 1: expected a number or a date as 2026-01-31 to order rows by, got",
+            "row 1: expected a number or a date such as 2026-01-31 to order rows by, got",
         ),
         (("--split", "time", "--time", "gap"), "column 'gap' is missing in 1 of 240 rows"),
         (("--time", "day"), "data.time: expected null unless data.split is time"),

@@ -89,6 +89,7 @@ def test_a_margin_changes_an_answer(fresh: Repository, capsys: pytest.CaptureFix
 
     fresh.dvc_here("exp", "save", "-q", "-n", "wide-margin")
     fresh.run("git", "reset", "-q", "--hard")
+    capsys.readouterr()
     saved = told(fresh, capsys, "main", "wide-margin")
     assert saved["after"]["revision"] == "wide-margin"
     assert len(saved["after"]["commit"]) == 40
