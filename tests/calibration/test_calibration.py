@@ -134,6 +134,12 @@ def test_a_table_does_not_depend_on_which_others_are_drawn() -> None:
     assert (alone[0].labels != other[0].labels).any()
 
 
+def test_a_class_that_is_always_too_rare_is_an_error() -> None:
+    rare = replace(truths.generated(FAMILIES["bernoulli"], 30, 2), level=-9.0)
+    with pytest.raises(UserError, match="in 1,000 simulated tables of 30 rows the rarer class had too few rows"):
+        simulation.tables(rare, NOISE, "coin", [0], FOLDS, seed=0)
+
+
 def test_a_table_with_too_few_of_a_class_is_drawn_again() -> None:
     world = replace(truths.generated(FAMILIES["bernoulli"], 20, 1), level=-2.5)
     for table, parts in simulation.tables(world, NOISE, "coin", range(20), FOLDS, seed=0):

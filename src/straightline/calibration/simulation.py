@@ -23,6 +23,7 @@ from straightline.data.folds import Fold, Split
 from straightline.data.rows import Rows, joined
 from straightline.data.source import held
 from straightline.data.training_table import TrainingTable
+from straightline.errors import UserError
 from straightline.models.neural import Neural
 from straightline.regression import exact
 from straightline.training import fit
@@ -31,6 +32,7 @@ from straightline.training.plan import descent_settings
 from straightline.training.predictors import stacked_predictions
 from straightline.training.variants import fold_replicas, regression_losses
 
+DRAWS = 1000  # most tables drawn until the classes of one are large enough for the folds
 REPLICA_EPOCHS = 2**24  # most epochs, summed over replicas, of one fit: the losses of each take 16 bytes
 
 
@@ -47,20 +49,26 @@ def tables(
 ) -> list[tuple[TrainingTable, list[Fold]]]:
     """Draw the tables with these numbers, each with its folds.
 
-    A table is drawn again if its rarer class is too small for the folds.
+    A table is drawn again if its rarer class is too small for the folds. Raises UserError if the world has too few rows
+    for the folds, or if its rarer class is almost always too small for them.
     """
-    amplitude = truths.amplitude(world, truth, np.random.default_rng([seed, 0]))
     is_stratified = world.family.strata(np.zeros(1)) is not None
-    shared = None if is_stratified else Split().folds(world.rows, folds.k, folds.repeats or 1, folds.seed)
+    shared = Split().folds(world.rows, folds.k, folds.repeats or 1, folds.seed)
+    amplitude = truths.amplitude(world, truth, np.random.default_rng([seed, 0]))
     drawn = []
     for number in numbers:
         random = np.random.default_rng([seed, 1, number])
-        features, labels = truths.table(world, truth, noise, amplitude, random)
-        while not world.family.has_enough_for(labels, folds.k):
-            features, labels = truths.table(world, truth, noise, amplitude, random)
+        draws = (truths.table(world, truth, noise, amplitude, random) for _ in range(DRAWS))
+        drawn_table = next((rows for rows in draws if world.family.has_enough_for(rows[1], folds.k)), None)
+        if drawn_table is None:
+            raise UserError(
+                f"in {DRAWS:,} simulated tables of {world.rows:,} rows the rarer class had too few rows for {folds.k} "
+                "folds; simulate more rows, or set folds.k to a smaller number"
+            )
+        features, labels = drawn_table
         names = [f"x{column + 1}" for column in range(features.shape[1])]
         table = TrainingTable(held(Rows(features, labels)), labels, names, world.family, standardize=True)
-        parts = shared or table.split.folds(len(labels), folds.k, folds.repeats or 1, folds.seed)
+        parts = shared if not is_stratified else table.split.folds(len(labels), folds.k, folds.repeats or 1, folds.seed)
         drawn.append((table, parts))
     return drawn
 
