@@ -219,6 +219,7 @@ def test_the_page_names_each_file_that_an_addition_needs(addition: Addition) -> 
         assert any(f"`{path}`" in section for path in named), name
 
 
+@pytest.mark.slow
 def test_one_of_each_is_added_by_these_files_alone(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     for folder in ("src", "conf", "tests", ".dvc/plots"):

@@ -29,7 +29,7 @@ def python(code: str, folder: Path, **variables: str) -> str:
 
 
 @needs_avx2
-@pytest.mark.parametrize("entry", ["straightline.stages.data", "straightline.stages.train", "straightline.__main__"])
+@pytest.mark.parametrize("entry", ["straightline.stages.data", "straightline.__main__"])
 def test_the_libraries_are_held_to_avx2(tmp_path: Path, entry: str) -> None:
     code = (
         f"import {entry}, numpy, scipy.linalg, threadpoolctl; from numpy._core._multiarray_umath import "

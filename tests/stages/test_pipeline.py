@@ -83,7 +83,7 @@ def test_a_diverging_network_keeps_the_last_one(repository: Repository) -> None:
     assert kept
     repository.edit("conf/model/neural.yaml", {"activation: relu": "activation: selu", "rate: 0.001": "rate: 10"})
     repository.edit("conf/fit/adam.yaml", {"optimizer: adam": "optimizer: sgd"})
-    output = repository.dvc("repro", fails=True)
+    output = repository.dvc("repro", "train@color-neural", fails=True)
     assert "train: training diverged" in output
     assert "smaller learning_rate" in output
     assert "Traceback" not in output

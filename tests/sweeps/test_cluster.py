@@ -100,6 +100,7 @@ def test_a_stack_whose_worker_is_lost_each_time_has_failed_and_other_packages_ar
             remote.scored([space_of(*VARIED).config(space_of(*VARIED).points()[0])])
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_same_ranking(nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_own(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -11,7 +11,7 @@ from tests import builders
 from tests.sweeps.cases import QUICK, curved, space_of
 
 
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("family", ["gaussian", pytest.param("bernoulli", marks=pytest.mark.slow)])
 def test_configs_of_a_stack_are_each_trained_as_the_pipeline_trains_it(family: str) -> None:
     table = curved(family)
     of = space_of(
