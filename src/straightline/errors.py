@@ -13,7 +13,13 @@ REMEDIES = {
 
 
 class UserError(Exception):
-    """An error that a user can fix. Its message is one line: what was expected, what came, where, and what to do."""
+    """An error that a user can fix. Its message is one line: what was expected, what came, where, and what to do.
+
+    Line breaks, which may come from a value in a table, become spaces.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
 
 
 def os_error_message(error: OSError) -> str:

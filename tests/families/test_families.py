@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from hypothesis import given
@@ -13,6 +14,7 @@ from scipy import special
 from sklearn import metrics
 
 from straightline.calibration import truths
+from straightline.errors import UserError
 from straightline.families import FAMILIES, Family
 
 PREDICTORS = np.linspace(-6, 6, 49)
@@ -96,6 +98,11 @@ def test_the_curve_costs_the_best_line_the_gain(family: Family) -> None:
     swing = family.curve_amplitude(0.2, 1.5, features, line, curve)
     best, straight = expected_losses(family, features, line + swing * curve, 1.5)
     assert 1 - best / straight == pytest.approx(0.2, abs=1e-3)
+
+
+def test_words_with_line_breaks_are_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match=r"^y has 3 different words \(a b, c, d\); expected numbers"):
+        FAMILIES["gaussian"].labels(pd.Series(["a\nb", "c", "d"]), "y")
 
 
 def test_continuous_scores_are_scikit_learns() -> None:

@@ -223,6 +223,7 @@ class TestDamage:
         shutil.copytree(faked, without, ignore=shutil.ignore_patterns("mlflow.db"))
         assert "4 runs published" in publication.publish(load_results(without))
 
+    @pytest.mark.slow
     def test_a_locked_store_costs_the_copy_only(
         self, faked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -252,7 +253,8 @@ def test_runs_of_dead_processes_are_closed_and_others_left(faked: Path) -> None:
     assert found == {"dead": "KILLED", "living": "RUNNING", "elsewhere": "RUNNING"}
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 8])
 def test_several_publish_at_once_to_a_new_store(tmp_path: Path, count: int) -> None:
     write_project(tmp_path / "0")
     for number in range(1, count):

@@ -99,7 +99,7 @@ def assert_undisturbed(repository: Repository, undisturbed: dict[str, str], runs
     assert alive == []
 
 
-@pytest.mark.parametrize("kills_stage", [False, True])
+@pytest.mark.parametrize("kills_stage", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_stage_is_made_again_after_a_kill(repository: Repository, kills_stage: bool) -> None:
     undisturbed, runs = files(repository.root), repository.live_runs()
     words = ("repro", "--force", "--single-item", "train@color-neural")
@@ -120,6 +120,7 @@ def test_killed_at_random_it_ends_as_if_undisturbed(repository: Repository) -> N
     assert_undisturbed(repository, undisturbed, runs)
 
 
+@pytest.mark.slow
 def test_two_at_once_end_in_a_clear_line_and_the_same_result(repository: Repository) -> None:
     lock, runs = (repository.root / "dvc.lock").read_bytes(), repository.live_runs()
     command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", "train@color-neural"]

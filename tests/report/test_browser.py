@@ -70,8 +70,7 @@ def faults(page: Page) -> list[str]:
     ("name", "width", "scheme"),
     [
         ("reported", WIDE, "light"),
-        ("reported", PHONE, "dark"),
-        ("hostile", PHONE, "light"),
+        ("hostile", PHONE, "dark"),
         *(
             pytest.param(*values, marks=pytest.mark.slow)
             for values in [
@@ -79,7 +78,8 @@ def faults(page: Page) -> list[str]:
                 ("reported", PHONE, "light"),
                 ("hostile", WIDE, "light"),
                 ("hostile", WIDE, "dark"),
-                ("hostile", PHONE, "dark"),
+                ("reported", PHONE, "dark"),
+                ("hostile", PHONE, "light"),
             ]
         ),
     ],

@@ -86,6 +86,7 @@ def test_a_streamed_table_is_read_from_the_object_store(nodes: Cluster, tmp_path
     assert_same(*both(replace(table, source=source), nodes.address))
 
 
+@pytest.mark.slow
 def test_a_stack_whose_worker_is_lost_each_time_has_failed_and_other_packages_are_refused(
     nodes: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ def statuses(folder: Path) -> list[tuple[str, int]]:
         return connection.execute("SELECT status, COUNT(*) FROM runs GROUP BY status ORDER BY status").fetchall()
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_leaves_no_run_running(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["models.neural.learning_rate=0.003,0.03", "fit.seed=range(0,400)", *QUICK, *OWN[:-1]]
     with subprocess.Popen(

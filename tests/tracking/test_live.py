@@ -108,7 +108,8 @@ def test_a_stream_of_other_results_is_not_taken(streamed: Path) -> None:
     assert (names.count("color / neural"), names.count("color / regression")) == (2, 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_losses_are_there_while_it_trains_and_its_end_is_told(project: Path, empty_store: Path, number: int) -> None:
     set_live(project, epochs=100_000, patience=100_000)
     shutil.copy(empty_store, project / "mlflow.db")
