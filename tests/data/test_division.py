@@ -44,6 +44,38 @@ def test_no_group_is_on_both_sides(seed: int, k: int, repeats: int, binary: bool
     assert split.sample(rows, 1 - share, seed).tolist() == split.set_aside(rows, 1 - (1 - share), seed)[0].tolist()
 
 
+@given(st.integers(0, 999), st.integers(2, 6), st.sampled_from(["", "classes", "groups", "both", "time"]))
+@settings(deadline=None)
+def test_parts_cover_the_rows_once_and_keep_groups_shares_and_time(seed: int, count: int, by: str) -> None:
+    random = np.random.default_rng(seed)
+    groups = random.integers(0, random.integers(2, 30), 90)
+    classes = (np.arange(90) < random.integers(2, 45)).astype(int)
+    has_classes, has_groups = by in ("classes", "both"), by in ("groups", "both")
+    split = Split(classes if has_classes else None, groups if has_groups else None, by == "time")
+    rows = np.sort(random.permutation(90)[:70]).astype(np.int32)
+    if has_groups and len(np.unique(groups[rows])) < 2:
+        return
+    parts = split.parts(rows, count, seed)
+    assert 2 <= len(parts) <= count
+    tested = np.concatenate([part for _, part in parts])
+    assert len(np.unique(tested)) == len(tested)
+    for kept, part in parts:
+        assert set(kept) <= set(rows) - set(part)
+        if by == "time":
+            assert kept.max() < part.min()
+        else:
+            assert sorted([*kept, *part]) == rows.tolist()
+        if has_groups:
+            assert not set(groups[kept]) & set(groups[part])
+        elif has_classes and classes[rows].sum() >= 2:
+            assert abs(classes[part].mean() - classes[rows].mean()) <= 1 / len(part)
+
+
+def test_parts_of_one_group_are_an_error() -> None:
+    with pytest.raises(UserError, match="all 5 rows are of one group"):
+        Split(groups=np.zeros(9, int)).parts(np.arange(5, dtype=np.int32), 5, 0)
+
+
 @given(st.integers(20, 300), st.integers(2, 10), st.floats(0.01, 0.95))
 def test_time_only_runs_forward(rows: int, k: int, share: float) -> None:
     folds = Split(ordered=True).folds(rows, k, 1, seed=3)

@@ -84,6 +84,30 @@ class Split:
                 )
         return folds
 
+    def parts(self, rows: RowNumbers, count: int, seed: int) -> list[tuple[RowNumbers, RowNumbers]]:
+        """Divide `rows`, ascending, into parts; return for each part the rows to train on and the rows of the part.
+
+        There are `count` parts, or fewer if there are fewer groups or rows of the rarer class, but at least two.
+        Ordered rows are divided as `folds` divides them: the parts are in the later half, and the rows to train on are
+        those before the part. Raises UserError if all rows are in one group.
+        """
+        rows = np.asarray(rows, np.int32)
+        if self.ordered:
+            divided = self._ordered(len(rows), max(min(count, len(rows) // 2), 2))
+        else:
+            classes, groups = (None if numbers is None else numbers[rows] for numbers in (self.classes, self.groups))
+            if groups is not None:
+                count = min(count, len(np.unique(groups)))
+            if count < 2:
+                raise _one_group(len(rows))
+            rarest = count if classes is None else int(np.unique(classes, return_counts=True)[1].min())
+            if rarest < (2 if groups is None else count):
+                classes = None  # A class with fewer rows than there are parts cannot keep its share.
+            elif groups is None:
+                count = min(count, rarest)
+            divided = Split(classes, groups)._repeated(len(rows), count, 1, seed)
+        return [(rows[train], rows[part]) for train, part in divided]
+
     def _strata(self, rows: RowNumbers, count: int) -> NDArray | None:
         if self.classes is None:
             return None
@@ -129,6 +153,10 @@ class Split:
         ]
 
 
+def _one_group(rows: int) -> UserError:
+    return UserError(f"all {rows} rows are of one group, which cannot be divided; choose another column")
+
+
 def _count(rows: int, share: float) -> int:
     return min(max(round(share * rows), 1), rows - 1)
 
@@ -136,7 +164,7 @@ def _count(rows: int, share: float) -> int:
 def _groups_aside(rows: RowNumbers, groups: NDArray, share: float, seed: int) -> tuple[RowNumbers, RowNumbers]:
     group_count = len(np.unique(groups))
     if group_count < 2:
-        raise UserError(f"all {len(rows)} rows are of one group, which cannot be divided; choose another column")
+        raise _one_group(len(rows))
     splitter = GroupShuffleSplit(1, test_size=_count(group_count, share), random_state=seed)
     ((kept, aside),) = splitter.split(rows, groups=groups)
     return np.sort(rows[kept]), np.sort(rows[aside])
