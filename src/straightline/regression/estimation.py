@@ -83,13 +83,7 @@ def least_squares(standardized: Standardized, refined: bool) -> Generator[Pass, 
     `refined`, a step with residuals in extended precision follows if columns are close to collinear (Bjorck 1987,
     "Stability analysis of the method of seminormal equations for linear least squares problems").
     """
-
-    def reduced(rows: Rows) -> NDArray:
-        design = standardized(rows.features, extra_columns=1)
-        design[:, -1] = rows.labels - standardized.target_mean
-        return _triangle(design)
-
-    triangle = yield Pass(reduced, _joined)
+    triangle = yield reduction(standardized)
     root, projected = triangle[:, :-1], triangle[:, -1]
     weights = linalg.lstsq(root, projected, cond=RANK_TOLERANCE)[0]
     residual = float(np.sum((projected - root @ weights) ** 2))
@@ -107,6 +101,17 @@ def least_squares(standardized: Standardized, refined: bool) -> Generator[Pass, 
     return Estimate(weights, root, residual / freedom, residual / standardized.rows)
 
 
+def reduction(standardized: Standardized) -> Pass:
+    """Return the pass that reduces the rows, with the centred target as last column, to a triangular factor."""
+
+    def reduced(rows: Rows) -> NDArray:
+        design = standardized(rows.features, extra_columns=1)
+        design[:, -1] = rows.labels - standardized.target_mean
+        return _triangle(design)
+
+    return Pass(reduced, _joined)
+
+
 def _extended_gradient(standardized: Standardized, weights: NDArray, rows: Rows) -> NDArray:
     design = standardized(rows.features.astype(np.longdouble))
     return (rows.labels - design @ weights.astype(np.longdouble)) @ design
@@ -121,15 +126,15 @@ def maximum_likelihood(
     memory, and Firth's weights are computed (Heinze and Schemper 2002, eq. 2).
     """
     weights = np.zeros(len(standardized.kept)) if guess is None else standardized.weights(guess)
-    here = yield _likelihood(standardized, family, weights)
+    here = yield likelihood(standardized, family, weights)
     for _ in range(NEWTON_STEPS):
         step = linalg.lstsq(here.triangle[:, :-1], here.triangle[:, -1], cond=RANK_TOLERANCE)[0]
         if step @ here.gradient < 1e-14:
             break
-        there = yield _likelihood(standardized, family, weights + step)
+        there = yield likelihood(standardized, family, weights + step)
         while there.loss > here.loss and np.abs(step).max() > 1e-12:
             step = step / 2
-            there = yield _likelihood(standardized, family, weights + step)
+            there = yield likelihood(standardized, family, weights + step)
         weights, here = weights + step, there
     estimate = Estimate(weights, here.triangle[:, :-1], 1.0, here.loss)
     if not family.is_separable or here.largest <= SUSPICIOUS_LOG_ODDS:
@@ -167,7 +172,7 @@ def scores_squared(standardized: Standardized, family: Family, weights: NDArray,
     return Pass(outer_products, operator.add)
 
 
-class _Likelihood(NamedTuple):
+class Likelihood(NamedTuple):
     """The likelihood at some weights.
 
     It holds the mean cross-entropy, its negative gradient, the triangular factor for a Newton step, and the largest
@@ -180,8 +185,10 @@ class _Likelihood(NamedTuple):
     largest: Any
 
 
-def _likelihood(standardized: Standardized, family: Family, weights: NDArray) -> Pass:
-    def compute(rows: Rows) -> _Likelihood:
+def likelihood(standardized: Standardized, family: Family, weights: NDArray) -> Pass:
+    """Return the pass that computes the `Likelihood` at `weights` of the standardised columns."""
+
+    def compute(rows: Rows) -> Likelihood:
         labels, extended = rows.labels, standardized(rows.features, extra_columns=1)
         design = extended[:, :-1]
         predictor = design @ weights
@@ -191,10 +198,10 @@ def _likelihood(standardized: Standardized, family: Family, weights: NDArray) ->
         design *= spread[:, np.newaxis]
         extended[:, -1] = residual / spread
         loss = float(family.predictor_losses(predictor, labels).mean()) * len(labels) / standardized.rows
-        return _Likelihood(loss, gradient, _triangle(extended), np.abs(predictor).max())
+        return Likelihood(loss, gradient, _triangle(extended), np.abs(predictor).max())
 
-    def combine(first: _Likelihood, second: _Likelihood) -> _Likelihood:
-        return _Likelihood(
+    def combine(first: Likelihood, second: Likelihood) -> Likelihood:
+        return Likelihood(
             first.loss + second.loss,
             first.gradient + second.gradient,
             _joined(first.triangle, second.triangle),

@@ -19,6 +19,7 @@ from straightline.families import Family
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
 from straightline.regression import exact
+from straightline.regression.ridge import Line
 from straightline.training import fit, stack
 from straightline.training.scoring import Predictor
 
@@ -26,8 +27,8 @@ STACKED = 256  # most networks that predict in one call
 FORWARDS = 64  # traced functions that are kept, so that the next batch of a sweep can use them again
 
 
-def regression_predictor(best: exact.Optimum, family: Family) -> Predictor:
-    """Return the predictor of the exact regression `best`."""
+def regression_predictor(best: exact.Optimum | Line, family: Family) -> Predictor:
+    """Return the predictor of a straight line."""
     return lambda features: family.inverse_link(best.predict(features))
 
 
@@ -109,6 +110,7 @@ def _stacked_forward(model: keras.Sequential, lanes: int) -> Callable[[stack.Wei
     return _forward(stack.stack(model, lanes))
 
 
+@lru_cache(maxsize=FORWARDS)
 def _forward(model: keras.Model) -> Callable[[stack.Weights, stack.Weights, NDArray], Any]:
     """Return a function of (trainable weights, frozen weights, rows) that computes `model`, stacked or not.
 

@@ -1,0 +1,111 @@
+"""Ridge regression: a penalty on the slopes, chosen among PENALTIES by the loss on parts of the rows.
+
+The penalised optimum minimises the mean of half the deviance plus half the penalty times the sum of squares of the
+slopes of standardised columns (Hoerl and Kennard 1970, eq. 2.1; le Cessie and van Houwelingen 1992, eq. 3 for the
+logistic regression).
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from straightline.data.rows import RowNumbers, Rows
+from straightline.data.scaling import joined, moments
+from straightline.data.source import Pass, Source, in_step, one_pass
+from straightline.families import Family
+from straightline.regression.estimation import NEWTON_STEPS, Likelihood, Standardized, likelihood, reduction
+from straightline.regression.separation import RANK_TOLERANCE
+
+PENALTIES = 10.0 ** np.arange(-4, 1.1, 0.5)  # The largest leaves almost no slopes.
+CONVERGED = 1e-12  # The largest decrease of the objective that another Newton step promises.
+
+
+@dataclass(frozen=True)
+class Line:
+    """A straight line: `coefficients` `(1 + columns,)`, intercept first, and the penalty that they were fitted with."""
+
+    coefficients: NDArray
+    penalty: float
+
+    def predict(self, features: NDArray) -> NDArray:
+        """Return the linear predictor `(rows,)` of `features` `(rows, columns)`."""
+        return np.add(self.coefficients[0], features @ self.coefficients[1:])
+
+
+def paths(
+    source: Source, row_sets: Sequence[RowNumbers], family: Family, penalties: NDArray = PENALTIES
+) -> list[list[Line]]:
+    """Return the ridge regressions of each set of rows, one for each of the ascending `penalties`.
+
+    All penalties of a least-squares fit come from one decomposition of its rows. Other families need a few passes over
+    the rows for each penalty, by Newton's method.
+    """
+    return in_step(source, row_sets, [_path(family, penalties) for _ in row_sets])
+
+
+def part_losses(
+    source: Source, parts: Sequence[RowNumbers], lines: Sequence[Sequence[Line]], family: Family
+) -> NDArray:
+    """Return the sums of the losses of each part's lines on its rows, `(parts, lines)`."""
+
+    def losses(part_lines: Sequence[Line]) -> Pass:
+        def sums(rows: Rows) -> NDArray:
+            return np.array(
+                [family.predictor_losses(line.predict(rows.features), rows.labels).sum() for line in part_lines]
+            )
+
+        return Pass(sums, np.add)
+
+    return np.array(one_pass(source, parts, [losses(part_lines) for part_lines in lines]))
+
+
+def _path(family: Family, penalties: NDArray) -> Generator[Pass, Any, list[Line]]:
+    standardized = Standardized((yield Pass(moments, joined)))
+    if family.is_least_squares:
+        weights = _least_squares((yield reduction(standardized)), standardized, penalties)
+    else:
+        weights = yield from _newton(standardized, family, penalties)
+    return [Line(standardized.back @ row, float(penalty)) for row, penalty in zip(weights, penalties, strict=True)]
+
+
+def _least_squares(triangle: NDArray, standardized: Standardized, penalties: NDArray) -> NDArray:
+    """Return the weights `(penalties, 1 + columns)` from the triangular factor of the rows and the target."""
+    left, singular, right = linalg.svd(triangle[:, 1:-1], full_matrices=False)
+    shrunk = singular / (singular**2 + standardized.rows * penalties[:, np.newaxis])
+    slopes = (shrunk * (left.T @ triangle[:, -1])) @ right
+    return np.column_stack([np.full(len(penalties), standardized.target_mean), slopes])
+
+
+def _newton(standardized: Standardized, family: Family, penalties: NDArray) -> Generator[Pass, Any, NDArray]:
+    """Compute the weights `(penalties, 1 + columns)`; each penalty starts from the optimum of the next larger one."""
+    weights = np.zeros(len(standardized.kept))
+    weights[0] = family.link(standardized.target_mean)
+    slopes = np.append(0.0, np.ones(len(weights) - 1))
+    here: Likelihood = yield likelihood(standardized, family, weights)
+    found = []
+    for penalty in penalties[::-1]:
+        for _ in range(NEWTON_STEPS):
+            step, decrease = _step(here, weights, penalty * slopes, standardized.rows)
+            if decrease < CONVERGED:
+                break
+            there = yield likelihood(standardized, family, weights + step)
+            before = here.loss + penalty / 2 * weights @ (slopes * weights)
+            while there.loss + penalty / 2 * (weights + step) @ (slopes * (weights + step)) > before:
+                step = step / 2
+                there = yield likelihood(standardized, family, weights + step)
+            weights, here = weights + step, there
+        found.append(weights)
+    return np.array(found[::-1])
+
+
+def _step(here: Likelihood, weights: NDArray, penalties: NDArray, rows: int) -> tuple[NDArray, float]:
+    """Return the Newton step, and the decrease of the objective that it promises."""
+    spread = np.sqrt(rows * penalties)
+    root = np.vstack([here.triangle[:, :-1], np.diag(spread)])
+    target = np.append(here.triangle[:, -1], -spread * weights)
+    step = linalg.lstsq(root, target, cond=RANK_TOLERANCE)[0]
+    return step, float(step @ (here.gradient - penalties * weights))

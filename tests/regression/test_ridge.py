@@ -1,0 +1,80 @@
+"""Ridge regressions against scikit-learn's, and their limits."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from straightline.data.rows import Rows
+from straightline.data.source import Source, held
+from straightline.families import FAMILIES
+from straightline.regression import exact, ridge
+from tests.training.cases import ROWS, table
+
+ALL = np.arange(ROWS, dtype=np.int32)
+SOME = np.arange(20, 75, dtype=np.int32)
+
+
+def standardized(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    mean, scale = rows.features.mean(axis=0), rows.features.std(axis=0)
+    return (rows.features - mean) / scale, mean, scale
+
+
+def scikit_learns(rows: Rows, family: str, penalty: float) -> np.ndarray:
+    columns, mean, scale = standardized(rows)
+    if family == "gaussian":
+        model = Ridge(alpha=penalty * len(rows), solver="cholesky").fit(columns, rows.labels)
+    else:
+        model = LogisticRegression(C=1 / (penalty * len(rows)), tol=1e-12, solver="newton-cholesky")
+        model.fit(columns, rows.labels)
+    slopes = np.ravel(model.coef_) / scale
+    return np.append(np.ravel(model.intercept_) - slopes @ mean, slopes)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_each_penalty_gives_scikit_learns_line(family: str) -> None:
+    rows = table(family)
+    for lines, numbers in zip(ridge.paths(held(rows), [ALL, SOME], FAMILIES[family]), (ALL, SOME), strict=True):
+        assert [line.penalty for line in lines] == ridge.PENALTIES.tolist()
+        for line in lines:
+            known = scikit_learns(rows.take(numbers), family, line.penalty)
+            np.testing.assert_allclose(line.coefficients, known, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_no_penalty_is_the_exact_regression_and_a_large_one_the_baseline(family: str) -> None:
+    rows, of = table(family), FAMILIES[family]
+    ((small, large),) = ridge.paths(held(rows), [ALL], of, np.array([1e-12, 1e8]))
+    known = exact.optimum(rows, of, ["a", "b", "c"])
+    np.testing.assert_allclose(small.coefficients, known.coefficients, rtol=1e-6)
+    np.testing.assert_allclose(of.inverse_link(large.predict(rows.features)), of.baseline(rows.labels), rtol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_more_columns_than_rows_and_constant_ones_have_a_line(family: str) -> None:
+    random = np.random.default_rng(1)
+    features = np.column_stack([random.normal(size=(20, 30)), np.ones(20)])
+    labels = (features[:, 0] > 0).astype(float)
+    (lines,) = ridge.paths(held(Rows(features, labels)), [np.arange(20, dtype=np.int32)], FAMILIES[family])
+    for line in lines:
+        assert np.isfinite(line.coefficients).all()
+        assert line.coefficients[-1] == 0
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_a_table_read_in_groups_has_the_same_lines(family: str) -> None:
+    rows = table(family)
+    offsets = np.array([0, 30, 50, ROWS])
+    grouped = Source(offsets, 3, lambda groups: rows.take(np.arange(offsets[groups[0]], offsets[groups[-1] + 1])))
+    (ours,), (known,) = (ridge.paths(source, [SOME], FAMILIES[family]) for source in (grouped, held(rows)))
+    for line, other in zip(ours, known, strict=True):
+        np.testing.assert_allclose(line.coefficients, other.coefficients, rtol=1e-8)
+
+
+def test_losses_on_parts_are_sums_over_their_rows() -> None:
+    rows, family = table(), FAMILIES["gaussian"]
+    lines = ridge.paths(held(rows), [ALL, ALL], family)
+    losses = ridge.part_losses(held(rows), [SOME, ALL], lines, family)
+    for sums, numbers in zip(losses, (SOME, ALL), strict=True):
+        part = rows.take(numbers)
+        known = [np.square(part.labels - line.predict(part.features)).sum() for line in lines[0]]
+        np.testing.assert_allclose(sums, known)
