@@ -34,13 +34,14 @@ from straightline.training.batches import Replica
 from straightline.training.feed import HeldFeed, Stack, StreamedFeed
 from straightline.training.program import Settings, StackRows, State, program
 
-__all__ = ["LANES", "Fitted", "OnEpoch", "Settings", "fit"]
+__all__ = ["LANES", "Drop", "Fitted", "OnEpoch", "Settings", "fit"]
 
 LANES = 32  # most lanes of a stack: enough to share the overhead of a step, few enough to drop whole stacks early
 CACHE = 2**20  # bytes that the activations of a stack may take in one step
 REPACK_SHARE = 16  # repack only if more than 1/16 of the stacks are saved
 
 OnEpoch = Callable[[int, NDArray, NDArray], None]
+Drop = Callable[[NDArray], NDArray]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def fit(
     settings: Settings,
     on_epoch: OnEpoch = lambda epoch, running, first: None,
     sizes: Sequence[int] = range(1, LANES + 1),
+    drop: Drop = lambda monitored: np.zeros(len(monitored), bool),
 ) -> list[Fitted]:
     """Fit `model` (rows, inputs -> rows, 1) once for each replica; a result does not depend on the other replicas.
 
@@ -87,6 +89,9 @@ def fit(
 
     `on_epoch` is called every few epochs with the number of epochs so far, the last monitored losses of the replicas
     that still run, and all losses of the first replica, `(2, epochs)`: `losses` and `monitored` as in `Fitted`.
+
+    `drop` is called as often. It gets the monitored losses of all replicas `(replicas, epochs so far)`, in the units of
+    the target; those after the end of a replica have no meaning. It returns which replicas `(replicas,)` end now.
 
     If XLA cannot compile the program, a warning is issued and training runs uncompiled and slower.
     """
@@ -102,7 +107,9 @@ def fit(
             stack_losses = job.run(stacks, epochs.stop - first, pool)
             for packed, new_losses in zip(stacks, stack_losses, strict=True):
                 losses[:, packed.numbers, epochs] = new_losses
-                ended = packed.numbers[packed.ended | (epochs.stop == settings.epochs)]
+            dropped = drop(losses[1, :, : epochs.stop] * job.units[:, np.newaxis])
+            for packed in stacks:
+                ended = packed.numbers[packed.ended | dropped[packed.numbers] | (epochs.stop == settings.epochs)]
                 if newly_ended := [number for number in ended if number not in fitted]:
                     fitted |= job.fitted(newly_ended, packed, losses[:, :, : epochs.stop])
             running = np.array([number for number in range(len(replicas)) if number not in fitted], int)

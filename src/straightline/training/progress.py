@@ -35,10 +35,12 @@ def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, ND
             with lock:
                 if epoch <= latest or not len(losses):
                     return
+                step = max(epochs // LINES, 1)
+                is_due = epoch // step > latest // step
                 latest = epoch
                 summary = f"{losses.mean():.5g} (mean of {len(losses)} running)"
                 bar.update(task, completed=epoch, loss=summary)
-                if not console.is_terminal and epoch % max(epochs // LINES, 1) == 0:
+                if not console.is_terminal and is_due:
                     print(f"{title}: epoch {epoch} of at most {epochs}, loss {summary}", flush=True)
 
         yield on_epoch
