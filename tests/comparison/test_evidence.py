@@ -64,3 +64,8 @@ def test_folds_that_do_not_differ_have_no_share() -> None:
 
 def test_the_ledger_counts_what_the_folds_took() -> None:
     assert ledger(folds(np.ones((4, 2)))) == Ledger(configs=1, fits=8, epochs=24, steps=240)
+
+
+def test_the_ledger_counts_all_networks_that_an_averaged_one_chose_from() -> None:
+    averaged = folds(np.ones((4, 1))).assign(networks=120)
+    assert ledger(averaged) == Ledger(configs=1, fits=480, epochs=12, steps=120)

@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from straightline.config.settings import load, parse
 from straightline.errors import UserError
+from straightline.models import Averaged
 from straightline.stages import compose
 from tests.conftest import ROOT
 
@@ -30,6 +32,22 @@ def changed(params: dict, key: str, value: object) -> dict:
 def test_the_committed_settings_are_valid_and_what_conf_composes_to(params: dict) -> None:
     assert set(parse(params).models) == {"regression", "neural"}
     compose.check(ROOT)
+
+
+def test_an_averaged_network_composes_with_all_that_is_null_to_be_chosen() -> None:
+    values = yaml.safe_load(compose.render(ROOT / "conf", ["model@models.neural=averaged", "models.neural.l2=0.1"]))
+    settings = parse(values).models["neural"]
+    assert isinstance(settings, Averaged)
+    assert (settings.hidden, settings.learning_rate, settings.l2, settings.line) == (None, None, 0.1, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("members", 1), ("line", 1.5), ("learning_rate", 0), ("hidden", []), ("dropout", 0.1)]
+)
+def test_a_wrong_setting_of_an_averaged_network_is_named(key: str, value: object) -> None:
+    values = yaml.safe_load(compose.render(ROOT / "conf", ["model@models.neural=averaged"]))
+    with pytest.raises(UserError, match=rf"models\.neural\.{key}"):
+        parse(changed(values, f"models.neural.{key}", value))
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,12 @@ def fold_means(folds: pd.DataFrame) -> pd.Series:
 
 
 def ledger(folds: pd.DataFrame, configs: int = 1) -> Ledger:
-    """Return the training effort behind a model's folds.csv. The model was selected from `configs` configs."""
-    return Ledger(configs, len(folds), int(folds["epochs"].sum()), int(folds["steps"].sum()))
+    """Return the training effort behind a model's folds.csv. The model was selected from `configs` configs.
+
+    The fits of an averaged network are all networks that it chose from.
+    """
+    fits = int(folds["networks"].sum()) if "networks" in folds else len(folds)
+    return Ledger(configs, fits, int(folds["epochs"].sum()), int(folds["steps"].sum()))
 
 
 def spread(folds: pd.DataFrame) -> Spread:

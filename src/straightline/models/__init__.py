@@ -10,12 +10,13 @@ from typing import Annotated
 from pydantic import Field
 
 from straightline.errors import UserError
+from straightline.models.averaged import Averaged
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
 
-__all__ = ["Model", "Neural", "Regression", "baseline_of"]
+__all__ = ["Averaged", "Model", "Neural", "Regression", "baseline_of"]
 
-Model = Annotated[Regression | Neural, Field(discriminator="kind")]
+Model = Annotated[Regression | Neural | Averaged, Field(discriminator="kind")]
 
 
 def baseline_of(models: Mapping[str, Model]) -> str:

@@ -14,7 +14,7 @@ from straightline.data import encoding
 from straightline.data.schema import OTHER, Feature
 
 PREFIX = "encoding_"  # the names of the layers of the encoding start with it
-TAKEN = ("regression", "quadratic", "neural", "upgraded")  # names of the models, which no layer may have
+TAKEN = ("regression", "quadratic", "neural", "upgraded", "averaged")  # names of the models, which no layer may have
 
 
 def with_encoding(model: keras.Model, features: Sequence[Feature]) -> keras.Model:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from straightline.config.settings import load
 from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
-from straightline.models.regression import Regression
+from straightline.models import Averaged, Regression
 from straightline.runtime.artifacts import md5, write_csv, write_json
 from straightline.runtime.stage import stage
 from straightline.serving.archive import save_model
 from straightline.serving.encoder import with_encoding
 from straightline.tracking.live import losses_streamed
-from straightline.training.plan import descent_settings, fold_plan
+from straightline.training.plan import fold_plan, planned
 from straightline.training.progress import epochs_shown
 from straightline.training.records import Trained
 from straightline.training.variants import train
@@ -30,14 +30,16 @@ def run(root: Path, target: str, model: str) -> None:
     config = load(root / "params.yaml")
     settings = config.models[model]
     with training_table(root, target, config.fit.held_rows) as table:
-        descent = descent_settings(table, settings, config.fit)
+        epochs, steps = planned(table, settings, config.fit)
         folds = fold_plan(table, settings, config.fit, config.folds)
         seeds = f" x {folds.seeds} seeds" if not isinstance(settings, Regression) else ""
         reason = f", chosen for {len(table.labels):,} rows (set folds.repeats and folds.seeds to change them)"
         reason = "" if folds == config.folds else reason
         print(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{reason}", flush=True)
-        stream = losses_streamed(root, target, model, not isinstance(settings, Regression), config.tracking.live)
-        with stream as live, epochs_shown(f"{target} / {model}", descent.epochs) as show:
+        # The history of an averaged network is known only after the choice of its members.
+        is_streamed = config.tracking.live and not isinstance(settings, Averaged)
+        stream = losses_streamed(root, target, model, not isinstance(settings, Regression), is_streamed)
+        with stream as live, epochs_shown(f"{target} / {model}", epochs) as show:
 
             def on_epoch(epoch: int, running: NDArray, final: NDArray) -> None:
                 show(epoch, running, final)
@@ -50,7 +52,7 @@ def run(root: Path, target: str, model: str) -> None:
         print(f"train {target}/{model}: {message}")
     print(
         f"train {target}/{model}: {len(trained.folds)} fold fits, mean loss {trained.folds['loss'].mean():.6g}; final "
-        f"model: {trained.weights['epochs']} of at most {descent.epochs} epochs of {descent.steps} steps"
+        f"model: {trained.weights['epochs']} of at most {epochs} epochs of {steps} steps"
     )
 
 

@@ -18,7 +18,7 @@ from straightline.families import Family
 from straightline.models import baseline_of
 from straightline.sweeps.winner import Winner
 from straightline.training import fit
-from straightline.training.plan import descent_settings, fold_plan
+from straightline.training.plan import fold_plan, planned
 from straightline.training.records import Trained
 from straightline.training.variants import train
 
@@ -72,7 +72,7 @@ def winner(
 def _trained(table: TrainingTable, config: Config, name: str, fresh: Folds, show_progress: ShowProgress) -> Trained:
     model_settings = config.models[name]
     folds = fold_plan(table, model_settings, config.fit, fresh)
-    epochs = descent_settings(table, model_settings, config.fit).epochs
+    epochs, _ = planned(table, model_settings, config.fit)
     with show_progress(f"{name} on fresh folds", epochs) as on_epoch:
         return train(table, model_settings, config.fit, folds, on_epoch)
 

@@ -12,7 +12,7 @@ from typing import Any
 from straightline.config.composition import flattened
 from straightline.config.settings import Config, parse
 from straightline.errors import UserError
-from straightline.models.neural import Neural
+from straightline.models import Averaged, Neural
 
 Point = Mapping[str, str | float | int]  # key -> the text of a choice, or a number from an interval
 
@@ -168,8 +168,11 @@ def _network(dimensions: Sequence[Dimension], base: Mapping[str, Any]) -> str:
     config = parse(base, "sweep")
     networks = [name for name, model in config.models.items() if isinstance(model, Neural)]
     varied = sorted({each.key.split(".")[1] for each in dimensions if each.key.startswith("models.")})
-    if regressions := [name for name in varied if name not in networks]:
-        raise UserError(f"sweep: {regressions[0]} is a regression, which is always fitted exactly; vary a network")
+    for name in varied:
+        if isinstance(config.models.get(name), Averaged):
+            raise UserError(f"sweep: {name} chooses its settings itself in each fold; vary a network of kind neural")
+        if name not in networks:
+            raise UserError(f"sweep: {name} is a regression, which is always fitted exactly; vary a network")
     if len(varied or networks) != 1:
         raise UserError(
             f"sweep: expected one network to vary, got {', '.join(varied or networks) or 'none'}; vary one at a time"

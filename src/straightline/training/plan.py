@@ -9,8 +9,7 @@ import numpy as np
 from straightline.config.settings import Fit, Folds
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
-from straightline.models import Model
-from straightline.models.regression import Regression
+from straightline.models import Averaged, Model, Neural, Regression
 from straightline.training import fit
 
 LEARNING_SHARES = (1 / 8, 1 / 4, 1 / 2)  # of the training rows of a fold
@@ -20,6 +19,10 @@ SECONDS = 14.0  # budget for the steps of all fits of a stage on two cores; impo
 EARLY = 0.7  # the approximate share of the steps that remains after early stopping
 MANY_ROWS = 50_000  # with this many rows one repeat of the folds is precise enough
 REPEATS, SEEDS = 10, 3  # at most
+MEMBERS = 5  # of an averaged network
+MEMBER_STEPS = 2_000  # optimizer steps of a member of an averaged network, unless its epochs reach their lower limit
+HIDDEN = ([16, 16], [64, 64])  # the hidden layers that an averaged network chooses from
+MORE_HIDDEN, MORE_ROWS = [128, 128], 1_000  # with at least so many rows there is one choice more
 
 
 def fold_plan(table: TrainingTable, model_settings: Model, fit_settings: Fit, folds: Folds) -> Folds:
@@ -31,15 +34,16 @@ def fold_plan(table: TrainingTable, model_settings: Model, fit_settings: Fit, fo
     rows = len(table.labels)
     steps, epochs = _epochs(rows, fit_settings)
     all_steps = folds.k * steps * epochs * (EARLY if epochs > _patience(epochs, fit_settings) else 1.0)
-    hidden = [] if isinstance(model_settings, Regression) else model_settings.hidden
+    hidden = model_settings.hidden if isinstance(model_settings, Neural) else []
     usual_seconds = all_steps * _step_seconds([len(table.names), 16, 16, 1], fit_settings.batch_size)
     variant_seconds = all_steps * _step_seconds([len(table.names), *hidden, 1], fit_settings.batch_size)
     repeats = 1 if table.ordered else min(int(SECONDS / (SEEDS * usual_seconds)), MANY_ROWS // rows, REPEATS)
-    seeds = SEEDS if SEEDS * max(usual_seconds, variant_seconds) <= SECONDS else 1
+    is_single = not isinstance(model_settings, Averaged)  # An averaged network averages over seeds itself.
+    seeds = SEEDS if is_single and SEEDS * max(usual_seconds, variant_seconds) <= SECONDS else 1
     return replace(folds, repeats=folds.repeats or max(repeats, 1), seeds=folds.seeds or seeds)
 
 
-def descent_settings(table: TrainingTable, model_settings: Model, fit_settings: Fit) -> fit.Settings:
+def descent_settings(table: TrainingTable, model_settings: Neural | Regression, fit_settings: Fit) -> fit.Settings:
     """Return the settings of gradient descent on `table`, with the number of epochs chosen by its rows."""
     rows = len(table.labels)
     if not isinstance(model_settings, Regression):
@@ -59,6 +63,31 @@ def descent_settings(table: TrainingTable, model_settings: Model, fit_settings: 
         standardize=table.standardize,
         center=not isinstance(model_settings, Regression) or model_settings.intercept,
     )
+
+
+def member_settings(table: TrainingTable, network: Neural, fit_settings: Fit) -> fit.Settings:
+    """Return the settings of gradient descent for the members of an averaged network, which run all their epochs."""
+    steps = -(-round(len(table.labels) * (1 - 1 / MEMBERS)) // fit_settings.batch_size)
+    epochs = fit_settings.epochs or max(-(-MEMBER_STEPS // steps), 3)
+    settings = descent_settings(table, network, fit_settings)
+    return replace(settings, steps=steps, epochs=epochs, patience=epochs)
+
+
+def hidden_layers(table: TrainingTable, settings: Averaged) -> list[list[int]]:
+    """Return the hidden layers that an averaged network chooses from."""
+    if settings.hidden is not None:
+        return [settings.hidden]
+    return [*HIDDEN, *([MORE_HIDDEN] if len(table.labels) >= MORE_ROWS else [])]
+
+
+def planned(table: TrainingTable, model_settings: Model, fit_settings: Fit) -> tuple[int, int]:
+    """Return the most epochs that the training of a variant takes, and the steps of an epoch."""
+    if not isinstance(model_settings, Averaged):
+        descent = descent_settings(table, model_settings, fit_settings)
+        return descent.epochs, descent.steps
+    choices = hidden_layers(table, model_settings)
+    descent = member_settings(table, model_settings.member(choices[0], learning_rate=0.001, l2=0.0), fit_settings)
+    return len(choices) * descent.epochs, descent.steps
 
 
 def learning_subsets(table: TrainingTable, parts: list[Fold], seed: int) -> list[Fold]:

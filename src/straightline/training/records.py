@@ -1,12 +1,13 @@
 """The results of training: a fitted variant, and the tables about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
@@ -68,11 +69,7 @@ def fold_history_table(fitted: Sequence[fit.Fitted]) -> pd.DataFrame:
     For each epoch it holds the number of `fits` that still ran, and the 5, 50 and 95 % quantiles of the losses on the
     rows that decide when to stop. A fit that has ended counts with the loss of its best epoch, whose weights it keeps.
     """
-    losses = np.empty((len(fitted), max(len(replica.monitored) for replica in fitted)))
-    for row, replica in zip(losses, fitted, strict=True):
-        best = replica.monitored[max(replica.best_epoch, 1) - 1]
-        row[:] = best
-        row[: len(replica.monitored)] = np.where(np.isfinite(replica.monitored), replica.monitored, best)
+    losses = _continued(fitted)[1]
     epochs = np.arange(1, losses.shape[1] + 1)
     ran = np.array([len(replica.monitored) for replica in fitted])
     quantiles = np.quantile(losses, (0.05, 0.5, 0.95), axis=0)
@@ -80,21 +77,57 @@ def fold_history_table(fitted: Sequence[fit.Fitted]) -> pd.DataFrame:
     return pd.DataFrame({"epoch": epochs, "fits": (ran[:, np.newaxis] >= epochs).sum(axis=0)} | names)
 
 
-def weight_summary(model: keras.Model, table: TrainingTable, fitted: fit.Fitted) -> dict[str, Any]:
-    """Return the content of weights.json: the size of `model`, its training and the weights of its Dense layers."""
+def member_history_table(members: Sequence[fit.Fitted]) -> pd.DataFrame:
+    """Return the table of history.csv for an averaged network: the mean losses of its members by epoch.
+
+    A member that has ended counts with the losses of its best epoch, whose weights it keeps.
+    """
+    losses = _continued(members).mean(axis=1)
+    return pd.DataFrame({"epoch": np.arange(1, losses.shape[1] + 1), "loss": losses[0], "val_loss": losses[1]})
+
+
+def _continued(fitted: Sequence[fit.Fitted]) -> NDArray:
+    """Return `losses` and `monitored` of all fits, `(2, fits, epochs)`.
+
+    After its end a fit has the losses of its best epoch.
+    """
+    all_losses = np.empty((2, len(fitted), max(len(each.losses) for each in fitted)))
+    for number, each in enumerate(fitted):
+        losses = np.stack([each.losses, each.monitored])
+        best = losses[:, [max(each.best_epoch, 1) - 1]]
+        all_losses[:, number] = best
+        all_losses[:, number, : losses.shape[1]] = np.where(np.isfinite(losses), losses, best)
+    return all_losses
+
+
+def weight_summary(model: keras.Model, table: TrainingTable, fitted: Sequence[fit.Fitted]) -> dict[str, Any]:
+    """Return the content of weights.json: the size of `model`, its training and the weights of its Dense layers.
+
+    `fitted` are the fits behind it. `epochs` are the most epochs and `best_epoch` the median best epoch of a fit, and
+    `steps` are the steps of all.
+    """
     return {
         "features": list(table.names),
         "parameters": int(sum(np.size(variable) for variable in model.trainable_variables)),
-        "epochs": len(fitted.losses),
-        "best_epoch": fitted.best_epoch,
-        "steps": fitted.steps,
+        "epochs": max(len(each.losses) for each in fitted),
+        "best_epoch": int(np.median([each.best_epoch for each in fitted])),
+        "steps": sum(each.steps for each in fitted),
         "layers": [
             {
-                "name": layer.name,
+                "name": name,
                 "kernel": layer.kernel.numpy().tolist(),
                 "bias": [0.0] * layer.units if layer.bias is None else layer.bias.numpy().tolist(),
             }
-            for layer in model.layers
-            if isinstance(layer, keras.layers.Dense) and layer.name not in SIDES
+            for name, layer in _dense_layers(model)
+            if layer.name not in SIDES
         ],
     }
+
+
+def _dense_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.layers.Dense]]:
+    """Yield the Dense layers of `model` and of the models in it, with names such as `member_1/hidden_1`."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _dense_layers(layer, f"{prefix}{layer.name}/")
+        elif isinstance(layer, keras.layers.Dense):
+            yield f"{prefix}{layer.name}", layer

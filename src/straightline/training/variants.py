@@ -15,14 +15,14 @@ from straightline.config.settings import Fit, Folds
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
-from straightline.models import Model
-from straightline.models.neural import Neural
-from straightline.models.regression import Regression
+from straightline.models import Averaged, Model, Neural, Regression
 from straightline.regression import exact
 from straightline.regression.certification import certify, fold_messages
 from straightline.regression.coefficients import coefficient_table
 from straightline.training import fit
+from straightline.training.averaging import average, averaged_predictors, shipped_average
 from straightline.training.batches import Replica
+from straightline.training.choices import choice, choice_message, effort
 from straightline.training.plan import descent_settings, learning_subsets
 from straightline.training.predictors import (
     network_predictors,
@@ -37,6 +37,7 @@ from straightline.training.records import (
     fold_place,
     history_table,
     learning_table,
+    member_history_table,
     weight_summary,
 )
 from straightline.training.scoring import fold_losses
@@ -56,6 +57,8 @@ def train(
     subsets = learning_subsets(table, parts, folds.seed)
     if isinstance(model_settings, Regression):
         return _train_regression(table, model_settings, fit_settings, parts, subsets, on_epoch)
+    if isinstance(model_settings, Averaged):
+        return _train_average(table, model_settings, fit_settings, parts, subsets, on_epoch)
     return _train_network(table, model_settings, fit_settings, folds.seeds or 1, parts, subsets, on_epoch)
 
 
@@ -98,7 +101,7 @@ def _train_regression(
             ]
         ),
         learning=learning_table(subsets, [loss["loss"] for loss in losses[len(parts) :]]),
-        weights=weight_summary(shipped, table, descended),
+        weights=weight_summary(shipped, table, [descended]),
         coefficients=coefficient_table(best, table.names, descended_coefficients, CONFIDENCE),
         certificate=certify(table, best, messages_of_folds, descended_coefficients),
         messages=[*messages, *best.messages, *messages_of_folds],
@@ -128,7 +131,7 @@ def _train_network(
     subsets: list[Fold],
     on_epoch: fit.OnEpoch,
 ) -> Trained:
-    all_rows = Fold(-1, 0, np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32))
+    all_rows = _all_rows(table)
     seeded = [(part, seed) for part in parts for seed in range(seeds)]
     scored = [*seeded, *((part, 0) for part in subsets)]
     divided = [all_rows, *parts, *subsets]
@@ -160,10 +163,43 @@ def _train_network(
             ]
         ),
         learning=learning_table(subsets, [loss["loss"] for loss in losses[len(seeded) :]]),
-        weights=weight_summary(shipped, table, final),
+        weights=weight_summary(shipped, table, [final]),
         messages=messages,
         fold_history=fold_history_table(fitted[: len(seeded)]),
     )
+
+
+def _train_average(
+    table: TrainingTable,
+    model_settings: Averaged,
+    fit_settings: Fit,
+    parts: list[Fold],
+    subsets: list[Fold],
+    on_epoch: fit.OnEpoch,
+) -> Trained:
+    divided = [_all_rows(table), *parts, *subsets]
+    final, *averages = average(table, divided, model_settings, fit_settings, on_epoch)
+    losses = fold_losses(table, divided[1:], averaged_predictors(table, averages))
+    shipped = shipped_average(table, final)
+    of_folds = averages[: len(parts)]
+    return Trained(
+        model=shipped,
+        history=member_history_table(final.members),
+        folds=pd.DataFrame(
+            [
+                {**fold_place(part, 0), **effort(chosen), **choice(chosen), "method": "averaged", **loss}
+                for part, chosen, loss in zip(parts, of_folds, losses, strict=False)
+            ]
+        ),
+        learning=learning_table(subsets, [loss["loss"] for loss in losses[len(parts) :]]),
+        weights=weight_summary(shipped, table, final.members) | {"choice": choice(final)},
+        messages=[choice_message(of_folds)],
+        fold_history=fold_history_table([member for chosen in of_folds for member in chosen.members]),
+    )
+
+
+def _all_rows(table: TrainingTable) -> Fold:
+    return Fold(-1, 0, np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32))
 
 
 def _lines(table: TrainingTable, parts: list[Fold]) -> list[NDArray]:

@@ -1,0 +1,188 @@
+"""A network that deserves to lose: chosen on its training rows, averaged, and never far below the straight line.
+
+For each set of training rows, such as those of a fold:
+
+1. The rows are divided into parts (`Split.parts`). Each candidate, a choice of hidden layers, learning rate and
+   penalty, trains a member for each part: on the other parts, with the best epoch by the loss on its part. The members
+   of all candidates and all sets of rows are replicas of a few calls of `fit.fit`, one for each choice of hidden
+   layers. Poor candidates are dropped early (`halving.py`).
+2. The candidate with the lowest loss on all parts together is taken. The predictions of its members are averaged.
+3. A share of the straight line on the same rows is added: the share for which the loss on the parts is lowest. The line
+   is a ridge regression, whose penalty is chosen by the loss on the parts too.
+
+The choice takes place inside the training rows, so that the loss on the rows of a fold stays honest (Varma and Simon
+2006; Cawley and Talbot 2010). Averaging and early stopping by parts follow Holzmueller et al. 2024, section 3.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from straightline.config.settings import Fit
+from straightline.data.folds import Fold
+from straightline.data.rows import Rows
+from straightline.data.source import Pass, one_pass
+from straightline.data.training_table import TrainingTable
+from straightline.errors import UserError
+from straightline.models import Averaged, Neural
+from straightline.regression import ridge
+from straightline.regression.ridge import Line
+from straightline.training import fit
+from straightline.training.candidates import Parts, best_candidates, seed_of
+from straightline.training.plan import MEMBERS
+from straightline.training.predictors import network_predictors, regression_predictor, shipped_network
+from straightline.training.scoring import Predictor
+
+SHARES = np.linspace(0, 1, 11)  # of the line
+
+
+@dataclass(frozen=True)
+class Average:
+    """The averaged network of a set of training rows.
+
+    `network` are the settings that its `members` share, `line` is the straight line on all rows of the set, and `share`
+    its share in the prediction. `networks`, `epochs` and `steps` count the training of all candidates.
+    """
+
+    network: Neural
+    members: list[fit.Fitted]
+    line: Line
+    share: float
+    networks: int
+    epochs: int
+    steps: int
+
+
+def average(
+    table: TrainingTable, row_sets: Sequence[Fold], settings: Averaged, fit_settings: Fit, on_epoch: fit.OnEpoch
+) -> list[Average]:
+    """Return the averaged network of the training rows of each of `row_sets`. Test rows are not looked at.
+
+    Raises UserError if the losses of all candidates of a set are not finite.
+    """
+    seeds = [seed_of([fit_settings.seed, part.repeat + 1, part.fold, len(part.train)]) for part in row_sets]
+    parts = [
+        table.split.parts(rows.train, settings.members or MEMBERS, seed)
+        for rows, seed in zip(row_sets, seeds, strict=True)
+    ]
+    tried = list(best_candidates(table, parts, seeds, settings, fit_settings, on_epoch))
+    best = np.argmin([candidates.losses for candidates in tried], axis=0)
+    work = np.sum([candidates.effort for candidates in tried], axis=0)
+    chosen = [tried[number] for number in best]
+    for row_set, (rows, candidates) in enumerate(zip(row_sets, chosen, strict=True)):
+        if not np.isfinite(candidates.losses[row_set]):
+            raise UserError(
+                f"the loss is not finite in all networks of repeat {rows.repeat}, fold {rows.fold}; set a smaller "
+                "learning_rate"
+            )
+    networks = [candidates.networks[row_set] for row_set, candidates in enumerate(chosen)]
+    members = [candidates.members[row_set] for row_set, candidates in enumerate(chosen)]
+    lines, part_lines = _lines(table, row_sets, parts)
+    shares = _shares(table, parts, networks, members, part_lines, settings)
+    return [
+        Average(network, fitted, line, share, *map(int, effort))
+        for network, fitted, line, share, effort in zip(networks, members, lines, shares, work, strict=True)
+    ]
+
+
+def averaged_predictors(table: TrainingTable, averages: Sequence[Average]) -> list[Predictor]:
+    """Return the predictor of each of `averages`."""
+    members = _member_predictors(table, [item.network for item in averages], [item.members for item in averages])
+    return [
+        _blend(networks, regression_predictor(item.line, table.family), item.share)
+        for item, networks in zip(averages, members, strict=True)
+    ]
+
+
+def shipped_average(table: TrainingTable, average: Average) -> keras.Model:
+    """Return the averaged network with all scaling inside, of Keras' own layers.
+
+    It takes raw columns and predicts in the target's own units. Members or the line are left out if they have no share.
+    """
+    features = keras.Input((len(table.names),), dtype="float64", name="features")
+    outputs = []
+    if average.share < 1:
+        members = [shipped_network(average.network, table, member) for member in average.members]
+        for number, member in enumerate(members, start=1):
+            member.name = f"member_{number}"
+        averaged = keras.layers.Average(dtype="float64", name="average")([member(features) for member in members])
+        outputs.append(keras.layers.Rescaling(1 - average.share, dtype="float64", name="share_of_average")(averaged))
+    if average.share > 0:
+        line = keras.layers.Dense(1, activation=table.family.activation, dtype="float64", name="line")
+        outputs.append(keras.layers.Rescaling(average.share, dtype="float64", name="share_of_line")(line(features)))
+        line.set_weights([average.line.coefficients[1:, np.newaxis], average.line.coefficients[:1]])
+    output = keras.layers.Add(dtype="float64", name="output")(outputs) if len(outputs) > 1 else outputs[0]
+    return keras.Model(features, output, name="averaged")
+
+
+def _blend(networks: Sequence[Predictor], line: Predictor, share: float) -> Predictor:
+    def predict(features: NDArray) -> NDArray:
+        averaged = np.mean([network(features) for network in networks], axis=0)
+        return np.asarray(share * line(features) + (1 - share) * averaged)
+
+    return predict
+
+
+def _lines(
+    table: TrainingTable, row_sets: Sequence[Fold], parts: Sequence[Parts]
+) -> tuple[list[Line], list[list[Line]]]:
+    """Return the line of each set of rows, and of the training rows of each of its parts, with the same penalty."""
+    set_paths = ridge.paths(table.source, [rows.train for rows in row_sets], table.family)
+    flat_parts = [part for divided in parts for part in divided]
+    part_paths = ridge.paths(table.source, [train for train, _ in flat_parts], table.family)
+    losses = ridge.part_losses(table.source, [part for _, part in flat_parts], part_paths, table.family)
+    lines, part_lines, first = [], [], 0
+    for path, divided in zip(set_paths, parts, strict=True):
+        these = slice(first, first := first + len(divided))
+        best = int(losses[these].sum(axis=0).argmin())
+        lines.append(path[best])
+        part_lines.append([part_path[best] for part_path in part_paths[these]])
+    return lines, part_lines
+
+
+def _shares(
+    table: TrainingTable,
+    parts: Sequence[Parts],
+    networks: Sequence[Neural],
+    members: Sequence[Sequence[fit.Fitted]],
+    lines: Sequence[Sequence[Line]],
+    settings: Averaged,
+) -> list[float]:
+    """Return the share of the line for each set of rows: the one with the lowest loss on the parts."""
+    if settings.line is not None:
+        return [settings.line] * len(parts)
+
+    def blended(network: Predictor, line: Predictor) -> Pass:
+        def losses(rows: Rows) -> NDArray:
+            of_network, of_line = network(rows.features), line(rows.features)
+            blends = (share * of_line + (1 - share) * of_network for share in SHARES)
+            return np.array([table.family.row_losses(rows.labels, blend).sum() for blend in blends])
+
+        return Pass(losses, np.add)
+
+    predictors = _member_predictors(table, networks, members)
+    passes = [
+        blended(network, regression_predictor(line, table.family))
+        for set_networks, set_lines in zip(predictors, lines, strict=True)
+        for network, line in zip(set_networks, set_lines, strict=True)
+    ]
+    sums = iter(one_pass(table.source, [part for divided in parts for _, part in divided], passes))
+    totals = [np.sum([next(sums) for _ in divided], axis=0) for divided in parts]
+    return [float(SHARES[np.argmin(total)]) for total in totals]
+
+
+def _member_predictors(
+    table: TrainingTable, networks: Sequence[Neural], members: Sequence[Sequence[fit.Fitted]]
+) -> list[list[Predictor]]:
+    """Return the predictors of the members of each set of rows. Networks of one shape share a Keras model."""
+    models = {
+        tuple(network.hidden): network.build(len(table.names), table.family.activation, str(fitted[0].weights[0].dtype))
+        for network, fitted in zip(networks, members, strict=True)
+    }
+    return [
+        network_predictors(models[tuple(network.hidden)], fitted)
+        for network, fitted in zip(networks, members, strict=True)
+    ]

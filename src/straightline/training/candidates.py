@@ -1,0 +1,100 @@
+"""The candidates of an averaged network, trained on the parts of many sets of rows at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from straightline.config.settings import Fit
+from straightline.data.rows import RowNumbers
+from straightline.data.training_table import TrainingTable
+from straightline.models import Averaged, Neural
+from straightline.training import fit
+from straightline.training.batches import Replica
+from straightline.training.halving import Halving
+from straightline.training.plan import hidden_layers, member_settings
+
+LEARNING_RATES = (0.001, 0.003, 0.01)
+PENALTIES = (0.0, 1e-4, 1e-3, 1e-2)
+
+Parts = Sequence[tuple[RowNumbers, RowNumbers]]  # rows to train on, and rows of the part
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The best candidate of each set of rows: its settings, its members, and its loss on all parts together.
+
+    `effort` `(row sets, 3)` counts the networks of all candidates, their epochs and their steps.
+    """
+
+    losses: NDArray
+    networks: list[Neural]
+    members: list[list[fit.Fitted]]
+    effort: NDArray
+
+
+def best_candidates(
+    table: TrainingTable,
+    parts: Sequence[Parts],
+    seeds: Sequence[int],
+    settings: Averaged,
+    fit_settings: Fit,
+    on_epoch: fit.OnEpoch,
+) -> Iterator[Chosen]:
+    """Yield the best candidate of each set of rows, for one choice of hidden layers after the other.
+
+    `parts` are the parts of each set of rows, and `seeds` are a seed for each set.
+    """
+    rates = LEARNING_RATES if settings.learning_rate is None else (settings.learning_rate,)
+    penalties = PENALTIES if settings.l2 is None else (settings.l2,)
+    pairs = list(product(rates, penalties))
+    jobs = [
+        (row_set, candidate, part)
+        for row_set, divided in enumerate(parts)
+        for candidate in range(len(pairs))
+        for part in range(len(divided))
+    ]
+    replicas = [
+        Replica(*parts[row_set][part], seed_of([seeds[row_set], part]), *pairs[candidate])
+        for row_set, candidate, part in jobs
+    ]
+    row_sets, candidates, _ = np.array(jobs).T
+    rows = np.array([len(replica.monitored) for replica in replicas])
+    for number, hidden in enumerate(hidden_layers(table, settings)):
+        networks = [settings.member(hidden, rate, penalty) for rate, penalty in pairs]
+        descent = member_settings(table, networks[0], fit_settings)
+        halving = Halving(row_sets, candidates, rows, descent.epochs)
+        model = networks[0].build(len(table.names), "linear", fit_settings.dtype)
+        done = number * descent.epochs
+        fitted = fit.fit(
+            model,
+            table.source,
+            replicas,
+            descent,
+            lambda epoch, *losses, done=done: on_epoch(done + epoch, *losses),
+            drop=halving,
+        )
+        losses = halving.pooled(_monitored(fitted, descent.epochs))
+        best = losses.argmin(axis=1)
+        members: list[list[fit.Fitted]] = [[] for _ in parts]
+        effort = np.zeros((len(parts), 3))
+        for (row_set, candidate, _), member in zip(jobs, fitted, strict=True):
+            effort[row_set] += 1, len(member.losses), member.steps
+            if candidate == best[row_set]:
+                members[row_set].append(member)
+        yield Chosen(losses.min(axis=1), [networks[choice] for choice in best], members, effort)
+
+
+def _monitored(fitted: Sequence[fit.Fitted], epochs: int) -> NDArray:
+    """Return the monitored losses `(replicas, epochs)`, with NaN after the end of a replica."""
+    losses = np.full((len(fitted), epochs), np.nan)
+    for row, member in zip(losses, fitted, strict=True):
+        row[: len(member.monitored)] = member.monitored
+    return losses
+
+
+def seed_of(numbers: Sequence[int]) -> int:
+    """Return a seed that depends on all of `numbers`."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
