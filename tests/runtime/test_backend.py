@@ -1,0 +1,14 @@
+"""What the import of TensorFlow brings along."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_keras_comes_without_matplotlib_which_can_be_imported_later(tmp_path: Path) -> None:
+    code = (
+        "import sys; from straightline.runtime.backend import import_tensorflow; import_tensorflow(); "
+        "print('matplotlib' in sys.modules, 'keras' in sys.modules); import matplotlib.pyplot; print('later')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout == "False True\nlater\n"
