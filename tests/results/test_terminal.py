@@ -88,6 +88,12 @@ def test_the_first_lines_are_the_warnings_and_the_answer(project: Path) -> None:
     assert lines[4].strip().startswith("neural  ")
 
 
+def test_the_headline_of_a_network_that_failed_claims_no_change() -> None:
+    failed = challenger(finding="undecided", relative_gain=-9.0, failed=True)
+    shown = sentences.headline(verdict(answer="undecided", challengers={"neural": failed}), "y")
+    assert shown == "Undecided whether a straight line is enough to predict y: neural failed to train."
+
+
 def test_colours_are_for_terminals(project: Path) -> None:
     results = load_results(project)
     assert "\x1b[1;31mNo, a straight line" in printed(terminal.printed(results), 120, is_terminal=True)

@@ -75,6 +75,7 @@ def test_a_clone_with_the_cache_gets_the_same_runs(repository: Repository, tmp_p
     assert set(clone.live_runs()) <= set(repository.live_runs())
 
 
+@pytest.mark.slow
 def test_a_diverging_network_keeps_the_last_one(repository: Repository) -> None:
     repository.run("git", "checkout", "-q", ".")
     repository.run("git", "clean", "-qfd")

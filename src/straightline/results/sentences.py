@@ -14,8 +14,10 @@ OPENINGS = {
 
 
 def headline(verdict: Verdict, column: str) -> str:
-    """Return the answer for one target as a sentence with its numbers."""
+    """Return the answer for one target as a sentence with its numbers, or that the challenger failed to train."""
     opening = OPENINGS[verdict.answer].format(column)
+    if verdict.challengers[verdict.challenger].failed:
+        return f"{opening}: {verdict.challenger} failed to train."
     challengers = len(verdict.challengers)
     gain = gain_words(
         verdict.relative_gain, verdict.relative_gain_interval, verdict.confidence, verdict.margin, challengers
