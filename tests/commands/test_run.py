@@ -1,7 +1,9 @@
 """`straightline run`: a user's own table from file to answer."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from straightline.data.schema import RowCounts, read_schema
 from straightline.errors import UserError
 from straightline.families import FAMILIES
 from straightline.regression import exact
+from straightline.runtime.artifacts import read_json
 from straightline.stages import compose
 from tests.conftest import ROOT
 
@@ -69,6 +72,24 @@ def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) ->
     assert read_schema(out).features == ["size"]
     assert not (out / "runs/sold").exists()
     assert sorted(path.name for path in here.iterdir()) == ["houses.csv", "straightline-houses"]
+
+
+def test_an_averaged_network_goes_all_the_way(here: Path) -> None:
+    houses(here)
+    fixed = ("models.neural.members=2", "models.neural.l2=0.001", "models.neural.learning_rate=0.01")
+    options = ("houses.csv", "--target", "price", "--features", "size,rooms", "--track", "model@models.neural=averaged")
+    found = invoke(*options, *fixed, *QUICK)
+    assert found.exit_code == 0, found.output
+    out = here / "straightline-houses"
+    chosen = "neural chose, in 3 folds, hidden layers 4 in 3, learning rate 0.01 in 3, L2 0.001 in 3; the mean share"
+    assert chosen in " ".join(found.output.split())
+    assert chosen in " ".join((out / "reports/index.html").read_text().split())
+    assert read_json(out / "verdicts/price.json")["ledger"]["neural"]["fits"] == 6
+    with closing(sqlite3.connect(out / "mlflow.db")) as database:
+        ((tag,),) = database.execute("SELECT value FROM tags WHERE key = 'choice'").fetchall()
+    assert tag.startswith(chosen)
+    # The saved model is scored by evaluate: with the line in it, it explains nearly everything here.
+    assert read_json(out / "metrics/price-neural.json")["r2"] > 0.9
 
 
 @pytest.mark.parametrize(

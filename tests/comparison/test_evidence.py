@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from straightline.comparison.evidence import ledger, spread
+from straightline.comparison.evidence import choice_sentence, ledger, spread
 from straightline.comparison.verdict import Ledger, Spread
 
 LOSSES = hnp.arrays(
@@ -64,6 +64,17 @@ def test_folds_that_do_not_differ_have_no_share() -> None:
 
 def test_the_ledger_counts_what_the_folds_took() -> None:
     assert ledger(folds(np.ones((4, 2)))) == Ledger(configs=1, fits=8, epochs=24, steps=240)
+
+
+def test_a_choice_is_the_most_frequent_one_and_other_models_have_none() -> None:
+    chosen = {"networks": 120, "hidden": ["64-64", "16-16", "64-64", "64-64"], "learning_rate": [0.01, 0.003] * 2}
+    chosen |= {"l2": [0.0, 0.01, 0.01, 0.01], "line": [0.0, 0.5, 1.0, 0.1]}
+    table = pd.DataFrame(chosen)
+    assert choice_sentence("neural", table) == (
+        "neural chose, in 4 folds, hidden layers 64-64 in 3, learning rate 0.003 in 2, L2 0.01 in 3; the mean share of "
+        "the line is 0.40."
+    )
+    assert choice_sentence("neural", folds(np.ones((4, 2)))) is None
 
 
 def test_the_ledger_counts_all_networks_that_an_averaged_one_chose_from() -> None:

@@ -173,7 +173,6 @@ def test_training_records_what_was_chosen_and_all_its_effort() -> None:
     assert folds["networks"].tolist() == [24, 24, 24]  # 3 rates, 4 penalties, 2 members
     assert (folds["epochs"] < 24 * 8).all()  # since poor candidates were dropped
     assert folds["line"].between(0, 1).all()
-    assert trained.messages[0].startswith("chosen: 4 in 3 of 3 folds, learning rate ")
     names = [layer["name"] for layer in trained.weights["layers"]]
     assert {"member_1/hidden_1", "member_1/output", "member_2/output"} <= set(names) or names == ["line"]
     assert len(trained.history) == 8

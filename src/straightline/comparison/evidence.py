@@ -23,6 +23,21 @@ def ledger(folds: pd.DataFrame, configs: int = 1) -> Ledger:
     return Ledger(configs, fits, int(folds["epochs"].sum()), int(folds["steps"].sum()))
 
 
+def choice_sentence(model: str, folds: pd.DataFrame) -> str | None:
+    """Return what an averaged network chose most often in the folds of its folds.csv, or None for another model."""
+    if "networks" not in folds:
+        return None
+    words = []
+    for key, title in (("hidden", "hidden layers"), ("learning_rate", "learning rate"), ("l2", "L2")):
+        value = folds[key].mode().iloc[0]
+        shown = value if isinstance(value, str) else f"{value:g}"
+        words.append(f"{title} {shown} in {int((folds[key] == value).sum()):,}")
+    return (
+        f"{model} chose, in {len(folds):,} folds, {', '.join(words)}; the mean share of the line is "
+        f"{folds['line'].mean():.2f}."
+    )
+
+
 def spread(folds: pd.DataFrame) -> Spread:
     """Return the spread of the losses in folds.csv.
 

@@ -78,7 +78,7 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "headline": sentences.headline(verdict, schema.column),
         "finding": verdict.finding.explained(verdict.challenger, verdict.baseline),
         "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
-        "selected": sentences.selection_sentences(verdict),
+        "selected": [*sentences.selection_sentences(verdict), *sentences.choice_sentences(variants)],
         "challengers": [
             {"name": name, "words": challenger.finding.explained(name, verdict.baseline), "result": challenger}
             for name, challenger in verdict.challengers.items()

@@ -1,10 +1,13 @@
 """The answer in sentences."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from straightline.comparison.evidence import choice_sentence
 from straightline.comparison.verdict import Bounds, Verdict
 from straightline.data.schema import Division
 from straightline.formatting import percent
+from straightline.results.files import Variant
 
 OPENINGS = {
     "yes": "Yes, a straight line is enough to predict {}",
@@ -48,6 +51,12 @@ def selection_sentences(verdict: Verdict) -> list[str]:
         for name, ledger in verdict.ledger.items()
         if ledger.configs > 1
     ]
+
+
+def choice_sentences(variants: Sequence[Variant]) -> list[str]:
+    """Return a sentence for each averaged network on what it chose in its folds."""
+    sentences = (choice_sentence(variant.model, variant.folds) for variant in variants)
+    return [sentence for sentence in sentences if sentence is not None]
 
 
 def division_sentence(split: Division) -> str | None:

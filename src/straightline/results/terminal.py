@@ -12,7 +12,13 @@ from rich.text import Text
 from straightline.comparison.verdict import Challenger, Verdict
 from straightline.data.schema import references
 from straightline.results.files import Results, Variant
-from straightline.results.sentences import division_sentence, headline, selection_sentences, ui_command
+from straightline.results.sentences import (
+    choice_sentences,
+    division_sentence,
+    headline,
+    selection_sentences,
+    ui_command,
+)
 
 STYLES = {"yes": "bold green", "no": "bold red", "undecided": "bold yellow"}
 WIDTH = 120  # columns of the output if it is not a terminal
@@ -101,7 +107,7 @@ def printed(results: Results) -> RenderableType:
         column = results.schema.targets[target].column
         parts += [Text(headline(verdict, column), style=STYLES[verdict.answer]), Text(verdict.advice)]
         parts += [Padding(Gauge(verdict), (1, 0)), _models(results, target)]
-        parts += map(Text, selection_sentences(verdict))
+        parts += map(Text, [*selection_sentences(verdict), *choice_sentences(results.variants_of(target))])
         if verdict.ladder:
             parts.append(Text(verdict.ladder.advice))
         for variant in results.variants_of(target):

@@ -17,7 +17,7 @@ from mlflow.entities import Metric, RunTag
 from mlflow.tracking import MlflowClient
 
 from straightline.results.files import Results, Variant
-from straightline.results.sentences import headline, ui_command
+from straightline.results.sentences import choice_sentences, headline, ui_command
 from straightline.runtime.artifacts import md5, read_parquet
 from straightline.runtime.folders import TIMINGS
 from straightline.serving import mlmodel
@@ -197,7 +197,7 @@ def _datasets(results: Results) -> list[Any]:
 
 
 def _variant_tags(results: Results, variant: Variant) -> dict[str, str]:
-    verdict = results.verdicts[variant.target]
+    verdict, choices = results.verdicts[variant.target], choice_sentences([variant])
     return {
         ROLE_TAG: "variant",
         "target": variant.target,
@@ -205,4 +205,4 @@ def _variant_tags(results: Results, variant: Variant) -> dict[str, str]:
         "answer": verdict.answer,
         "finding": verdict.finding,
         "mlflow.note.content": headline(verdict, results.schema.targets[variant.target].column),
-    }
+    } | ({"choice": choices[0]} if choices else {})

@@ -1,9 +1,4 @@
-"""What averaged networks chose, as columns of folds.csv and as a sentence."""
-
-from collections import Counter
-from collections.abc import Sequence
-
-import numpy as np
+"""What an averaged network chose, and what that took, as columns of folds.csv."""
 
 from straightline.training.averaging import Average
 
@@ -23,16 +18,3 @@ def choice(average: Average) -> dict[str, str | float]:
 def effort(average: Average) -> dict[str, int]:
     """Return the columns `networks`, `epochs` and `steps`: the training of all candidates."""
     return {"networks": average.networks, "epochs": average.epochs, "steps": average.steps}
-
-
-def choice_message(averages: Sequence[Average]) -> str:
-    """Return a sentence that says what was chosen in how many folds, and the mean share of the line."""
-    chosen = [choice(average) for average in averages]
-    titles = {"hidden": "", "learning_rate": "learning rate ", "l2": "L2 "}
-    words = []
-    for key, title in titles.items():
-        value, count = Counter(each[key] for each in chosen).most_common(1)[0]
-        shown = value if isinstance(value, str) else f"{value:g}"
-        words.append(f"{title}{shown} in {count:,} of {len(chosen):,} folds")
-    share = float(np.mean([average.share for average in averages]))
-    return f"chosen: {', '.join(words)}, share of the line {share:.2f} on average"

@@ -22,7 +22,7 @@ from straightline.regression.coefficients import coefficient_table
 from straightline.training import fit
 from straightline.training.averaging import average, averaged_predictors, shipped_average
 from straightline.training.batches import Replica
-from straightline.training.choices import choice, choice_message, effort
+from straightline.training.choices import choice, effort
 from straightline.training.plan import descent_settings, learning_subsets
 from straightline.training.predictors import (
     network_predictors,
@@ -193,7 +193,7 @@ def _train_average(
         ),
         learning=learning_table(subsets, [loss["loss"] for loss in losses[len(parts) :]]),
         weights=weight_summary(shipped, table, final.members) | {"choice": choice(final)},
-        messages=[choice_message(of_folds)],
+        messages=[],
         fold_history=fold_history_table([member for chosen in of_folds for member in chosen.members]),
     )
 
