@@ -25,7 +25,7 @@ LONGEST = ("test_pipeline.py", "test_sweep.py", "test_live.py", "test_faults.py"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Draw fewer examples for hypothesis where slow tests are left out."""
-    settings.register_profile("fast", max_examples=25, deadline=None)
+    settings.register_profile("fast", max_examples=15, deadline=None)
     settings.register_profile("whole", max_examples=200, deadline=None)
     settings.load_profile("fast" if config.option.markexpr == "not slow" else "whole")
 

@@ -146,6 +146,7 @@ def wait_for(ask: Callable[[], Any], holds: Callable[[Any], bool], seconds: floa
     return answer
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_used_is_said_after_what_was_found_is_kept(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
