@@ -32,7 +32,7 @@ from straightline.training.plan import descent_settings
 from straightline.training.predictors import stacked_predictions
 from straightline.training.variants import fold_replicas, regression_losses
 
-DRAWS = 1000  # most tables drawn until the classes of one are large enough for the folds
+DRAWS = 1000  # most draws of a table, until each of its classes has enough rows for the folds
 REPLICA_EPOCHS = 2**24  # most epochs, summed over replicas, of one fit: the losses of each take 16 bytes
 
 

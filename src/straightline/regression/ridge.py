@@ -1,8 +1,8 @@
 """Ridge regression: a penalty on the slopes, chosen among PENALTIES by the loss on parts of the rows.
 
 The penalised optimum minimises the mean of half the deviance plus half the penalty times the sum of squares of the
-slopes of standardised columns (Hoerl and Kennard 1970, eq. 2.1; le Cessie and van Houwelingen 1992, eq. 3 for the
-logistic regression).
+slopes of standardised columns (Hoerl and Kennard 1970, "Ridge Regression: Biased Estimation for Nonorthogonal
+Problems"; le Cessie and van Houwelingen 1992, "Ridge Estimators in Logistic Regression").
 """
 
 from collections.abc import Generator, Sequence
@@ -93,13 +93,16 @@ def _newton(standardized: Standardized, family: Family, penalties: NDArray) -> G
             if decrease < CONVERGED:
                 break
             there = yield likelihood(standardized, family, weights + step)
-            before = here.loss + penalty / 2 * weights @ (slopes * weights)
-            while there.loss + penalty / 2 * (weights + step) @ (slopes * (weights + step)) > before:
+            while _objective(there, weights + step, penalty) > _objective(here, weights, penalty) and step.any():
                 step = step / 2
                 there = yield likelihood(standardized, family, weights + step)
             weights, here = weights + step, there
         found.append(weights)
     return np.array(found[::-1])
+
+
+def _objective(here: Likelihood, weights: NDArray, penalty: float) -> float:
+    return float(here.loss + penalty / 2 * np.sum(weights[1:] ** 2))
 
 
 def _step(here: Likelihood, weights: NDArray, penalties: NDArray, rows: int) -> tuple[NDArray, float]:

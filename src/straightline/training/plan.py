@@ -34,7 +34,7 @@ def fold_plan(table: TrainingTable, model_settings: Model, fit_settings: Fit, fo
     rows = len(table.labels)
     steps, epochs = _epochs(rows, fit_settings)
     all_steps = folds.k * steps * epochs * (EARLY if epochs > _patience(epochs, fit_settings) else 1.0)
-    hidden = model_settings.hidden if isinstance(model_settings, Neural) else []
+    hidden = [] if isinstance(model_settings, Regression | Averaged) else model_settings.hidden
     usual_seconds = all_steps * _step_seconds([len(table.names), 16, 16, 1], fit_settings.batch_size)
     variant_seconds = all_steps * _step_seconds([len(table.names), *hidden, 1], fit_settings.batch_size)
     repeats = 1 if table.ordered else min(int(SECONDS / (SEEDS * usual_seconds)), MANY_ROWS // rows, REPEATS)
