@@ -164,7 +164,8 @@ def test_groups_stay_together_in_all_that_a_run_divides(here: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_pictures")
-@pytest.mark.parametrize("by", [("--time", "day"), pytest.param((), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [("--time", "day"), ()])
 def test_time_is_kept_in_all_that_a_run_divides(here: Path, by: tuple[str, ...]) -> None:
     table = shops(here)
     found = invoke("--target", "sales", "--target", "open", "--split", "time", *by, "--features", "size,shop")

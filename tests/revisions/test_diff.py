@@ -68,6 +68,7 @@ def test_nothing_changed(fresh: Repository, capsys: pytest.CaptureFixture[str]) 
     assert not any(found[key] for key in ("metrics", "params", "data", "code", "packages", "stale", "unlocked"))
 
 
+@pytest.mark.slow
 def test_a_margin_changes_an_answer(fresh: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     """First edited, then run, then saved as an experiment, whose name is a revision."""
     fresh.edit("params.yaml", {"margin: 0.05": "margin: 0.97"})

@@ -65,6 +65,7 @@ def test_a_network_changed_by_an_experiment_trains_no_regression(repository: Rep
     repository.dvc_here("checkout", "-q")
 
 
+@pytest.mark.slow
 def test_a_clone_with_the_cache_gets_the_same_runs(repository: Repository, tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", str(repository.root), str(tmp_path / "clone")], check=True)
     clone = Repository(tmp_path / "clone")

@@ -45,6 +45,7 @@ def test_the_winner_is_judged_as_a_run_on_fresh_folds_would(
         assert verdict["held_out"][model] == pytest.approx(metrics["loss"], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_the_pipelines_rows_are_swept_twice_alike_and_held_out_rows_are_not_looked_at(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
