@@ -17,7 +17,6 @@ The choice takes place inside the training rows, so that the loss on the rows of
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,9 +30,10 @@ from straightline.models import Averaged, Neural
 from straightline.regression import ridge
 from straightline.regression.ridge import Line
 from straightline.training import fit
-from straightline.training.candidates import Parts, best_candidates, seed_of
+from straightline.training.batches import seed_of
+from straightline.training.candidates import Parts, best_candidates
 from straightline.training.plan import MEMBERS
-from straightline.training.predictors import network_predictors, regression_predictor, shipped_network
+from straightline.training.predictors import network_predictors, regression_predictor
 from straightline.training.scoring import Predictor
 
 SHARES = np.linspace(0, 1, 11)  # of the line
@@ -95,27 +95,6 @@ def averaged_predictors(table: TrainingTable, averages: Sequence[Average]) -> li
         _blend(networks, regression_predictor(item.line, table.family), item.share)
         for item, networks in zip(averages, members, strict=True)
     ]
-
-
-def shipped_average(table: TrainingTable, average: Average) -> keras.Model:
-    """Return the averaged network with all scaling inside, of Keras' own layers.
-
-    It takes raw columns and predicts in the target's own units. Members or the line are left out if they have no share.
-    """
-    features = keras.Input((len(table.names),), dtype="float64", name="features")
-    outputs = []
-    if average.share < 1:
-        members = [shipped_network(average.network, table, member) for member in average.members]
-        for number, member in enumerate(members, start=1):
-            member.name = f"member_{number}"
-        averaged = keras.layers.Average(dtype="float64", name="average")([member(features) for member in members])
-        outputs.append(keras.layers.Rescaling(1 - average.share, dtype="float64", name="share_of_average")(averaged))
-    if average.share > 0:
-        line = keras.layers.Dense(1, activation=table.family.activation, dtype="float64", name="line")
-        outputs.append(keras.layers.Rescaling(average.share, dtype="float64", name="share_of_line")(line(features)))
-        line.set_weights([average.line.coefficients[1:, np.newaxis], average.line.coefficients[:1]])
-    output = keras.layers.Add(dtype="float64", name="output")(outputs) if len(outputs) > 1 else outputs[0]
-    return keras.Model(features, output, name="averaged")
 
 
 def _blend(networks: Sequence[Predictor], line: Predictor, share: float) -> Predictor:

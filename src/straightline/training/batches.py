@@ -38,6 +38,11 @@ class Replica:
         return self.validation if len(self.validation) else self.train
 
 
+def seed_of(numbers: Sequence[int]) -> int:
+    """Return a seed that depends on all of `numbers`."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
 def epoch_batches(
     rows: RowNumbers, size: int, steps: int, epochs: int, random: np.random.Generator
 ) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from straightline.data.rows import RowNumbers
 from straightline.data.training_table import TrainingTable
 from straightline.models import Averaged, Neural
 from straightline.training import fit
-from straightline.training.batches import Replica
+from straightline.training.batches import Replica, seed_of
 from straightline.training.halving import Halving
 from straightline.training.plan import hidden_layers, member_settings
 
@@ -76,7 +76,7 @@ def best_candidates(
             lambda epoch, *losses, done=done: on_epoch(done + epoch, *losses),
             drop=halving,
         )
-        losses = halving.pooled(_monitored(fitted, descent.epochs))
+        losses = halving.pooled(np.array([member.best_loss for member in fitted]))
         best = losses.argmin(axis=1)
         members: list[list[fit.Fitted]] = [[] for _ in parts]
         effort = np.zeros((len(parts), 3))
@@ -85,16 +85,3 @@ def best_candidates(
             if candidate == best[row_set]:
                 members[row_set].append(member)
         yield Chosen(losses.min(axis=1), [networks[choice] for choice in best], members, effort)
-
-
-def _monitored(fitted: Sequence[fit.Fitted], epochs: int) -> NDArray:
-    """Return the monitored losses `(replicas, epochs)`, with NaN after the end of a replica."""
-    losses = np.full((len(fitted), epochs), np.nan)
-    for row, member in zip(losses, fitted, strict=True):
-        row[: len(member.monitored)] = member.monitored
-    return losses
-
-
-def seed_of(numbers: Sequence[int]) -> int:
-    """Return a seed that depends on all of `numbers`."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -8,7 +8,8 @@ its arithmetic. So the replicas share the steps:
    lane, with one replica in each lane.
 2. All stacks have the same size, so that one compiled program (`program.py`) serves all of them. It runs several epochs
    per call, and it keeps the best weights of each replica and its number of epochs without progress.
-3. A feed (`feed.py`) draws the batches of each replica and calls the program for the stacks, on two threads.
+3. A feed (`feed.py`, `streamed_feed.py`) draws the batches of each replica and calls the program for the stacks, on two
+   threads.
 4. After each call, the replicas that have ended are taken out. If enough of them have, the others are packed into fewer
    stacks, which reuse the compiled program.
 
@@ -17,7 +18,6 @@ A replica's result does not depend on the replicas beside it. The measurements b
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -26,13 +26,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from straightline.data import scaling
-from straightline.data.scaling import Scaling
-from straightline.data.source import Pass, Source, one_pass
+from straightline.data.source import Source
 from straightline.runtime.threads import THREADS
 from straightline.training import stack
 from straightline.training.batches import Replica
-from straightline.training.feed import HeldFeed, Stack, StreamedFeed
-from straightline.training.program import Settings, StackRows, State, program
+from straightline.training.feed import HeldFeed, Stack
+from straightline.training.fitted import Fitted, course
+from straightline.training.lanes import frozen_weights, lane_values, scalings_of
+from straightline.training.program import program
+from straightline.training.state import Settings, StackRows, State
+from straightline.training.streamed_feed import StreamedFeed
 
 __all__ = ["LANES", "Drop", "Fitted", "OnEpoch", "Settings", "fit"]
 
@@ -42,31 +45,6 @@ REPACK_SHARE = 16  # repack only if more than 1/16 of the stacks are saved
 
 OnEpoch = Callable[[int, NDArray, NDArray], None]
 Drop = Callable[[NDArray], NDArray]
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The result of a replica: the weights of its best epoch, and the losses of every epoch that it ran.
-
-    `weights` are those of the plain model, which maps scaled columns to the scaled target. `best_epoch` counts from 1.
-    The losses, one per epoch, are in the units of the target. `losses` are means over the batches of an epoch, computed
-    while the weights change. `monitored` are means over the rows that decide when to stop, computed with the weights at
-    the end of the epoch. `steps` is the number of optimizer steps.
-
-    `diverged` is the epoch whose loss was not finite, which ended the replica, or None. If that was the first epoch,
-    `best_epoch` is 0 and `weights` are the initial weights. `frozen` are the fixed weights of the regression that the
-    replica starts from, if there is one. In that case the initial weights compete too: `best_epoch` is 0 if no epoch
-    was better.
-    """
-
-    weights: stack.Weights
-    frozen: stack.Weights
-    scaling: Scaling
-    best_epoch: int
-    losses: NDArray
-    monitored: NDArray
-    steps: int
-    diverged: int | None
 
 
 def fit(
@@ -143,9 +121,11 @@ class _Job:
         dtype = stack.dtype_of(model)
         self._replicas = replicas
         self._settings = settings
-        overall, *self._scalings = _scalings(source, replicas, settings)
+        overall, *self._scalings = scalings_of(source, replicas, settings)
         self.units = np.array([settings.family.loss_unit(each.target_scale) for each in self._scalings])
-        self._lanes = _lanes(replicas, [scaling.relative(each, overall) for each in self._scalings], settings, dtype)
+        self._lanes = lane_values(
+            replicas, [scaling.relative(each, overall) for each in self._scalings], settings, dtype
+        )
         fewest = stack_size(len(replicas), settings.batch_size * _row_bytes(model))
         self._size = next(size for size in sizes if size >= fewest)
         self._program = program(model, self._size, settings, penalized=bool(self._lanes.penalties.any()))
@@ -155,7 +135,7 @@ class _Job:
         # XLA compiles on another thread while this one draws the initial weights.
         compiled = pool.submit(self._feed.prepare(self._program, self._rows(np.zeros(self._size, int))))
         self._initial = stack.initial_weights(model, [replica.seed for replica in replicas])
-        self._frozen = _frozen(replicas, self._scalings, dtype)
+        self._frozen = frozen_weights(replicas, self._scalings, dtype)
         self._initial_losses = np.full(len(replicas), np.inf)
         compiled.result()
 
@@ -218,79 +198,6 @@ class _Job:
             steps=self._settings.steps * ended,
             diverged=ended if diverged else None,
         )
-
-
-def course(losses: NDArray, patience: int, initial_loss: float = np.inf) -> tuple[int, int, bool]:
-    """Return the epoch that ended a replica, its best epoch, and whether it diverged.
-
-    The rules are those of `Program.advance`. `losses` `(2, epochs)`, on the batches and on the monitored rows, may
-    include epochs after the end. `initial_loss` is the monitored loss of the initial weights if they compete.
-    """
-    finite = np.isfinite(losses).all(axis=0)
-    monitored = np.where(finite, losses[1], np.inf)
-    epochs = np.arange(1, len(monitored) + 1)
-    better = monitored < np.minimum.accumulate(np.append(initial_loss, monitored[:-1]))
-    best = np.maximum.accumulate(np.where(better, epochs, 0))
-    ends = ~finite | (epochs - best >= patience)
-    ended = int(np.argmax(ends)) if ends.any() else len(epochs) - 1
-    return ended + 1, int(best[ended]), not finite[ended]
-
-
-@dataclass(frozen=True)
-class _Lanes:
-    """The numbers that differ between replicas, as arrays whose first axis is the replica (see `StackRows`)."""
-
-    center: NDArray
-    scale: NDArray
-    rates: NDArray
-    penalties: NDArray
-    patience: NDArray
-
-
-def _lanes(replicas: Sequence[Replica], scalings: Sequence[Scaling], settings: Settings, dtype: str) -> _Lanes:
-    """Return the numbers of each replica; `scalings` are relative to the scaling of all rows."""
-    center, scale = scaling.stacked(scalings, dtype)
-    patience = [settings.patience if len(replica.validation) else settings.epochs for replica in replicas]
-    return _Lanes(
-        center,
-        scale,
-        rates=_column([replica.learning_rate for replica in replicas], settings.learning_rate, dtype),
-        penalties=_column([replica.l2 for replica in replicas], settings.l2, dtype),
-        patience=np.array(patience, np.int32),
-    )
-
-
-def _column(values: Sequence[float | None], default: float, dtype: str) -> NDArray:
-    """Return the values, or `default` for None, as `(replicas, 1, 1)`."""
-    return np.array([default if value is None else value for value in values], dtype)[:, np.newaxis, np.newaxis]
-
-
-def _frozen(replicas: Sequence[Replica], scalings: Sequence[Scaling], dtype: str) -> stack.Weights:
-    """Return the stacked kernel and bias of the regressions that the replicas start from, or nothing without them.
-
-    They map scaled columns to the scaled target.
-    """
-    lines = [
-        each.scaled(replica.line) for replica, each in zip(replicas, scalings, strict=True) if replica.line is not None
-    ]
-    if not lines:
-        return []
-    joined = np.stack(lines).astype(dtype)
-    return [joined[:, 1:, np.newaxis], joined[:, :1, np.newaxis]]
-
-
-def _scalings(source: Source, replicas: Sequence[Replica], settings: Settings) -> list[Scaling]:
-    """Return the scaling by all rows, then the scaling by the training rows of each replica."""
-    if not settings.standardize:
-        return [scaling.unscaled(source.columns)] * (1 + len(replicas))
-    row_sets = [np.arange(source.rows, dtype=np.int32), *(replica.train for replica in replicas)]
-    different = {id(rows): rows for rows in row_sets}  # the seeds of a fold share one array of rows
-    moments = one_pass(source, list(different.values()), [Pass(scaling.moments, scaling.joined)] * len(different))
-    scalings = {
-        key: scaling.standardization(row_moments, settings.family.scales_target, settings.center)
-        for key, row_moments in zip(different, moments, strict=True)
-    }
-    return [scalings[id(rows)] for rows in row_sets]
 
 
 def stack_size(replicas: int, step_bytes: int) -> int:

@@ -25,18 +25,18 @@ class Halving:
     def __call__(self, monitored: NDArray) -> NDArray:
         """Return which replicas end now, from the monitored losses so far, `(replicas, epochs)`."""
         while self._rungs and monitored.shape[1] >= self._rungs[0]:
-            losses = self.pooled(monitored[:, : self._rungs.pop(0)])
+            seen = monitored[:, : self._rungs.pop(0)]
+            losses = self.pooled(np.where(np.isfinite(seen), seen, np.inf).min(axis=1))
             staying = -(-self._alive.sum(axis=1) // 2)
             order = np.argsort(np.argsort(losses, axis=1, kind="stable"), axis=1)
             self._alive &= order < staying[:, np.newaxis]
         return np.asarray(~self._alive[self._row_sets, self._candidates])
 
-    def pooled(self, monitored: NDArray) -> NDArray:
+    def pooled(self, best: NDArray) -> NDArray:
         """Return the loss of each candidate on all monitored rows of each set, `(row sets, candidates)`.
 
-        A replica counts with its best epoch, and a candidate that was dropped or diverged has the loss inf.
+        `best` `(replicas,)` are the losses of the best epochs. A candidate that was dropped has the loss inf.
         """
-        best = np.where(np.isfinite(monitored), monitored, np.inf).min(axis=1)
         losses, rows = np.zeros(self._alive.shape), np.zeros(self._alive.shape)
         np.add.at(losses, (self._row_sets, self._candidates), best * self._rows)
         np.add.at(rows, (self._row_sets, self._candidates), self._rows)

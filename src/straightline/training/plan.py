@@ -90,6 +90,11 @@ def planned(table: TrainingTable, model_settings: Model, fit_settings: Fit) -> t
     return len(choices) * descent.epochs, descent.steps
 
 
+def all_rows(table: TrainingTable) -> Fold:
+    """Return a fold that trains on all rows and tests on none."""
+    return Fold(-1, 0, np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32))
+
+
 def learning_subsets(table: TrainingTable, parts: list[Fold], seed: int) -> list[Fold]:
     """Return the folds of the learning curve: the first of `parts`, each with smaller shares of its training rows.
 

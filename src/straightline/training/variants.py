@@ -20,10 +20,9 @@ from straightline.regression import exact
 from straightline.regression.certification import certify, fold_messages
 from straightline.regression.coefficients import coefficient_table
 from straightline.training import fit
-from straightline.training.averaging import average, averaged_predictors, shipped_average
-from straightline.training.batches import Replica
-from straightline.training.choices import choice, effort
-from straightline.training.plan import descent_settings, learning_subsets
+from straightline.training.averaged_variant import train_average
+from straightline.training.batches import Replica, seed_of
+from straightline.training.plan import all_rows, descent_settings, learning_subsets
 from straightline.training.predictors import (
     network_predictors,
     raw_coefficients,
@@ -37,7 +36,6 @@ from straightline.training.records import (
     fold_place,
     history_table,
     learning_table,
-    member_history_table,
     weight_summary,
 )
 from straightline.training.scoring import fold_losses
@@ -58,7 +56,7 @@ def train(
     if isinstance(model_settings, Regression):
         return _train_regression(table, model_settings, fit_settings, parts, subsets, on_epoch)
     if isinstance(model_settings, Averaged):
-        return _train_average(table, model_settings, fit_settings, parts, subsets, on_epoch)
+        return train_average(table, model_settings, fit_settings, parts, subsets, on_epoch)
     return _train_network(table, model_settings, fit_settings, folds.seeds or 1, parts, subsets, on_epoch)
 
 
@@ -131,10 +129,10 @@ def _train_network(
     subsets: list[Fold],
     on_epoch: fit.OnEpoch,
 ) -> Trained:
-    all_rows = _all_rows(table)
+    whole = all_rows(table)
     seeded = [(part, seed) for part in parts for seed in range(seeds)]
     scored = [*seeded, *((part, 0) for part in subsets)]
-    divided = [all_rows, *parts, *subsets]
+    divided = [whole, *parts, *subsets]
     seed_counts = [1, *[seeds] * len(parts), *[1] * len(subsets)]
     lines = _lines(table, divided) if model_settings.from_regression else [None] * len(divided)
     replicas = [
@@ -169,39 +167,6 @@ def _train_network(
     )
 
 
-def _train_average(
-    table: TrainingTable,
-    model_settings: Averaged,
-    fit_settings: Fit,
-    parts: list[Fold],
-    subsets: list[Fold],
-    on_epoch: fit.OnEpoch,
-) -> Trained:
-    divided = [_all_rows(table), *parts, *subsets]
-    final, *averages = average(table, divided, model_settings, fit_settings, on_epoch)
-    losses = fold_losses(table, divided[1:], averaged_predictors(table, averages))
-    shipped = shipped_average(table, final)
-    of_folds = averages[: len(parts)]
-    return Trained(
-        model=shipped,
-        history=member_history_table(final.members),
-        folds=pd.DataFrame(
-            [
-                {**fold_place(part, 0), **effort(chosen), **choice(chosen), "method": "averaged", **loss}
-                for part, chosen, loss in zip(parts, of_folds, losses, strict=False)
-            ]
-        ),
-        learning=learning_table(subsets, [loss["loss"] for loss in losses[len(parts) :]]),
-        weights=weight_summary(shipped, table, final.members) | {"choice": choice(final)},
-        messages=[],
-        fold_history=fold_history_table([member for chosen in of_folds for member in chosen.members]),
-    )
-
-
-def _all_rows(table: TrainingTable) -> Fold:
-    return Fold(-1, 0, np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32))
-
-
 def _lines(table: TrainingTable, parts: list[Fold]) -> list[NDArray]:
     """Return the coefficients of the exact regression on the training rows of each fold; the first has all rows."""
     (best,) = exact.optima(table.source, [parts[0].train], table.family, table.names, inference=False)
@@ -219,14 +184,9 @@ def fold_replicas(
     """
     # The validation rows are the same for every seed of a fold, so that seeds differ in initialisation and order only.
     place = [fit_settings.seed, part.repeat + 1, part.fold]
-    kept, validation = table.split.set_aside(part.train, fit_settings.validation, _seed(place))
-    replica_seeds = [_seed([*place, seed, len(part.train)]) for seed in range(seeds)]
+    kept, validation = table.split.set_aside(part.train, fit_settings.validation, seed_of(place))
+    replica_seeds = [seed_of([*place, seed, len(part.train)]) for seed in range(seeds)]
     return [Replica(kept, validation, seed, line=line) for seed in replica_seeds]
-
-
-def _seed(numbers: list[int]) -> int:
-    """Return a seed that depends on all of `numbers`."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def _place(job: tuple[Fold, int]) -> str:
