@@ -219,16 +219,28 @@ def test_the_page_names_each_file_that_an_addition_needs(addition: Addition) -> 
         assert any(f"`{path}`" in section for path in named), name
 
 
+def copied(root: Path) -> Path:
+    """Return a copy of the project below `root`, with one of each addition."""
+    for folder in ("src", "conf", "tests", ".dvc/plots"):
+        shutil.copytree(ROOT / folder, root / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, root)
+    for addition in [*additions(), Addition("what the option does", {}, ROWS_READ)]:
+        addition.apply(root)
+    return root
+
+
+def test_the_code_is_still_where_additions_go(tmp_path: Path) -> None:
+    root = copied(tmp_path / "copy")
+    for addition in additions():
+        for name in addition.files:
+            if name.endswith(".py"):
+                compile((root / name).read_text(), name, "exec")
+
+
 @pytest.mark.slow
 def test_one_of_each_is_added_by_these_files_alone(tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    for folder in ("src", "conf", "tests", ".dvc/plots"):
-        shutil.copytree(ROOT / folder, copy / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "dvc.yaml", "params.yaml"):
-        shutil.copy(ROOT / name, copy)
-    for addition in additions():
-        addition.apply(copy)
-    Addition("what the option does", {}, ROWS_READ).apply(copy)
+    copy = copied(tmp_path / "copy")
     random = np.random.default_rng(2)
     table = pd.DataFrame({"x": random.normal(size=130), "z": random.normal(size=130)})
     table["visits"] = random.poisson(np.exp(0.5 + 0.8 * table["x"] - 0.6 * table["z"]))

@@ -13,9 +13,10 @@ from straightline.models import Averaged
 from straightline.regression import ridge
 from straightline.serving.archive import load_model, save_model
 from straightline.training import fit
-from straightline.training.averaging import SHARES, Average, average, averaged_predictors, shipped_average
-from straightline.training.batches import Replica
-from straightline.training.candidates import PENALTIES, seed_of
+from straightline.training.averaged_variant import shipped_average
+from straightline.training.averaging import SHARES, Average, average, averaged_predictors
+from straightline.training.batches import Replica, seed_of
+from straightline.training.candidates import PENALTIES
 from straightline.training.plan import member_settings
 from straightline.training.predictors import network_predictors
 from straightline.training.variants import train
