@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
 
-.PHONY: all run test test-all lint ui serve faults bench
+.PHONY: all run test quick-tests test-all lint ui serve faults bench
 all: run
 
 # pip installs uv, and uv installs the rest: that takes two seconds instead of three minutes.
@@ -42,7 +42,11 @@ run: .venv/installed
 	@straightline track
 	@straightline show
 
-test: .venv/installed lint
+# Lint takes one core beside the tests.
+test: .venv/installed
+	@$(MAKE) --no-print-directory -j 2 lint quick-tests
+
+quick-tests: .venv/installed
 	pytest
 
 test-all: .venv/installed lint

@@ -48,10 +48,11 @@ def test_the_text_has_no_figure_that_the_command_does_not_print() -> None:
         assert set(FIGURE.findall(prose)) <= set(FIGURE.findall(answer))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize(
     ("command", "name", "shown"),
-    [pytest.param(*case, id=case[1], marks=[pytest.mark.slow] * (case[1] != "iris")) for case in CASES],
+    [pytest.param(*case, id=case[1]) for case in CASES],
 )
 def test_a_command_gives_the_answer_that_the_page_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, name: str, shown: str

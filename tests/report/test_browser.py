@@ -70,7 +70,6 @@ def faults(page: Page) -> list[str]:
     ("name", "width", "scheme"),
     [
         ("reported", WIDE, "light"),
-        ("hostile", PHONE, "dark"),
         *(
             pytest.param(*values, marks=pytest.mark.slow)
             for values in [
@@ -80,6 +79,7 @@ def faults(page: Page) -> list[str]:
                 ("hostile", WIDE, "dark"),
                 ("reported", PHONE, "dark"),
                 ("hostile", PHONE, "light"),
+                ("hostile", PHONE, "dark"),
             ]
         ),
     ],

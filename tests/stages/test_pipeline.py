@@ -55,6 +55,7 @@ def test_an_edit_of_conf_reruns_what_depends_on_it(repository: Repository) -> No
     repository.commit()
 
 
+@pytest.mark.slow
 def test_a_network_changed_by_an_experiment_trains_no_regression(repository: Repository) -> None:
     output = repository.dvc("exp", "run", "-S", "models.neural.hidden=[3]")
     assert ran(output) == ["compose", "train@color-neural", "evaluate", "compare", "report", "track"]

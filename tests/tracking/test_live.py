@@ -73,6 +73,7 @@ def streamed(streaming: Path, tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_streamed_runs_are_completed_and_none_is_added(streamed: Path) -> None:
     known = dict(rows(streamed, "SELECT name, run_uuid FROM runs"))
     assert sorted(known) == ["color / neural", "color / regression"]
@@ -100,6 +101,7 @@ def test_the_streamed_runs_are_completed_and_none_is_added(streamed: Path) -> No
     assert rows(alone, latest) == rows(streamed, latest)
 
 
+@pytest.mark.slow
 def test_a_stream_of_other_results_is_not_taken(streamed: Path) -> None:
     history = streamed / "runs/color/neural/history.csv"
     history.write_text(history.read_text().replace("0.", "0.0", 1))
