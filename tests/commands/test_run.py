@@ -77,7 +77,7 @@ def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) ->
 def test_an_averaged_network_goes_all_the_way(here: Path) -> None:
     houses(here)
     fixed = ("models.neural.members=2", "models.neural.l2=0.001", "models.neural.learning_rate=0.01")
-    options = ("houses.csv", "--target", "price", "--features", "size,rooms", "--track", "model@models.neural=averaged")
+    options = ("houses.csv", "--target", "price", "--features", "size,rooms", "--track", "--effort", "standard")
     found = invoke(*options, *fixed, *QUICK)
     assert found.exit_code == 0, found.output
     out = here / "straightline-houses"

@@ -42,7 +42,25 @@ def test_an_averaged_network_composes_with_all_that_is_null_to_be_chosen() -> No
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("members", 1), ("line", 1.5), ("learning_rate", 0), ("hidden", []), ("dropout", 0.1)]
+    ("effort", "candidates", "repeats"), [("quick", 1, 1), ("standard", 24, 1), ("thorough", 60, 3)]
+)
+def test_an_effort_says_how_much_a_network_has_to_choose_from(effort: str, candidates: int, repeats: int) -> None:
+    config = parse(yaml.safe_load(compose.render(ROOT / "conf", [f"+effort={effort}"])))
+    settings = config.models["neural"]
+    assert isinstance(settings, Averaged)
+    hidden = settings.hidden_layers(999)
+    assert len(hidden) * len(settings.pairs()) == candidates
+    assert config.folds.repeats == repeats
+    assert [layers for layers in settings.hidden_layers(1000) if layers not in hidden] == (
+        [] if effort == "quick" else [[128, 128]]
+    )
+    overruled = parse(yaml.safe_load(compose.render(ROOT / "conf", [f"+effort={effort}", "folds.repeats=7"])))
+    assert overruled.folds.repeats == 7
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("members", 1), ("line", 1.5), ("learning_rate", 0), ("hidden", []), ("dropout", 0.1), ("choices.l2", [-1])],
 )
 def test_a_wrong_setting_of_an_averaged_network_is_named(key: str, value: object) -> None:
     values = yaml.safe_load(compose.render(ROOT / "conf", ["model@models.neural=averaged"]))

@@ -47,6 +47,7 @@ def test_the_users_commands_of_dvc(repository: Repository) -> None:
     shutil.rmtree(repository.root / "plots_html")
 
 
+@pytest.mark.slow
 def test_an_edit_of_conf_reruns_what_depends_on_it(repository: Repository) -> None:
     repository.edit("conf/verdict/default.yaml", {"margin: 0.05": "margin: 0.2"})
     output = repository.dvc("repro")

@@ -63,6 +63,7 @@ def test_the_pipelines_rows_are_swept_twice_alike_and_held_out_rows_are_not_look
     assert (project / "sweeps/sweep.csv").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_the_winner_is_adopted_where_its_settings_live(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     shutil.copytree(ROOT / "conf", project / "conf")

@@ -9,14 +9,13 @@ import pytest
 
 from straightline.data.folds import Fold
 from straightline.errors import UserError
-from straightline.models import Averaged
+from straightline.models import Averaged, Choices
 from straightline.regression import ridge
 from straightline.serving.archive import load_model, save_model
 from straightline.training import fit
 from straightline.training.averaged_variant import shipped_average
 from straightline.training.averaging import SHARES, Average, average, averaged_predictors
 from straightline.training.batches import Replica, seed_of
-from straightline.training.candidates import PENALTIES
 from straightline.training.plan import member_settings
 from straightline.training.predictors import network_predictors
 from straightline.training.variants import train
@@ -24,11 +23,14 @@ from tests import builders
 from tests.builders import rows_of, training_table
 from tests.training.cases import table as case
 
+PENALTIES = [0.0, 1e-4, 1e-3, 1e-2]
+CHOICES = Choices(hidden=[[2], [4]], learning_rate=[0.001, 0.003, 0.01], l2=PENALTIES)
 FIT = builders.fit(epochs=8, batch_size=16)
 
 
 def averaged(**changes: object) -> Averaged:
     defaults = {"hidden": [4], "learning_rate": None, "l2": None, "members": 3, "line": None, "activation": "tanh"}
+    defaults |= {"choices": CHOICES}
     return Averaged(**{"kind": "averaged"} | defaults | changes)  # type: ignore[arg-type]
 
 
@@ -62,7 +64,7 @@ def test_it_is_what_single_fits_choose(family: str) -> None:
         return fit.fit(model, rows.source, [replica], descent)[0]
 
     tried = {penalty: [member(number, penalty) for number in range(3)] for penalty in PENALTIES}
-    rungs = (2, 4, 8)  # of eight epochs; of four candidates two and then one stay
+    rungs = (1, 2, 8)  # of eight epochs; of four candidates two and then one stay
     alive = list(PENALTIES)
     for epochs, staying in zip(rungs, (2, 1, 1), strict=True):
         pooled = {

@@ -70,6 +70,13 @@ Delimiter = Annotated[
     str | None, typer.Option(help="Character that separates the values in a CSV file. Default: detected.")
 ]
 Decimal = Annotated[str | None, typer.Option(help="Decimal mark in a CSV file: a point or a comma. Default: detected.")]
+Effort = Annotated[
+    Literal["quick", "standard", "thorough"] | None,
+    typer.Option(
+        help="Average five networks instead of training one: quick averages one choice of settings, standard chooses "
+        "them in each fold, thorough has more to choose from and repeats the folds. Default: one network."
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="Settings to change, in Hydra's syntax, such as models.neural.hidden=[64,64]."),

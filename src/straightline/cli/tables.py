@@ -22,13 +22,15 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results. Default: straightline-<name of the file>.")
     ] = None,
+    effort: arguments.Effort = None,
     track: Annotated[bool, typer.Option("--track", help="Publish the results to MLflow too.")] = False,
 ) -> None:
     """Find out whether a straight line is enough for your own table, and write the results to a folder."""
     from straightline.commands import run as command
 
     folder = out or Path(f"straightline-{table.file.stem}")
-    command.run(replace(table, overrides=overrides or []), folder, track)
+    efforts = [f"+effort={effort}"] if effort else []
+    command.run(replace(table, overrides=[*efforts, *(overrides or [])]), folder, track)
 
 
 @app.command()

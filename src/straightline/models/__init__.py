@@ -10,11 +10,11 @@ from typing import Annotated
 from pydantic import Field
 
 from straightline.errors import UserError
-from straightline.models.averaged import Averaged
+from straightline.models.averaged import Averaged, Choices
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
 
-__all__ = ["Averaged", "Model", "Neural", "Regression", "baseline_of"]
+__all__ = ["Averaged", "Choices", "Model", "Neural", "Regression", "baseline_of"]
 
 Model = Annotated[Regression | Neural | Averaged, Field(discriminator="kind")]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,7 @@ from straightline.models import Averaged, Neural
 from straightline.training import fit
 from straightline.training.batches import Replica, seed_of
 from straightline.training.halving import Halving
-from straightline.training.plan import hidden_layers, member_settings
-
-LEARNING_RATES = (0.001, 0.003, 0.01)
-PENALTIES = (0.0, 1e-4, 1e-3, 1e-2)
+from straightline.training.plan import member_settings
 
 Parts = Sequence[tuple[RowNumbers, RowNumbers]]  # rows to train on, and rows of the part
 
@@ -47,9 +43,7 @@ def best_candidates(
 
     `parts` are the parts of each set of rows, and `seeds` are a seed for each set.
     """
-    rates = LEARNING_RATES if settings.learning_rate is None else (settings.learning_rate,)
-    penalties = PENALTIES if settings.l2 is None else (settings.l2,)
-    pairs = list(product(rates, penalties))
+    pairs = settings.pairs()
     jobs = [
         (row_set, candidate, part)
         for row_set, divided in enumerate(parts)
@@ -62,7 +56,7 @@ def best_candidates(
     ]
     row_sets, candidates, _ = np.array(jobs).T
     rows = np.array([len(replica.monitored) for replica in replicas])
-    for number, hidden in enumerate(hidden_layers(table, settings)):
+    for number, hidden in enumerate(settings.hidden_layers(len(table.labels))):
         networks = [settings.member(hidden, rate, penalty) for rate, penalty in pairs]
         descent = member_settings(table, networks[0], fit_settings)
         halving = Halving(row_sets, candidates, rows, descent.epochs)

@@ -7,7 +7,7 @@ candidates train on one schedule, so that a candidate that stays is trained as i
 import numpy as np
 from numpy.typing import NDArray
 
-RUNGS = (1 / 4, 1 / 2)  # shares of the epochs after which the poorer half of the candidates is dropped
+RUNGS = (1 / 8, 1 / 4, 1 / 2)  # shares of the epochs after which the poorer half of the candidates is dropped
 
 
 class Halving:

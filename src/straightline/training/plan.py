@@ -20,9 +20,7 @@ EARLY = 0.7  # the approximate share of the steps that remains after early stopp
 MANY_ROWS = 50_000  # with this many rows one repeat of the folds is precise enough
 REPEATS, SEEDS = 10, 3  # at most
 MEMBERS = 5  # of an averaged network
-MEMBER_STEPS = 2_000  # optimizer steps of a member of an averaged network, unless its epochs reach their lower limit
-HIDDEN = ([16, 16], [64, 64])  # the hidden layers that an averaged network chooses from
-MORE_HIDDEN, MORE_ROWS = [128, 128], 1_000  # with at least so many rows there is one choice more
+MEMBER_STEPS = 1_000  # optimizer steps of a member of an averaged network, unless its epochs reach their lower limit
 
 
 def fold_plan(table: TrainingTable, model_settings: Model, fit_settings: Fit, folds: Folds) -> Folds:
@@ -73,19 +71,12 @@ def member_settings(table: TrainingTable, network: Neural, fit_settings: Fit) ->
     return replace(settings, steps=steps, epochs=epochs, patience=epochs)
 
 
-def hidden_layers(table: TrainingTable, settings: Averaged) -> list[list[int]]:
-    """Return the hidden layers that an averaged network chooses from."""
-    if settings.hidden is not None:
-        return [settings.hidden]
-    return [*HIDDEN, *([MORE_HIDDEN] if len(table.labels) >= MORE_ROWS else [])]
-
-
 def planned(table: TrainingTable, model_settings: Model, fit_settings: Fit) -> tuple[int, int]:
     """Return the most epochs that the training of a variant takes, and the steps of an epoch."""
     if not isinstance(model_settings, Averaged):
         descent = descent_settings(table, model_settings, fit_settings)
         return descent.epochs, descent.steps
-    choices = hidden_layers(table, model_settings)
+    choices = model_settings.hidden_layers(len(table.labels))
     descent = member_settings(table, model_settings.member(choices[0], learning_rate=0.001, l2=0.0), fit_settings)
     return len(choices) * descent.epochs, descent.steps
 
