@@ -5,17 +5,20 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from straightline.data.folds import Fold
+from straightline.data.source import streamed
 from straightline.errors import UserError
 from straightline.models import Averaged, Choices
 from straightline.regression import ridge
 from straightline.serving.archive import load_model, save_model
-from straightline.training import fit
+from straightline.training import averaging, choice_sample, fit, plan
 from straightline.training.averaged_variant import shipped_average
 from straightline.training.averaging import SHARES, Average, average, averaged_predictors
 from straightline.training.batches import Replica, seed_of
+from straightline.training.candidates import best_candidates
 from straightline.training.plan import member_settings
 from straightline.training.predictors import network_predictors
 from straightline.training.variants import train
@@ -57,7 +60,7 @@ def test_it_is_what_single_fits_choose(family: str) -> None:
     values, family_of = rows_of(rows), rows.family
 
     network = settings.member([4], 0.03, 0.0)
-    model, descent = network.build(3, "linear", "float64"), member_settings(rows, network, FIT)
+    model, descent = network.build(3, "linear", "float64"), member_settings(rows, network, FIT, 90)
 
     def member(number: int, penalty: float) -> fit.Fitted:
         replica = Replica(*parts[number], seed_of([seed, number]), l2=penalty)
@@ -139,6 +142,62 @@ def test_all_of_the_line_is_a_regression_and_none_of_it_the_networks() -> None:
     np.testing.assert_allclose(predict(features), known.predict(features), rtol=1e-9)
     np.testing.assert_allclose(shipped_average(rows, line)(features)[:, 0], known.predict(features), rtol=1e-9)
     assert [layer.name for layer in shipped_average(rows, networks).layers if "line" in layer.name] == []
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let 40 rows be the most to choose on, and two the members of 60 rows or more."""
+    for module in (plan, averaging, choice_sample):
+        monkeypatch.setattr(module, "CHOICE_ROWS", 40)
+    monkeypatch.setattr(averaging, "FEW_MEMBERS_ROWS", 60)
+    return 40
+
+
+def test_many_rows_choose_on_a_sample_and_train_few_members_on_all(large: int) -> None:
+    rows, fold, settings = table(), fold_of(range(70)), averaged(members=None)
+    (found,) = averages(settings, folds=(fold,))
+    seed = seed_of([0, 1, 0, 70])
+    sample = rows.split.sample(fold.train, large / 70, seed)
+    assert len(sample) == large
+    assert np.isin(sample, fold.train).all()
+
+    # The choice is that of a table with the rows of the sample alone.
+    divided = rows.split.parts(sample, 5, seed)
+    values = rows_of(rows).take(sample)
+    alone = training_table(values.features, values.labels)
+    places = [(np.searchsorted(sample, train), np.searchsorted(sample, part)) for train, part in divided]
+    (known,) = best_candidates(alone, [places], [seed], settings, FIT, lambda *now: None, large)
+    assert found.network == known.networks[0]
+
+    # The members are single fits with these settings on all rows but those of the last parts.
+    parts = rows.split.parts(fold.train, 5, seed)[-2:]
+    model = found.network.build(3, "linear", "float64")
+    descent = member_settings(rows, found.network, FIT, 90)
+    for number, (member, part) in enumerate(zip(found.members, parts, strict=True)):
+        (single,) = fit.fit(model, rows.source, [Replica(*part, seed_of([seed, number]))], descent)
+        np.testing.assert_allclose(member.monitored, single.monitored, rtol=1e-9)
+    assert found.networks == 12 * 5 + 2
+
+    # The penalty of the line is the same share of the sum of the losses.
+    paths = ridge.paths(alone.source, [train for train, _ in places], rows.family)
+    best = ridge.part_losses(alone.source, [part for _, part in places], paths, rows.family).sum(axis=0).argmin()
+    assert found.line.penalty == pytest.approx(ridge.PENALTIES[best] * large / 70, rel=1e-12)
+
+
+def test_many_rows_in_a_file_choose_as_those_in_memory(large: int, tmp_path: Path) -> None:
+    rows, fold = table("bernoulli"), fold_of(range(70))
+    values = rows_of(rows)
+    frame = pd.DataFrame(values.features, columns=list(rows.names)).assign(y=values.labels)
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=20)
+    source = streamed(tmp_path / "rows.parquet", list(rows.names), "y", 40)
+    ours, known = (
+        average(each, (fold,), averaged(members=None), FIT, lambda *now: None)[0]
+        for each in (replace(rows, source=source), rows)
+    )
+    assert (ours.network, ours.line.penalty) == (known.network, known.line.penalty)
+    np.testing.assert_allclose(ours.line.coefficients, known.line.coefficients, rtol=1e-7)
+    for one, other in zip(ours.members, known.members, strict=True):
+        assert one.best_loss == pytest.approx(other.best_loss, rel=0.3)
 
 
 def test_every_candidate_that_diverges_is_an_error() -> None:

@@ -31,8 +31,8 @@ class Averaged:
     """Settings of an averaged network (`training/averaging.py`). A setting that is None is chosen on the training rows.
 
     `hidden`, `learning_rate` and `l2` are those of `Neural`, and all members share them; those that are None are chosen
-    among `choices`. There are `members` members, five if it is None, each trained without another part of the rows.
-    `line` is the share of the straight line in the prediction.
+    among `choices`. There are `members` members, each trained without another part of the rows; if it is None,
+    there are five, or two for a table with many rows. `line` is the share of the straight line in the prediction.
     """
 
     kind: Literal["averaged"]

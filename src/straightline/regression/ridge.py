@@ -47,6 +47,12 @@ def paths(
     return in_step(source, row_sets, [_path(family, penalties) for _ in row_sets])
 
 
+def lines(source: Source, row_sets: Sequence[RowNumbers], family: Family, penalties: Sequence[float]) -> list[Line]:
+    """Return the ridge regression of each set of rows, each with its penalty in `penalties`."""
+    found = in_step(source, row_sets, [_path(family, np.array([penalty])) for penalty in penalties])
+    return [line for (line,) in found]
+
+
 def part_losses(
     source: Source, parts: Sequence[RowNumbers], lines: Sequence[Sequence[Line]], family: Family
 ) -> NDArray:

@@ -38,10 +38,12 @@ def best_candidates(
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
+    all_rows: int,
 ) -> Iterator[Chosen]:
     """Yield the best candidate of each set of rows, for one choice of hidden layers after the other.
 
-    `parts` are the parts of each set of rows, and `seeds` are a seed for each set.
+    `parts` are the parts of each set of rows, and `seeds` are a seed for each set. The number `all_rows`, the same for
+    all sets of rows, decides the hidden layers and the epochs.
     """
     pairs = settings.pairs()
     jobs = [
@@ -56,9 +58,9 @@ def best_candidates(
     ]
     row_sets, candidates, _ = np.array(jobs).T
     rows = np.array([len(replica.monitored) for replica in replicas])
-    for number, hidden in enumerate(settings.hidden_layers(len(table.labels))):
+    for number, hidden in enumerate(settings.hidden_layers(all_rows)):
         networks = [settings.member(hidden, rate, penalty) for rate, penalty in pairs]
-        descent = member_settings(table, networks[0], fit_settings)
+        descent = member_settings(table, networks[0], fit_settings, all_rows)
         halving = Halving(row_sets, candidates, rows, descent.epochs)
         model = networks[0].build(len(table.names), "linear", fit_settings.dtype)
         done = number * descent.epochs

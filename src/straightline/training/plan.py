@@ -20,7 +20,9 @@ EARLY = 0.7  # the approximate share of the steps that remains after early stopp
 MANY_ROWS = 50_000  # with this many rows one repeat of the folds is precise enough
 REPEATS, SEEDS = 10, 3  # at most
 MEMBERS = 5  # of an averaged network
-MEMBER_STEPS = 1_000  # optimizer steps of a member of an averaged network, unless its epochs reach their lower limit
+CHOICE_ROWS = 4_000  # The settings of an averaged network are chosen on so many training rows at most.
+FEW_MEMBERS, FEW_MEMBERS_ROWS = 2, 15_000  # of an averaged network with so many training rows
+MEMBER_STEPS, MEMBER_EPOCHS = 1_000, 20  # A member takes so many steps, or so many epochs if these take longer.
 
 
 def fold_plan(table: TrainingTable, model_settings: Model, fit_settings: Fit, folds: Folds) -> Folds:
@@ -63,10 +65,14 @@ def descent_settings(table: TrainingTable, model_settings: Neural | Regression, 
     )
 
 
-def member_settings(table: TrainingTable, network: Neural, fit_settings: Fit) -> fit.Settings:
-    """Return the settings of gradient descent for the members of an averaged network, which run all their epochs."""
-    steps = -(-round(len(table.labels) * (1 - 1 / MEMBERS)) // fit_settings.batch_size)
-    epochs = fit_settings.epochs or max(-(-MEMBER_STEPS // steps), 3)
+def member_settings(table: TrainingTable, network: Neural, fit_settings: Fit, rows: int) -> fit.Settings:
+    """Return the settings of gradient descent for members of an averaged network, which run all their epochs.
+
+    `rows` is the number of rows that all members of a set of rows have together.
+    """
+    steps = -(-round(rows * (1 - 1 / MEMBERS)) // fit_settings.batch_size)
+    most = max(-(-MEMBER_STEPS // steps), MEMBER_EPOCHS)
+    epochs = fit_settings.epochs or int(np.clip(STEPS // steps, 3, most))
     settings = descent_settings(table, network, fit_settings)
     return replace(settings, steps=steps, epochs=epochs, patience=epochs)
 
@@ -77,8 +83,12 @@ def planned(table: TrainingTable, model_settings: Model, fit_settings: Fit) -> t
         descent = descent_settings(table, model_settings, fit_settings)
         return descent.epochs, descent.steps
     choices = model_settings.hidden_layers(len(table.labels))
-    descent = member_settings(table, model_settings.member(choices[0], learning_rate=0.001, l2=0.0), fit_settings)
-    return len(choices) * descent.epochs, descent.steps
+    network, rows = model_settings.member(choices[0], learning_rate=0.001, l2=0.0), len(table.labels)
+    choice = member_settings(table, network, fit_settings, min(rows, CHOICE_ROWS))
+    if rows <= CHOICE_ROWS:
+        return len(choices) * choice.epochs, choice.steps
+    descent = member_settings(table, network, fit_settings, rows)
+    return len(choices) * (choice.epochs + descent.epochs), descent.steps
 
 
 def all_rows(table: TrainingTable) -> Fold:
