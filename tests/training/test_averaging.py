@@ -167,7 +167,8 @@ def test_many_rows_choose_on_a_sample_and_train_few_members_on_all(large: int) -
     alone = training_table(values.features, values.labels)
     places = [(np.searchsorted(sample, train), np.searchsorted(sample, part)) for train, part in divided]
     (known,) = best_candidates(alone, [places], [seed], settings, FIT, lambda *now: None, large)
-    assert found.network == known.networks[0]
+    assert replace(found.network, l2=0.0) == replace(known.networks[0], l2=0.0)
+    assert found.network.l2 == pytest.approx(known.networks[0].l2 * large / 70, rel=1e-12)
 
     # The members are single fits with these settings on all rows but those of the last parts.
     parts = rows.split.parts(fold.train, 5, seed)[-2:]
@@ -178,10 +179,15 @@ def test_many_rows_choose_on_a_sample_and_train_few_members_on_all(large: int) -
         np.testing.assert_allclose(member.monitored, single.monitored, rtol=1e-9)
     assert found.networks == 12 * 5 + 2
 
-    # The penalty of the line is the same share of the sum of the losses.
+    # As that of the network, the penalty of the line weighs as much against the sum of the losses as in the sample.
     paths = ridge.paths(alone.source, [train for train, _ in places], rows.family)
     best = ridge.part_losses(alone.source, [part for _, part in places], paths, rows.family).sum(axis=0).argmin()
     assert found.line.penalty == pytest.approx(ridge.PENALTIES[best] * large / 70, rel=1e-12)
+
+
+def test_a_penalty_that_is_set_is_kept_with_many_rows(large: int) -> None:
+    (found,) = averages(averaged(members=None, l2=0.001))
+    assert found.network.l2 == 0.001
 
 
 def test_many_rows_in_a_file_choose_as_those_in_memory(large: int, tmp_path: Path) -> None:

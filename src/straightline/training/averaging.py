@@ -18,7 +18,6 @@ The choice takes place inside the training rows, so that the loss on the rows of
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,9 +73,9 @@ def average(
     parts = [table.split.parts(some, count, seed) for some, seed in zip(rows, seeds, strict=True)]
     found = _chosen(table, row_sets, parts, seeds, settings, fit_settings, on_epoch)
     if len(table.labels) > CHOICE_ROWS:
-        # The penalty weighs as much as in the sample, although the mean of the losses is over more rows.
-        shrinkage = [len(some) / len(part.train) for some, part in zip(rows, row_sets, strict=True)]
-        found = replace(found, penalties=[*map(mul, found.penalties, shrinkage)])
+        found = _rescaled(
+            found, settings, [len(some) / len(part.train) for some, part in zip(rows, row_sets, strict=True)]
+        )
     lines = ridge.lines(table.source, [part.train for part in row_sets], table.family, found.penalties)
     if len(table.labels) > CHOICE_ROWS:
         found = _trained_on_all_rows(table, row_sets, found, lines, seeds, settings, fit_settings, on_epoch)
@@ -127,6 +126,19 @@ def _chosen(
         penalties,
         part_lines,
         np.sum([candidates.effort for candidates in tried], axis=0),
+    )
+
+
+def _rescaled(found: _Found, settings: Averaged, shares: Sequence[float]) -> _Found:
+    """Return `found` with penalties for all rows, of which the sample is a share.
+
+    A penalty is added to the mean of the losses. Against their sum it weighs as much as in the sample.
+    """
+    networks = [replace(each, l2=each.l2 * share) for each, share in zip(found.networks, shares, strict=True)]
+    return replace(
+        found,
+        networks=networks if settings.l2 is None else found.networks,
+        penalties=[penalty * share for penalty, share in zip(found.penalties, shares, strict=True)],
     )
 
 
