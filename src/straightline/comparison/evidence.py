@@ -29,9 +29,10 @@ def choice_sentence(model: str, folds: pd.DataFrame) -> str | None:
         return None
     words = []
     for key, title in (("hidden", "hidden layers"), ("learning_rate", "learning rate"), ("l2", "L2")):
-        value = folds[key].mode().iloc[0]
-        shown = value if isinstance(value, str) else f"{value:g}"
-        words.append(f"{title} {shown} in {int((folds[key] == value).sum()):,}")
+        # Penalties that differ by the rows of their folds only are shown as equal.
+        shown = folds[key].map(lambda value: value if isinstance(value, str) else f"{value:.3g}")
+        most = shown.mode().iloc[0]
+        words.append(f"{title} {most} in {int((shown == most).sum()):,}")
     return (
         f"{model} chose, in {len(folds):,} folds, {', '.join(words)}; the mean share of the line is "
         f"{folds['line'].mean():.2f}."
