@@ -1,4 +1,4 @@
-"""Successive halving: who goes on, by hand."""
+"""Successive halving: who goes on, by hand. Of 16 epochs the rungs are 2, 4 and 8."""
 
 import numpy as np
 
@@ -23,11 +23,11 @@ LOSSES |= {(1, 0): (0, 4), (1, 1): (4, 0), (1, 2): (5, 5), (1, 3): (6, 6)}
 
 
 def test_nobody_leaves_before_the_first_rung() -> None:
-    assert not Halving(SETS, CANDIDATES, ROWS, epochs=8)(monitored(LOSSES, 1)).any()
+    assert not Halving(SETS, CANDIDATES, ROWS, epochs=16)(monitored(LOSSES, 1)).any()
 
 
 def test_the_poorer_half_leaves_at_each_rung_by_the_loss_on_all_rows() -> None:
-    halving = Halving(SETS, CANDIDATES, ROWS, epochs=8)
+    halving = Halving(SETS, CANDIDATES, ROWS, epochs=16)
     assert np.unique(CANDIDATES[(SETS == 0) & ~halving(monitored(LOSSES, 2))]).tolist() == [0, 2]
     assert np.unique(CANDIDATES[(SETS == 1) & ~halving(monitored(LOSSES, 2))]).tolist() == [0, 1]
     gone = halving(monitored(LOSSES, 4))
@@ -39,12 +39,12 @@ def test_the_poorer_half_leaves_at_each_rung_by_the_loss_on_all_rows() -> None:
 
 def test_a_late_call_decides_by_the_epochs_of_the_rung() -> None:
     late = np.hstack([monitored(LOSSES, 2), np.full((16, 2), 9.0) - CANDIDATES[:, np.newaxis]])
-    halving = Halving(SETS, CANDIDATES, ROWS, epochs=8)
+    halving = Halving(SETS, CANDIDATES, ROWS, epochs=16)
     assert np.unique(CANDIDATES[(SETS == 0) & ~halving(late)]).tolist() == [0]
 
 
 def test_a_loss_that_is_not_finite_is_the_worst() -> None:
-    halving = Halving(SETS, CANDIDATES, ROWS, epochs=8)
+    halving = Halving(SETS, CANDIDATES, ROWS, epochs=16)
     broken = {**LOSSES, (0, 0): (np.nan, np.nan)}
     assert np.unique(CANDIDATES[(SETS == 0) & ~halving(monitored(broken, 2)[:, -1:].repeat(2, axis=1))]).tolist() == [
         1,
