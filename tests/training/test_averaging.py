@@ -190,6 +190,7 @@ def test_a_penalty_that_is_set_is_kept_with_many_rows(large: int) -> None:
     assert found.network.l2 == 0.001
 
 
+@pytest.mark.slow
 def test_many_rows_in_a_file_choose_as_those_in_memory(large: int, tmp_path: Path) -> None:
     rows, fold = table("bernoulli"), fold_of(range(70))
     values = rows_of(rows)
