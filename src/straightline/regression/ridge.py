@@ -103,7 +103,9 @@ def _newton(standardized: Standardized, family: Family, penalties: NDArray) -> G
                 step = step / 2
                 there = yield likelihood(standardized, family, weights + step)
             weights, here = weights + step, there
-        found.append(weights)
+        else:
+            step = np.zeros_like(weights)
+        found.append(weights + step)  # The last step needs no pass, and doubles the number of right digits.
     return np.array(found[::-1])
 
 
