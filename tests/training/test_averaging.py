@@ -14,7 +14,7 @@ from straightline.errors import UserError
 from straightline.models import Averaged, Choices
 from straightline.regression import ridge
 from straightline.serving.archive import load_model, save_model
-from straightline.training import averaging, choice_sample, fit, plan
+from straightline.training import averaging, choice_sample, fit, members, plan
 from straightline.training.averaged_variant import shipped_average
 from straightline.training.averaging import SHARES, Average, average, averaged_predictors
 from straightline.training.batches import Replica, seed_of
@@ -147,9 +147,9 @@ def test_all_of_the_line_is_a_regression_and_none_of_it_the_networks() -> None:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> int:
     """Let 40 rows be the most to choose on, and two the members of 60 rows or more."""
-    for module in (plan, averaging, choice_sample):
+    for module in (plan, averaging, choice_sample, members):
         monkeypatch.setattr(module, "CHOICE_ROWS", 40)
-    monkeypatch.setattr(averaging, "FEW_MEMBERS_ROWS", 60)
+    monkeypatch.setattr(members, "FEW_MEMBERS_ROWS", 60)
     return 40
 
 

@@ -73,8 +73,9 @@ Decimal = Annotated[str | None, typer.Option(help="Decimal mark in a CSV file: a
 Effort = Annotated[
     Literal["quick", "standard", "thorough"] | None,
     typer.Option(
-        help="Average five networks instead of training one: quick averages one choice of settings, standard chooses "
-        "them in each fold, thorough has more to choose from and repeats the folds. Default: one network."
+        help="Average five networks, or two for a large table, instead of training one: quick averages one choice of "
+        "settings, standard chooses them in each fold, thorough has more to choose from and repeats the folds. "
+        "Default: one network."
     ),
 ]
 Overrides = Annotated[

@@ -1,21 +1,144 @@
-"""Members of averaged networks whose settings are chosen already, trained on all rows of large tables."""
+"""The members of averaged networks: chosen on all rows of small tables, or on a sample and then trained on all rows."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from straightline.config.settings import Fit
+from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
-from straightline.models import Neural
+from straightline.errors import UserError
+from straightline.models import Averaged, Neural
+from straightline.regression import ridge
+from straightline.regression.ridge import Line
 from straightline.training import fit
 from straightline.training.batches import Replica, seed_of
-from straightline.training.candidates import Parts
-from straightline.training.plan import member_settings
+from straightline.training.candidates import Parts, best_candidates
+from straightline.training.choice_sample import gathered
+from straightline.training.plan import CHOICE_ROWS, FEW_MEMBERS, FEW_MEMBERS_ROWS, MEMBERS, member_settings
 
 
-def trained_members(
+@dataclass(frozen=True)
+class Found:
+    """What was found for each set of rows: the chosen network, its members, and the penalty of the line.
+
+    `parts` are the rows that the members were trained without, and `lines` are lines of the same parts. `effort`
+    `(row sets, 3)` counts networks, epochs and steps.
+    """
+
+    networks: list[Neural]
+    members: list[list[fit.Fitted]]
+    parts: Sequence[Parts]
+    penalties: list[float]
+    lines: list[list[Line]]
+    effort: NDArray
+
+
+def chosen(
+    table: TrainingTable,
+    row_sets: Sequence[Fold],
+    parts: Sequence[Parts],
+    seeds: Sequence[int],
+    settings: Averaged,
+    fit_settings: Fit,
+    on_epoch: fit.OnEpoch,
+) -> Found:
+    """Return what is chosen for each set of rows on its `parts`, which are parts of a sample of a large table.
+
+    Raises UserError if the losses of all candidates of a set are not finite.
+    """
+    rows = min(len(table.labels), CHOICE_ROWS)
+    small, small_parts = (table, parts) if rows == len(table.labels) else gathered(table, parts)
+    tried = list(best_candidates(small, small_parts, seeds, settings, fit_settings, on_epoch, rows))
+    best = [tried[number] for number in np.argmin([candidates.losses for candidates in tried], axis=0)]
+    _require_finite([candidates.losses[row_set] for row_set, candidates in enumerate(best)], row_sets, "all networks")
+    penalties, part_lines = _part_lines(small, small_parts)
+    return Found(
+        [candidates.networks[row_set] for row_set, candidates in enumerate(best)],
+        [candidates.members[row_set] for row_set, candidates in enumerate(best)],
+        parts,
+        penalties,
+        part_lines,
+        np.sum([candidates.effort for candidates in tried], axis=0),
+    )
+
+
+def rescaled(found: Found, settings: Averaged, shares: Sequence[float]) -> Found:
+    """Return `found` with penalties for all rows, of which the sample is a share.
+
+    A penalty is added to the mean of the losses. Against their sum it weighs as much as in the sample.
+    """
+    networks = [replace(each, l2=each.l2 * share) for each, share in zip(found.networks, shares, strict=True)]
+    return replace(
+        found,
+        networks=networks if settings.l2 is None else found.networks,
+        penalties=[penalty * share for penalty, share in zip(found.penalties, shares, strict=True)],
+    )
+
+
+def trained_on_all_rows(
+    table: TrainingTable,
+    row_sets: Sequence[Fold],
+    found: Found,
+    lines: Sequence[Line],
+    seeds: Sequence[int],
+    settings: Averaged,
+    fit_settings: Fit,
+    on_epoch: fit.OnEpoch,
+) -> Found:
+    """Return members that are trained on all rows of each set, with the settings chosen on a sample.
+
+    With so many rows a line hardly depends on a part of them, so that all parts have the line of their set. Raises
+    UserError if the loss of a member is not finite.
+    """
+    count = settings.members or (FEW_MEMBERS if len(table.labels) >= FEW_MEMBERS_ROWS else MEMBERS)
+    parts = [
+        table.split.parts(fold.train, max(count, MEMBERS), seed)[-count:]
+        for fold, seed in zip(row_sets, seeds, strict=True)
+    ]
+    choices = settings.hidden_layers(CHOICE_ROWS)
+    done = len(choices) * member_settings(table, found.networks[0], fit_settings, CHOICE_ROWS).epochs
+
+    def on_later_epoch(epoch: int, running: NDArray, first: NDArray) -> None:
+        on_epoch(done + epoch, running, first)
+
+    members = _trained(table, parts, seeds, found.networks, fit_settings, on_later_epoch)
+    _require_finite([max(member.best_loss for member in fitted) for fitted in members], row_sets, "a network")
+    return replace(
+        found,
+        members=members,
+        parts=parts,
+        lines=[[line] * len(divided) for line, divided in zip(lines, parts, strict=True)],
+        effort=found.effort + [_effort(fitted) for fitted in members],
+    )
+
+
+def _require_finite(losses: Sequence[float], row_sets: Sequence[Fold], which: str) -> None:
+    for loss, rows in zip(losses, row_sets, strict=True):
+        if not np.isfinite(loss):
+            raise UserError(
+                f"the loss is not finite in {which} of repeat {rows.repeat}, fold {rows.fold}; set a smaller "
+                "learning_rate"
+            )
+
+
+def _part_lines(table: TrainingTable, parts: Sequence[Parts]) -> tuple[list[float], list[list[Line]]]:
+    """Return the best penalty of the line for each set of rows, and the lines on the training rows of its parts."""
+    flat_parts = [part for divided in parts for part in divided]
+    paths = ridge.paths(table.source, [train for train, _ in flat_parts], table.family)
+    losses = ridge.part_losses(table.source, [part for _, part in flat_parts], paths, table.family)
+    penalties, part_lines, first = [], [], 0
+    for divided in parts:
+        these = slice(first, first := first + len(divided))
+        best = int(losses[these].sum(axis=0).argmin())
+        penalties.append(float(ridge.PENALTIES[best]))
+        part_lines.append([path[best] for path in paths[these]])
+    return penalties, part_lines
+
+
+def _trained(
     table: TrainingTable,
     parts: Sequence[Parts],
     seeds: Sequence[int],
@@ -53,6 +176,6 @@ def trained_members(
     return members
 
 
-def effort_of(members: Sequence[fit.Fitted]) -> NDArray:
+def _effort(members: Sequence[fit.Fitted]) -> NDArray:
     """Return the numbers of networks, epochs and steps of the training of `members`, `(3,)`."""
     return np.array([len(members), sum(len(each.losses) for each in members), sum(each.steps for each in members)])
