@@ -74,6 +74,7 @@ def regression(**changes: Any) -> Regression:
         "robust": False,
         "terms": "linear",
         "intercept": True,
+        "l2": 0.0,
     }
     return Regression(**defaults | changes)
 

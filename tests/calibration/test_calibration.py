@@ -26,7 +26,7 @@ from straightline.training import fit
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import network_predictors, stacked_predictions
 from straightline.training.variants import fold_replicas, train
-from tests.builders import folds, rules, small
+from tests.builders import folds, regression, rules, small
 
 LINEAR, NOISE, CURVED = Truth("linear", True, 0.0), Truth("noise", False, 0.0), Truth("4 margins", True, 0.2)
 FOLDS = folds(repeats=2, seeds=2)
@@ -112,11 +112,14 @@ def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit],
     world = truths.generated(FAMILIES[family], 60, 2)
     drawn = simulation.tables(world, CURVED, "normal", [4, 5, 6], FOLDS, seed=1)
     model, predicting = (settings.build(2, kind, how.dtype) for kind in ("linear", FAMILIES[family].activation))
-    found = [simulation.outcomes(part, model, predicting, settings, how, FOLDS) for part in (drawn[:2], drawn[2:])]
+    found = [
+        simulation.outcomes(part, model, predicting, settings, regression(l2=None), how, FOLDS)
+        for part in (drawn[:2], drawn[2:])
+    ]
     found = [one for part in found for one in part]
-    regression = parse(params).models["regression"]
+    baseline = parse(params).models["regression"]
     for (table, _), outcome in zip(drawn, found, strict=True):
-        trained = [train(table, one, how, FOLDS, lambda *_: None).folds for one in (regression, settings)]
+        trained = [train(table, one, how, FOLDS, lambda *_: None).folds for one in (baseline, settings)]
         means = [folds.groupby(["repeat", "fold"])["loss"].mean() for folds in trained]
         np.testing.assert_allclose(outcome.comparison.baseline, means[0], rtol=1e-9)
         np.testing.assert_allclose(outcome.comparison.challenger, means[1], rtol=1e-4)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from straightline.comparison.evidence import choice_sentence, ledger, spread
+from straightline.comparison.evidence import choice_sentence, ledger, ridge_sentence, spread
 from straightline.comparison.verdict import Ledger, Spread
 
 LOSSES = hnp.arrays(
@@ -75,6 +75,29 @@ def test_a_choice_is_the_most_frequent_one_and_other_models_have_none() -> None:
         "the line is 0.40."
     )
     assert choice_sentence("neural", folds(np.ones((4, 2)))) is None
+
+
+@pytest.mark.parametrize(
+    ("penalties", "penalty", "known"),
+    [
+        ([0.0, 0.0], 0.0, None),
+        (
+            [0.1, 0.0],
+            0.1,
+            "Shrink regression: ridge, which was chosen for regression in 1 of 2 folds, lowers its loss by 25.0 %. The "
+            "saved model is shrunk, with the penalty 0.1.",
+        ),
+        (
+            [0.1, 0.1],
+            0.0,
+            "Ridge, which was chosen for regression in 2 of 2 folds, lowers its loss by 25.0 %. The saved model is not "
+            "shrunk.",
+        ),
+    ],
+)
+def test_a_shrunk_regression_is_named(penalties: list[float], penalty: float, known: str | None) -> None:
+    folds = pd.DataFrame({"l2": penalties, "loss": [1.0, 2.0], "plain_loss": [2.0, 2.0]})
+    assert ridge_sentence("regression", folds, penalty) == known
 
 
 def test_the_ledger_counts_all_networks_that_an_averaged_one_chose_from() -> None:

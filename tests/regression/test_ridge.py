@@ -78,3 +78,18 @@ def test_losses_on_parts_are_sums_over_their_rows() -> None:
         part = rows.take(numbers)
         known = [np.square(part.labels - line.predict(part.features)).sum() for line in lines[0]]
         np.testing.assert_allclose(sums, known)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_without_an_intercept_each_penalty_gives_scikit_learns_line(family: str) -> None:
+    rows = table(family)
+    scale = np.sqrt((rows.features**2).mean(axis=0))
+    for line in ridge.paths(held(rows), [ALL], FAMILIES[family], intercept=False)[0]:
+        strength = line.penalty * len(rows)
+        if family == "gaussian":
+            model = Ridge(alpha=strength, fit_intercept=False, solver="cholesky")
+        else:
+            model = LogisticRegression(C=1 / strength, fit_intercept=False, tol=1e-12, solver="newton-cholesky")
+        model.fit(rows.features / scale, rows.labels)
+        assert line.coefficients[0] == 0
+        np.testing.assert_allclose(line.coefficients[1:], np.ravel(model.coef_) / scale, rtol=1e-5, atol=1e-7)

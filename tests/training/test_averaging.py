@@ -19,6 +19,7 @@ from straightline.training.averaged_variant import shipped_average
 from straightline.training.averaging import SHARES, Average, average, averaged_predictors
 from straightline.training.batches import Replica, seed_of
 from straightline.training.candidates import best_candidates
+from straightline.training.lines import WORTH, chosen_lines, fitted_lines
 from straightline.training.plan import member_settings
 from straightline.training.predictors import network_predictors
 from straightline.training.variants import train
@@ -85,7 +86,9 @@ def test_it_is_what_single_fits_choose(family: str) -> None:
     networks = network_predictors(predicting, tried[alive[0]])
     trains = [np.sort(kept) for kept, _ in parts]
     part_paths = ridge.paths(rows.source, trains, family_of)
-    best = np.argmin(ridge.part_losses(rows.source, [part for _, part in parts], part_paths, family_of).sum(axis=0))
+    part_losses = ridge.part_losses(rows.source, [part for _, part in parts], part_paths, family_of).sum(axis=0)
+    part_losses[0] *= 1 - WORTH
+    best = int(part_losses.argmin())
     lines = [path[best] for path in part_paths]
     losses = [
         sum(
@@ -99,7 +102,7 @@ def test_it_is_what_single_fits_choose(family: str) -> None:
         for share in SHARES
     ]
     assert stacked.share == SHARES[np.argmin(losses)]
-    line = ridge.paths(rows.source, [fold.train], family_of)[0][best]
+    (line,) = fitted_lines(rows, [fold.train], [ridge.PENALTIES[best] if best else 0.0])
     assert stacked.line.penalty == line.penalty
     known_predictions = stacked.share * family_of.inverse_link(line.predict(values.features)) + (
         1 - stacked.share
@@ -180,9 +183,8 @@ def test_many_rows_choose_on_a_sample_and_train_few_members_on_all(large: int) -
     assert found.networks == 12 * 5 + 2
 
     # As that of the network, the penalty of the line weighs as much against the sum of the losses as in the sample.
-    paths = ridge.paths(alone.source, [train for train, _ in places], rows.family)
-    best = ridge.part_losses(alone.source, [part for _, part in places], paths, rows.family).sum(axis=0).argmin()
-    assert found.line.penalty == pytest.approx(ridge.PENALTIES[best] * large / 70, rel=1e-12)
+    ((penalty,), _) = chosen_lines(alone, [places])
+    assert found.line.penalty == pytest.approx(penalty * large / 70, rel=1e-12)
 
 
 def test_a_penalty_that_is_set_is_kept_with_many_rows(large: int) -> None:

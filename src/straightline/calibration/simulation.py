@@ -24,13 +24,15 @@ from straightline.data.rows import Rows, joined
 from straightline.data.source import held
 from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
-from straightline.models.neural import Neural
+from straightline.models import Neural, Regression
 from straightline.regression import exact
 from straightline.training import fit
 from straightline.training.batches import Replica
+from straightline.training.lines import penalties
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import stacked_predictions
-from straightline.training.variants import fold_replicas, regression_losses
+from straightline.training.regression_variant import RegressionFit, regression_fits
+from straightline.training.variants import fold_replicas
 
 DRAWS = 1000  # most draws of a table, until each of its classes has enough rows for the folds
 REPLICA_EPOCHS = 2**24  # most epochs, summed over replicas, of one fit: the losses of each take 16 bytes
@@ -84,6 +86,7 @@ def outcomes(
     model: keras.Model,
     predicting: keras.Model,
     model_settings: Neural,
+    baseline: Regression,
     fit_settings: Fit,
     folds: Folds,
     on_epoch: fit.OnEpoch = lambda epoch, running, first: None,
@@ -100,10 +103,10 @@ def outcomes(
     planned: dict[int, list[Replica]] = {}  # by fold, since tables may share their folds
     for number, (table, parts) in enumerate(drawn):
         shift = np.int32(number * len(first_table.labels))  # of the table's row numbers among all rows
-        optima, losses = _regressions(table, parts)
-        regressions.append(losses)
-        for part, optimum in zip(parts, optima, strict=True):
-            line = optimum.coefficients if model_settings.from_regression else None
+        fitted_lines = _regressions(table, parts, baseline, fit_settings.seed)
+        regressions.append([fold.losses for fold in fitted_lines])
+        for part, fold in zip(parts, fitted_lines, strict=True):
+            line = fold.plain.coefficients if model_settings.from_regression else None
             if id(part) not in planned:
                 planned[id(part)] = fold_replicas(table, part, seeds, fit_settings)
             for replica in planned[id(part)]:
@@ -121,10 +124,12 @@ def outcomes(
     return [_outcome(losses, network, folds.k) for losses, network in zip(regressions, networks, strict=True)]
 
 
-def _regressions(table: TrainingTable, parts: list[Fold]) -> tuple[list[exact.Optimum], list[dict[str, float]]]:
+def _regressions(table: TrainingTable, parts: list[Fold], settings: Regression, seed: int) -> list[RegressionFit]:
     row_numbers = np.arange(len(table.labels), dtype=np.int32)
-    (best,) = exact.optima(table.source, [row_numbers], table.family, table.names, inference=False)
-    return regression_losses(table, parts, best)
+    (best,) = exact.optima(
+        table.source, [row_numbers], table.family, table.names, inference=False, intercept=settings.intercept
+    )
+    return regression_fits(table, parts, penalties(table, parts, settings, seed), best)
 
 
 def _outcome(losses: list[dict[str, float]], network: NDArray, k: int) -> Outcome:

@@ -23,7 +23,7 @@ from straightline.data.columns import encode_target
 from straightline.data.reading import read_table
 from straightline.errors import UserError
 from straightline.families import AUTO, FAMILIES
-from straightline.models.neural import Neural
+from straightline.models import Neural, Regression, baseline_of
 from straightline.report.pictures import studies
 from straightline.runtime.artifacts import replacing, write_csv
 
@@ -139,6 +139,7 @@ def _noises(world: World, noises: Sequence[str]) -> Sequence[str]:
 def _key(config: Config, settings: Neural, options: Options, world: World, noise: str, truth: Truth) -> dict[str, Any]:
     fingerprint = {
         "model": {key: value for key, value in asdict(settings).items() if key != "selected_from"},
+        "baseline": asdict(config.models[baseline_of(config.models)]),
         "fit": asdict(config.fit),
         "folds": asdict(config.folds),
         "verdict": asdict(config.verdict),
@@ -174,6 +175,8 @@ def _simulated(
     from straightline.training.plan import fold_plan
 
     (probe, _), *_ = simulation.tables(world, truth, noise, [0], replace(config.folds, repeats=1), options.seed)
+    baseline = config.models[baseline_of(config.models)]
+    assert isinstance(baseline, Regression)
     folds = fold_plan(probe, settings, config.fit, config.folds)
     model, predicting = (
         settings.build(len(probe.names), activation, config.fit.dtype)
@@ -183,7 +186,7 @@ def _simulated(
     outcomes: list[simulation.Outcome] = []
     for numbers in np.array_split(np.arange(options.simulations), batches):
         tables = simulation.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
-        outcomes += simulation.outcomes(tables, model, predicting, settings, config.fit, folds)
+        outcomes += simulation.outcomes(tables, model, predicting, settings, baseline, config.fit, folds)
         advance(len(numbers))
     return simulation.summary(outcomes, config.verdict, world.rows, truth) | {
         "folds": folds.k,

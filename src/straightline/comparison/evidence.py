@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from straightline.comparison.verdict import Ledger, Spread
+from straightline.formatting import percent
 
 
 def fold_means(folds: pd.DataFrame) -> pd.Series:
@@ -36,6 +37,23 @@ def choice_sentence(model: str, folds: pd.DataFrame) -> str | None:
     return (
         f"{model} chose, in {len(folds):,} folds, {', '.join(words)}; the mean share of the line is "
         f"{folds['line'].mean():.2f}."
+    )
+
+
+def ridge_sentence(model: str, folds: pd.DataFrame, penalty: float) -> str | None:
+    """Return how often the regression of this folds.csv is a ridge regression, and what that changes, or None if never.
+
+    `penalty` is that of the saved model.
+    """
+    shrunk = int((folds["l2"] > 0).sum())
+    if not shrunk and not penalty:
+        return None
+    gain = 1 - folds["loss"].mean() / folds["plain_loss"].mean()
+    change = f"{'lowers' if gain >= 0 else 'raises'} its loss by {percent(abs(gain))}"
+    saved = f"is shrunk, with the penalty {penalty:.3g}" if penalty else "is not shrunk"
+    return (
+        f"{'Shrink ' + model + ': ridge' if penalty else 'Ridge'}, which was chosen for {model} in {shrunk:,} of "
+        f"{len(folds):,} folds, {change}. The saved model {saved}."
     )
 
 

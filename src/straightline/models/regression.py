@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,8 @@ class Regression:
     `learning_rate` and `schedule` belong to the gradient descent that the certificate judges. With `finish: exact` the
     saved model is the exact optimum in float64, with `finish: none` it is the result of the descent. `robust` standard
     errors stay valid if the model is wrong. `quadratic` terms are the columns, their squares and their products
-    (`terms.py`). Without an `intercept` the line goes through the origin.
+    (`terms.py`). Without an `intercept` the line goes through the origin. `l2` is the penalty of a ridge regression
+    (`regression/ridge.py`); 0 is the plain regression, and None chooses on parts of the training rows.
     """
 
     kind: Literal["regression"]
@@ -35,7 +36,7 @@ class Regression:
     robust: bool
     terms: Literal["linear", "quadratic"]
     intercept: bool
-    l2: ClassVar[float] = 0.0
+    l2: float | None = Field(ge=0, le=1000)
 
     def build(self, inputs: int, output_activation: str, dtype: str = "float32") -> keras.Model:
         """Return an untrained model that maps `(rows, inputs)` to `(rows, 1)`."""

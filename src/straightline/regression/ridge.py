@@ -37,19 +37,29 @@ class Line:
 
 
 def paths(
-    source: Source, row_sets: Sequence[RowNumbers], family: Family, penalties: NDArray = PENALTIES
+    source: Source,
+    row_sets: Sequence[RowNumbers],
+    family: Family,
+    penalties: NDArray = PENALTIES,
+    intercept: bool = True,
 ) -> list[list[Line]]:
     """Return the ridge regressions of each set of rows, one for each of the ascending `penalties`.
 
     All penalties of a least-squares fit come from one decomposition of its rows. Other families need a few passes over
-    the rows for each penalty, by Newton's method.
+    the rows for each penalty, by Newton's method. Without an `intercept` the lines go through the origin.
     """
-    return in_step(source, row_sets, [_path(family, penalties) for _ in row_sets])
+    return in_step(source, row_sets, [_path(family, penalties, intercept) for _ in row_sets])
 
 
-def lines(source: Source, row_sets: Sequence[RowNumbers], family: Family, penalties: Sequence[float]) -> list[Line]:
+def lines(
+    source: Source,
+    row_sets: Sequence[RowNumbers],
+    family: Family,
+    penalties: Sequence[float],
+    intercept: bool = True,
+) -> list[Line]:
     """Return the ridge regression of each set of rows, each with its penalty in `penalties`."""
-    found = in_step(source, row_sets, [_path(family, np.array([penalty])) for penalty in penalties])
+    found = in_step(source, row_sets, [_path(family, np.array([penalty]), intercept) for penalty in penalties])
     return [line for (line,) in found]
 
 
@@ -69,8 +79,8 @@ def part_losses(
     return np.array(one_pass(source, parts, [losses(part_lines) for part_lines in lines]))
 
 
-def _path(family: Family, penalties: NDArray) -> Generator[Pass, Any, list[Line]]:
-    standardized = Standardized((yield Pass(moments, joined)))
+def _path(family: Family, penalties: NDArray, intercept: bool) -> Generator[Pass, Any, list[Line]]:
+    standardized = Standardized((yield Pass(moments, joined)), intercept)
     if family.is_least_squares:
         weights = _least_squares((yield reduction(standardized)), standardized, penalties)
     else:
@@ -89,7 +99,8 @@ def _least_squares(triangle: NDArray, standardized: Standardized, penalties: NDA
 def _newton(standardized: Standardized, family: Family, penalties: NDArray) -> Generator[Pass, Any, NDArray]:
     """Compute the weights `(penalties, 1 + columns)`; each penalty starts from the optimum of the next larger one."""
     weights = np.zeros(len(standardized.kept))
-    weights[0] = family.link(standardized.target_mean)
+    if standardized.intercept:
+        weights[0] = family.link(standardized.target_mean)
     slopes = np.append(0.0, np.ones(len(weights) - 1))
     here: Likelihood = yield likelihood(standardized, family, weights)
     found = []

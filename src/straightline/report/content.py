@@ -78,7 +78,11 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "headline": sentences.headline(verdict, schema.column),
         "finding": verdict.finding.explained(verdict.challenger, verdict.baseline),
         "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
-        "selected": [*sentences.selection_sentences(verdict), *sentences.choice_sentences(variants)],
+        "selected": [
+            *sentences.ridge_sentences(variants),
+            *sentences.selection_sentences(verdict),
+            *sentences.choice_sentences(variants),
+        ],
         "challengers": [
             {"name": name, "words": challenger.finding.explained(name, verdict.baseline), "result": challenger}
             for name, challenger in verdict.challengers.items()
@@ -128,6 +132,7 @@ def _regression(results: Results, variant: Variant) -> dict[str, Any]:
     return {
         "model": variant.model,
         "finish": getattr(settings, "finish", "exact"),
+        "l2": variant.weights["l2"],
         "equation": equation(table, results.family_of(variant.target).predictor_name(schema)),
         "terms": [row | {"exact": weights.get(str(row["term"]))} for row in table.to_dict("records")],
         "exact": bool(weights),

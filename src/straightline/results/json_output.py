@@ -32,6 +32,7 @@ def _model(variant: Variant, verdict: Verdict) -> dict[str, Any]:
         "epochs": weights["epochs"],
         "parameters": weights["parameters"],
         "fits": verdict.fits[variant.model],
+        "l2": weights.get("l2"),
         "coefficients": None if coefficients is None else _records(coefficients),
         "certificate": None if certificate is None else certificate.to_json(),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from straightline.comparison.evidence import choice_sentence
+from straightline.comparison.evidence import choice_sentence, ridge_sentence
 from straightline.comparison.verdict import Bounds, Verdict
 from straightline.data.schema import Division
 from straightline.formatting import percent
@@ -56,6 +56,16 @@ def selection_sentences(verdict: Verdict) -> list[str]:
 def choice_sentences(variants: Sequence[Variant]) -> list[str]:
     """Return a sentence for each averaged network on what it chose in its folds."""
     sentences = (choice_sentence(variant.model, variant.folds) for variant in variants)
+    return [sentence for sentence in sentences if sentence is not None]
+
+
+def ridge_sentences(variants: Sequence[Variant]) -> list[str]:
+    """Return a sentence for each regression that is a ridge regression in some folds or in the saved model."""
+    sentences = (
+        ridge_sentence(variant.model, variant.folds, variant.weights["l2"])
+        for variant in variants
+        if variant.coefficients is not None
+    )
     return [sentence for sentence in sentences if sentence is not None]
 
 

@@ -16,6 +16,7 @@ from straightline.results.sentences import (
     choice_sentences,
     division_sentence,
     headline,
+    ridge_sentences,
     selection_sentences,
     ui_command,
 )
@@ -107,7 +108,8 @@ def printed(results: Results) -> RenderableType:
         column = results.schema.targets[target].column
         parts += [Text(headline(verdict, column), style=STYLES[verdict.answer]), Text(verdict.advice)]
         parts += [Padding(Gauge(verdict), (1, 0)), _models(results, target)]
-        parts += map(Text, [*selection_sentences(verdict), *choice_sentences(results.variants_of(target))])
+        variants = results.variants_of(target)
+        parts += map(Text, [*ridge_sentences(variants), *selection_sentences(verdict), *choice_sentences(variants)])
         if verdict.ladder:
             parts.append(Text(verdict.ladder.advice))
         for variant in results.variants_of(target):

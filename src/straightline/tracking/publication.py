@@ -17,7 +17,7 @@ from mlflow.entities import Metric, RunTag
 from mlflow.tracking import MlflowClient
 
 from straightline.results.files import Results, Variant
-from straightline.results.sentences import choice_sentences, headline, ui_command
+from straightline.results.sentences import choice_sentences, headline, ridge_sentences, ui_command
 from straightline.runtime.artifacts import md5, read_parquet
 from straightline.runtime.folders import TIMINGS
 from straightline.serving import mlmodel
@@ -157,8 +157,9 @@ def _metrics(results: Results, variant: Variant) -> Iterator[Metric]:
         if isinstance(value, int | float):
             yield Metric(f"held_out_{name}", float(value), 0, 0)
     weights = variant.weights
-    for name in ("parameters", "epochs", "best_epoch", "steps"):
-        yield Metric(name, float(weights[name]), 0, 0)
+    for name in ("parameters", "epochs", "best_epoch", "steps", "l2"):
+        if name in weights:
+            yield Metric(name, float(weights[name]), 0, 0)
     seconds = _seconds(results.root, variant)
     if seconds is not None:
         yield Metric("train_seconds", seconds, 0, 0)
@@ -197,7 +198,8 @@ def _datasets(results: Results) -> list[Any]:
 
 
 def _variant_tags(results: Results, variant: Variant) -> dict[str, str]:
-    verdict, choices = results.verdicts[variant.target], choice_sentences([variant])
+    verdict = results.verdicts[variant.target]
+    choices = [*ridge_sentences([variant]), *choice_sentences([variant])]
     return {
         ROLE_TAG: "variant",
         "target": variant.target,

@@ -8,7 +8,7 @@ For each set of training rows, such as those of a fold:
    layers. Poor candidates are dropped early (`halving.py`).
 2. The candidate with the lowest loss on all parts together is taken. The predictions of its members are averaged.
 3. A share of the straight line on the same rows is added: the share for which the loss on the parts is lowest. The line
-   is a ridge regression, whose penalty is chosen by the loss on the parts too.
+   is the one that the network is compared with, plain or a ridge regression (`lines.py`).
 
 With many rows, steps 1 and 2 choose on a sample of the rows, and fewer members are then trained on all of them.
 
@@ -28,11 +28,10 @@ from straightline.data.rows import Rows
 from straightline.data.source import Pass, one_pass
 from straightline.data.training_table import TrainingTable
 from straightline.models import Averaged, Neural
-from straightline.regression import ridge
 from straightline.regression.ridge import Line
 from straightline.training import fit
-from straightline.training.batches import seed_of
-from straightline.training.choice_sample import choice_rows
+from straightline.training.choice_sample import divided
+from straightline.training.lines import fitted_lines
 from straightline.training.members import Found, chosen, rescaled, trained_on_all_rows
 from straightline.training.plan import CHOICE_ROWS, MEMBERS
 from straightline.training.predictors import network_predictors, regression_predictor
@@ -65,15 +64,11 @@ def average(
 
     Raises UserError if the losses of all candidates of a set are not finite.
     """
-    seeds = [seed_of([fit_settings.seed, part.repeat + 1, part.fold, len(part.train)]) for part in row_sets]
-    rows = [choice_rows(table, part.train, seed) for part, seed in zip(row_sets, seeds, strict=True)]
-    count = settings.members or MEMBERS
-    parts = [table.split.parts(some, count, seed) for some, seed in zip(rows, seeds, strict=True)]
-    found = chosen(table, row_sets, parts, seeds, settings, fit_settings, on_epoch)
-    # Without a sample the shares are 1.
-    shares_of_rows = [len(some) / len(part.train) for some, part in zip(rows, row_sets, strict=True)]
-    found = rescaled(found, settings, shares_of_rows)
-    lines = ridge.lines(table.source, [part.train for part in row_sets], table.family, found.penalties)
+    division = divided(table, row_sets, settings.members or MEMBERS, fit_settings.seed)
+    seeds = division.seeds
+    found = chosen(table, row_sets, division, settings, fit_settings, on_epoch)
+    found = rescaled(found, settings, division.shares)
+    lines = fitted_lines(table, [part.train for part in row_sets], found.penalties)
     if len(table.labels) > CHOICE_ROWS:
         found = trained_on_all_rows(table, row_sets, found, lines, seeds, settings, fit_settings, on_epoch)
     shares = _shares(table, found, settings)

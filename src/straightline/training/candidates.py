@@ -7,15 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from straightline.config.settings import Fit
-from straightline.data.rows import RowNumbers
 from straightline.data.training_table import TrainingTable
 from straightline.models import Averaged, Neural
 from straightline.training import fit
 from straightline.training.batches import Replica, seed_of
+from straightline.training.choice_sample import Parts
 from straightline.training.halving import Halving
 from straightline.training.plan import member_settings
-
-Parts = Sequence[tuple[RowNumbers, RowNumbers]]  # rows to train on, and rows of the part
 
 
 @dataclass(frozen=True)

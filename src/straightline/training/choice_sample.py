@@ -1,24 +1,57 @@
-"""The rows on which an averaged network is chosen: a sample of the training rows if there are many."""
+"""The rows on which settings are chosen inside training rows: parts of them, or of a sample if there are many."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from straightline.data.folds import Fold
 from straightline.data.rows import RowNumbers, Rows, joined
 from straightline.data.source import Pass, held, one_pass
 from straightline.data.training_table import TrainingTable
-from straightline.training.candidates import Parts
+from straightline.training.batches import seed_of
 from straightline.training.plan import CHOICE_ROWS
 
+Parts = Sequence[tuple[RowNumbers, RowNumbers]]  # rows to train on, and rows of the part
 
-def choice_rows(table: TrainingTable, rows: RowNumbers, seed: int) -> RowNumbers:
-    """Return the `rows` to choose on: all of them, or a sample of CHOICE_ROWS that respects strata, groups and time."""
+
+@dataclass(frozen=True)
+class Division:
+    """The `parts` of each set of training rows. `shares` are the shares of their rows in the sets: 1 without a sample.
+
+    `seeds` are the seed of each set.
+    """
+
+    seeds: list[int]
+    parts: list[Parts]
+    shares: list[float]
+
+
+def divided(table: TrainingTable, row_sets: Sequence[Fold], count: int, seed: int) -> Division:
+    """Divide the training rows of each of `row_sets`, or a sample of CHOICE_ROWS, into `count` parts.
+
+    The division respects strata, groups and time.
+    """
+    seeds = [seed_of([seed, part.repeat + 1, part.fold, len(part.train)]) for part in row_sets]
+    rows = [_choice_rows(table, part.train, number) for part, number in zip(row_sets, seeds, strict=True)]
+    return Division(
+        seeds,
+        [table.split.parts(some, count, number) for some, number in zip(rows, seeds, strict=True)],
+        [len(some) / len(part.train) for some, part in zip(rows, row_sets, strict=True)],
+    )
+
+
+def _choice_rows(table: TrainingTable, rows: RowNumbers, seed: int) -> RowNumbers:
     return rows if len(rows) <= CHOICE_ROWS else table.split.sample(rows, CHOICE_ROWS / len(rows), seed)
 
 
 def gathered(table: TrainingTable, parts: Sequence[Parts]) -> tuple[TrainingTable, list[Parts]]:
-    """Return a table in memory with only the rows of `parts`, and the same parts with its row numbers."""
+    """Return a table in memory with only the rows of `parts`, and the same parts with its row numbers.
+
+    A table with few rows is returned as it is.
+    """
+    if len(table.labels) <= CHOICE_ROWS:
+        return table, list(parts)
     numbers = np.unique(np.concatenate([rows for divided in parts for pair in divided for rows in pair]))
     (rows,) = one_pass(table.source, [numbers], [Pass(_all, _both)])
     groups = None if table.groups is None else table.groups[numbers]

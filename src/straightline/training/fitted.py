@@ -1,11 +1,13 @@
 """The result of a replica, and the course of its losses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from straightline.data.scaling import Scaling
+from straightline.errors import UserError
 from straightline.training.stack import Weights
 
 
@@ -53,3 +55,22 @@ def course(losses: NDArray, patience: int, initial_loss: float = np.inf) -> tupl
     ends = ~finite | (epochs - best >= patience)
     ended = int(np.argmax(ends)) if ends.any() else len(epochs) - 1
     return ended + 1, int(best[ended]), not finite[ended]
+
+
+def divergences(fits: Sequence[tuple[str, Fitted]]) -> list[str]:
+    """Return a message for each fit that ended in a loss that is not finite. `fits` are pairs of name and result.
+
+    Raises UserError if such a fit has no earlier epoch, and no regression to start from.
+    """
+    diverged = [(place, fitted) for place, fitted in fits if fitted.diverged]
+    hopeless = [place for place, fitted in diverged if not fitted.best_epoch and not fitted.frozen]
+    if hopeless:
+        raise UserError(
+            f"training diverged: in {len(hopeless)} of {len(fits)} fits the loss is not finite in the first epoch, "
+            f"first in {hopeless[0]}; set a smaller learning_rate, or check the columns for extreme values"
+        )
+    return [
+        f"{place}: the loss is not finite at epoch {fitted.diverged}, so the weights of epoch {fitted.best_epoch} are "
+        "kept; a smaller learning_rate may help"
+        for place, fitted in diverged
+    ]

@@ -11,12 +11,12 @@ from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
 from straightline.models import Averaged, Neural
-from straightline.regression import ridge
 from straightline.regression.ridge import Line
 from straightline.training import fit
 from straightline.training.batches import Replica, seed_of
-from straightline.training.candidates import Parts, best_candidates
-from straightline.training.choice_sample import gathered
+from straightline.training.candidates import best_candidates
+from straightline.training.choice_sample import Division, Parts, gathered
+from straightline.training.lines import chosen_lines
 from straightline.training.plan import CHOICE_ROWS, FEW_MEMBERS, FEW_MEMBERS_ROWS, MEMBERS, member_settings
 
 
@@ -39,26 +39,25 @@ class Found:
 def chosen(
     table: TrainingTable,
     row_sets: Sequence[Fold],
-    parts: Sequence[Parts],
-    seeds: Sequence[int],
+    division: Division,
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
 ) -> Found:
-    """Return what is chosen for each set of rows on its `parts`, which are parts of a sample of a large table.
+    """Return what is chosen for each set of rows on its parts, which are parts of a sample of a large table.
 
     Raises UserError if the losses of all candidates of a set are not finite.
     """
     rows = min(len(table.labels), CHOICE_ROWS)
-    small, small_parts = (table, parts) if rows == len(table.labels) else gathered(table, parts)
-    tried = list(best_candidates(small, small_parts, seeds, settings, fit_settings, on_epoch, rows))
+    small, small_parts = gathered(table, division.parts)
+    tried = list(best_candidates(small, small_parts, division.seeds, settings, fit_settings, on_epoch, rows))
     best = [tried[number] for number in np.argmin([candidates.losses for candidates in tried], axis=0)]
     _require_finite([candidates.losses[row_set] for row_set, candidates in enumerate(best)], row_sets, "all networks")
-    penalties, part_lines = _part_lines(small, small_parts)
+    penalties, part_lines = chosen_lines(small, small_parts)
     return Found(
         [candidates.networks[row_set] for row_set, candidates in enumerate(best)],
         [candidates.members[row_set] for row_set, candidates in enumerate(best)],
-        parts,
+        division.parts,
         penalties,
         part_lines,
         np.sum([candidates.effort for candidates in tried], axis=0),
@@ -122,20 +121,6 @@ def _require_finite(losses: Sequence[float], row_sets: Sequence[Fold], which: st
                 f"the loss is not finite in {which} of repeat {rows.repeat}, fold {rows.fold}; set a smaller "
                 "learning_rate"
             )
-
-
-def _part_lines(table: TrainingTable, parts: Sequence[Parts]) -> tuple[list[float], list[list[Line]]]:
-    """Return the best penalty of the line for each set of rows, and the lines on the training rows of its parts."""
-    flat_parts = [part for divided in parts for part in divided]
-    paths = ridge.paths(table.source, [train for train, _ in flat_parts], table.family)
-    losses = ridge.part_losses(table.source, [part for _, part in flat_parts], paths, table.family)
-    penalties, part_lines, first = [], [], 0
-    for divided in parts:
-        these = slice(first, first := first + len(divided))
-        best = int(losses[these].sum(axis=0).argmin())
-        penalties.append(float(ridge.PENALTIES[best]))
-        part_lines.append([path[best] for path in paths[these]])
-    return penalties, part_lines
 
 
 def _trained(

@@ -1,35 +1,23 @@
 """Training of a variant: its final model on all rows, its folds, and its learning curve.
 
-A variant is a model with its settings on one target. A regression is solved exactly; it also descends once, so that its
-certificate can compare both solutions. For a network, the final model, all folds with all seeds, and the learning curve
-are replicas of a single call of `fit.fit`.
+A variant is a model with its settings on one target. Regressions and averaged networks have modules of their own. For a
+single network, the final model, all folds with all seeds, and the learning curve are replicas of one call of `fit.fit`.
 """
 
-from dataclasses import replace
-
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from straightline.config.settings import Fit, Folds
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
-from straightline.errors import UserError
 from straightline.models import Averaged, Model, Neural, Regression
 from straightline.regression import exact
-from straightline.regression.certification import certify, fold_messages
-from straightline.regression.coefficients import coefficient_table
 from straightline.training import fit
 from straightline.training.averaged_variant import train_average
 from straightline.training.batches import Replica, seed_of
+from straightline.training.fitted import divergences
 from straightline.training.plan import all_rows, descent_settings, learning_subsets
-from straightline.training.predictors import (
-    network_predictors,
-    raw_coefficients,
-    regression_predictor,
-    shipped_network,
-    shipped_regression,
-)
+from straightline.training.predictors import network_predictors, shipped_network
 from straightline.training.records import (
     Trained,
     fold_history_table,
@@ -38,9 +26,8 @@ from straightline.training.records import (
     learning_table,
     weight_summary,
 )
+from straightline.training.regression_variant import train_regression
 from straightline.training.scoring import fold_losses
-
-CONFIDENCE = 0.95  # confidence level of the intervals of the coefficients
 
 
 def train(
@@ -54,70 +41,10 @@ def train(
     parts = table.split.folds(len(table.labels), folds.k, folds.repeats or 1, folds.seed)
     subsets = learning_subsets(table, parts, folds.seed)
     if isinstance(model_settings, Regression):
-        return _train_regression(table, model_settings, fit_settings, parts, subsets, on_epoch)
+        return train_regression(table, model_settings, fit_settings, parts, subsets, on_epoch)
     if isinstance(model_settings, Averaged):
         return train_average(table, model_settings, fit_settings, parts, subsets, on_epoch)
     return _train_network(table, model_settings, fit_settings, folds.seeds or 1, parts, subsets, on_epoch)
-
-
-def _train_regression(
-    table: TrainingTable,
-    model_settings: Regression,
-    fit_settings: Fit,
-    parts: list[Fold],
-    subsets: list[Fold],
-    on_epoch: fit.OnEpoch,
-) -> Trained:
-    raw_table = table
-    if model_settings.terms == "quadratic":
-        table = table.quadratic()
-    model = replace(model_settings, terms="linear").build(len(table.names), "linear", fit_settings.dtype)
-    all_rows = Replica(np.arange(len(table.labels), dtype=np.int32), np.arange(0, dtype=np.int32), fit_settings.seed)
-    descent = descent_settings(table, model_settings, fit_settings)
-    (descended,) = fit.fit(model, table.source, [all_rows], descent, on_epoch)
-    messages = _divergences([("the final model", descended)])
-    (best,) = exact.optima(
-        table.source,
-        [all_rows.train],
-        table.family,
-        table.names,
-        robust=model_settings.robust,
-        intercept=model_settings.intercept,
-    )
-    optima, losses = regression_losses(table, [*parts, *subsets], best)
-    messages_of_folds = fold_messages(optima[: len(parts)], best.messages)
-    descended_coefficients = raw_coefficients(descended)
-    shipped_coefficients = best.coefficients if model_settings.finish == "exact" else descended_coefficients
-    shipped = shipped_regression(model_settings, raw_table, shipped_coefficients)
-    return Trained(
-        model=shipped,
-        history=history_table(descended, has_validation=False),
-        folds=pd.DataFrame(
-            [
-                fold_place(part, 0) | {"epochs": 0, "steps": 0, "method": optimum.method} | loss
-                for part, optimum, loss in zip(parts, optima, losses, strict=False)
-            ]
-        ),
-        learning=learning_table(subsets, [loss["loss"] for loss in losses[len(parts) :]]),
-        weights=weight_summary(shipped, table, [descended]),
-        coefficients=coefficient_table(best, table.names, descended_coefficients, CONFIDENCE),
-        certificate=certify(table, best, messages_of_folds, descended_coefficients),
-        messages=[*messages, *best.messages, *messages_of_folds],
-    )
-
-
-def regression_losses(
-    table: TrainingTable, parts: list[Fold], best: exact.Optimum
-) -> tuple[list[exact.Optimum], list[dict[str, float]]]:
-    """Return the exact regression on each fold's training rows, and its losses as `fold_losses` returns them.
-
-    `best` is the exact regression on all rows, where the search for each optimum starts.
-    """
-    trains = [part.train for part in parts]
-    optima = exact.optima(
-        table.source, trains, table.family, table.names, best, inference=False, intercept=best.intercept
-    )
-    return optima, fold_losses(table, parts, [regression_predictor(optimum, table.family) for optimum in optima])
 
 
 def _train_network(
@@ -146,7 +73,7 @@ def _train_network(
     )
     descent = descent_settings(table, model_settings, fit_settings)
     final, *fitted = fit.fit(model, table.source, replicas, descent, on_epoch)
-    messages = _divergences([("the final model", final), *zip(map(_place, scored), fitted, strict=True)])
+    messages = divergences([("the final model", final), *zip(map(_place, scored), fitted, strict=True)])
     losses = fold_losses(table, [part for part, _ in scored], network_predictors(predicting, fitted))
     shipped = shipped_network(model_settings, table, final)
     return Trained(
@@ -192,22 +119,3 @@ def fold_replicas(
 def _place(job: tuple[Fold, int]) -> str:
     part, seed = job
     return f"repeat {part.repeat}, fold {part.fold}, seed {seed} ({len(part.train)} training rows)"
-
-
-def _divergences(fits: list[tuple[str, fit.Fitted]]) -> list[str]:
-    """Return a message for each fit that ended in a loss that is not finite. `fits` are pairs of name and result.
-
-    Raises UserError if such a fit has no earlier epoch, and no regression to start from.
-    """
-    diverged = [(place, fitted) for place, fitted in fits if fitted.diverged]
-    hopeless = [place for place, fitted in diverged if not fitted.best_epoch and not fitted.frozen]
-    if hopeless:
-        raise UserError(
-            f"training diverged: in {len(hopeless)} of {len(fits)} fits the loss is not finite in the first epoch, "
-            f"first in {hopeless[0]}; set a smaller learning_rate, or check the columns for extreme values"
-        )
-    return [
-        f"{place}: the loss is not finite at epoch {fitted.diverged}, so the weights of epoch {fitted.best_epoch} are "
-        "kept; a smaller learning_rate may help"
-        for place, fitted in diverged
-    ]
