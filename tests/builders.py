@@ -29,6 +29,7 @@ SMALL: dict[str, object] = {
     "folds__seeds": 2,
     "fit__epochs": 6,
     "models__neural__hidden": [4],
+    "models__regression__l2": 0.0,
 }
 USER_TABLE: dict[str, object] = {
     "source": "table",

@@ -105,13 +105,13 @@ def additions() -> list[Addition]:
             },
         ),
         Addition(
-            "a model of a kind that exists", {"conf/model/tiny.yaml": "defaults: [neural, _self_]\nhidden: [2]\n"}, {}
+            "a model of a kind that exists", {"conf/model/tiny.yaml": "defaults: [single, _self_]\nhidden: [2]\n"}, {}
         ),
         Addition(
             "a new kind of network",
             {
                 f"{source}/models/wide.py": network.replace("Neural", "Wide").replace('"neural"', '"wide"'),
-                "conf/model/wide.yaml": "defaults: [neural, _self_]\nkind: wide\nhidden: [8]\n",
+                "conf/model/wide.yaml": "defaults: [single, _self_]\nkind: wide\nhidden: [8]\n",
             },
             {
                 f"{source}/models/__init__.py": [

@@ -19,7 +19,7 @@ from straightline.stages import compose
 from tests.conftest import ROOT, shared
 from tests.repository import ran
 
-QUICK = ("fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1", "models.neural.hidden=[4]")
+QUICK = ("effort=single", "fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1", "models.neural.hidden=[4]")
 AUTHOR = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
 
 
@@ -71,7 +71,7 @@ def _run_experiment(folder: Path) -> None:
 
 
 def test_the_project_has_its_settings(here: Path) -> None:
-    found = invoke("table.csv", "project", *OPTIONS)
+    found = invoke("table.csv", "project", *OPTIONS, "--effort", "quick")
     assert found.exit_code == 0, found.output
     assert "cd project && dvc repro && straightline show" in found.output
     root = here / "project"
@@ -83,7 +83,8 @@ def test_the_project_has_its_settings(here: Path) -> None:
     assert sorted(path.name for path in (root / ".dvc/plots").iterdir()) == templates
 
     data = {"exclude": ["s1", "s2"], "categorical": ["sex"], "held_out": 0.3}
-    known = yaml.safe_load(table_settings(TableOptions(Path("table.csv"), ["a ${year} later"], data=data)))
+    options = TableOptions(Path("table.csv"), ["a ${year} later"], data=data, overrides=["effort=quick"])
+    known = yaml.safe_load(table_settings(options))
     params = yaml.safe_load((root / "params.yaml").read_text())
     assert params["data"].pop("path") == "data/table.csv"
     known["data"].pop("path")

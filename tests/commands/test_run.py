@@ -23,7 +23,7 @@ from straightline.runtime.artifacts import read_json
 from straightline.stages import compose
 from tests.conftest import ROOT
 
-QUICK = ("models.neural.hidden=[4]", "fit.epochs=4", "folds.k=3", "folds.repeats=1", "folds.seeds=1")
+QUICK = ("effort=single", "models.neural.hidden=[4]", "fit.epochs=4", "folds.k=3", "folds.repeats=1", "folds.seeds=1")
 
 
 def houses(folder: Path) -> pd.DataFrame:
@@ -77,8 +77,8 @@ def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) ->
 def test_an_averaged_network_goes_all_the_way(here: Path) -> None:
     houses(here)
     fixed = ("models.neural.members=2", "models.neural.l2=0.001", "models.neural.learning_rate=0.01")
-    options = ("houses.csv", "--target", "price", "--features", "size,rooms", "--track", "--effort", "standard")
-    found = invoke(*options, *fixed, *QUICK)
+    options = ("houses.csv", "--target", "price", "--features", "size,rooms", "--track")
+    found = invoke(*options, *fixed, *QUICK[1:])
     assert found.exit_code == 0, found.output
     out = here / "straightline-houses"
     chosen = "neural chose, in 3 folds, hidden layers 4 in 3, learning rate 0.01 in 3, L2 0.001 in 3; the mean share"

@@ -35,7 +35,7 @@ def test_the_committed_settings_are_valid_and_what_conf_composes_to(params: dict
 
 
 def test_an_averaged_network_composes_with_all_that_is_null_to_be_chosen() -> None:
-    values = yaml.safe_load(compose.render(ROOT / "conf", ["model@models.neural=averaged", "models.neural.l2=0.1"]))
+    values = yaml.safe_load(compose.render(ROOT / "conf", ["data=diabetes", "models.neural.l2=0.1"]))
     settings = parse(values).models["neural"]
     assert isinstance(settings, Averaged)
     assert (settings.hidden, settings.learning_rate, settings.l2, settings.line) == (None, None, 0.1, None)
@@ -45,7 +45,7 @@ def test_an_averaged_network_composes_with_all_that_is_null_to_be_chosen() -> No
     ("effort", "candidates", "repeats"), [("quick", 1, 1), ("standard", 24, 1), ("thorough", 60, 3)]
 )
 def test_an_effort_says_how_much_a_network_has_to_choose_from(effort: str, candidates: int, repeats: int) -> None:
-    config = parse(yaml.safe_load(compose.render(ROOT / "conf", [f"+effort={effort}"])))
+    config = parse(yaml.safe_load(compose.render(ROOT / "conf", [f"effort={effort}"])))
     settings = config.models["neural"]
     assert isinstance(settings, Averaged)
     hidden = settings.hidden_layers(999)
@@ -54,7 +54,7 @@ def test_an_effort_says_how_much_a_network_has_to_choose_from(effort: str, candi
     assert [layers for layers in settings.hidden_layers(1000) if layers not in hidden] == (
         [] if effort == "quick" else [[128, 128]]
     )
-    overruled = parse(yaml.safe_load(compose.render(ROOT / "conf", [f"+effort={effort}", "folds.repeats=7"])))
+    overruled = parse(yaml.safe_load(compose.render(ROOT / "conf", [f"effort={effort}", "folds.repeats=7"])))
     assert overruled.folds.repeats == 7
 
 
@@ -63,7 +63,7 @@ def test_an_effort_says_how_much_a_network_has_to_choose_from(effort: str, candi
     [("members", 1), ("line", 1.5), ("learning_rate", 0), ("hidden", []), ("dropout", 0.1), ("choices.l2", [-1])],
 )
 def test_a_wrong_setting_of_an_averaged_network_is_named(key: str, value: object) -> None:
-    values = yaml.safe_load(compose.render(ROOT / "conf", ["model@models.neural=averaged"]))
+    values = yaml.safe_load(compose.render(ROOT / "conf", ["effort=standard"]))
     with pytest.raises(UserError, match=rf"models\.neural\.{key}"):
         parse(changed(values, f"models.neural.{key}", value))
 
@@ -157,7 +157,7 @@ class TestCompose:
 
     def test_nothing_is_written_where_the_config_is_invalid(self, root: Path) -> None:
         before = (root / "params.yaml").read_text()
-        path = root / "conf/model/neural.yaml"
+        path = root / "conf/model/single.yaml"
         path.write_text(path.read_text().replace("[16, 16]", "[-1]"))
         with pytest.raises(UserError, match=r"hidden\[0\]"):
             compose.run(root)
@@ -168,7 +168,7 @@ class TestCompose:
         gone.mkdir(parents=True)
         kept.mkdir(parents=True)
         config = root / "conf/config.yaml"
-        config.write_text(config.read_text() + "  - model@models.deep: neural\n")
+        config.write_text(config.read_text() + "  - model@models.deep: single\n")
         with pytest.raises(UserError, match="run dvc repro again"):
             compose.run(root)
         assert not gone.exists()

@@ -42,7 +42,7 @@ class TestSpace:
             (("fit.seed=1",), "nothing varies"),
             (("models.neural.hiden=[8],[16]",), "models.neural.hiden is not a setting; nearest: models.neural.hidden"),
             (("fit=adam,sgd",), "fit stands for many settings; vary one of them, such as fit.optimizer"),
-            (("model@models.neural=neural,large",), "choose a model or group with one value"),
+            (("model@models.neural=single,large",), "choose a model or group with one value"),
             (("fit.seed=range(3,3)",), "fit.seed=range(3,3): is empty"),
             (("models.neural.learning_rate=interval(1,1)",), "expected an interval from a smaller to a larger number"),
             (("models.neural.learning_rate=tag(log,interval(0,1))",), "expected an interval above 0"),
@@ -53,10 +53,10 @@ class TestSpace:
             (("+models.neural.more=1,2",), "choose a model or group with one value"),
             (("fit.seed=1,2", "fit.epochs=many"), "fit.epochs: expected"),
             (
-                ("+model@models.averaged=averaged", "models.averaged.l2=0.1,0.2"),
+                ("+model@models.averaged=neural", "models.averaged.l2=0.1,0.2"),
                 "averaged chooses its settings itself in each fold; vary a network of kind neural",
             ),
-            (("fit.seed=1,2", "+model@models.wide=neural"), "expected one network to vary, got neural, wide"),
+            (("fit.seed=1,2", "+model@models.wide=single"), "expected one network to vary, got neural, wide"),
         ],
     )
     def test_what_cannot_be_swept_is_said(self, overrides: tuple[str, ...], told: str) -> None:

@@ -71,11 +71,11 @@ Delimiter = Annotated[
 ]
 Decimal = Annotated[str | None, typer.Option(help="Decimal mark in a CSV file: a point or a comma. Default: detected.")]
 Effort = Annotated[
-    Literal["quick", "standard", "thorough"] | None,
+    Literal["single", "quick", "standard", "thorough"] | None,
     typer.Option(
-        help="Average five networks, or two for a large table, instead of training one: quick averages one choice of "
-        "settings, standard chooses them in each fold, thorough has more to choose from and repeats the folds. "
-        "Default: one network."
+        help="How much training the network gets. standard: settings are chosen in each fold, and five networks are "
+        "averaged (two for a large table). quick: five networks of one choice of settings. thorough: more settings to "
+        "choose from, and repeated folds. single: one network of one choice of settings. Default: standard."
     ),
 ]
 Overrides = Annotated[

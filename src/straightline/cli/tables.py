@@ -29,7 +29,7 @@ def run(
     from straightline.commands import run as command
 
     folder = out or Path(f"straightline-{table.file.stem}")
-    efforts = [f"+effort={effort}"] if effort else []
+    efforts = [f"effort={effort}"] if effort else []
     command.run(replace(table, overrides=[*efforts, *(overrides or [])]), folder, track)
 
 
@@ -38,11 +38,12 @@ def run(
 def init(
     table: "TableOptions",
     folder: Annotated[Path, typer.Argument(help="Folder of the project. It must be new or empty.", show_default=False)],
+    effort: arguments.Effort = None,
 ) -> None:
     """Create a project with DVC and git for your own table."""
     from straightline.commands import init as command
 
-    command.run(table, folder)
+    command.run(table, folder, effort or "standard")
 
 
 @app.command()

@@ -33,8 +33,10 @@ BUNDLED = re.compile(r"data/(?!table)|target/(?!table)")  # configs of other tab
 REQUIREMENTS = "requirements.txt"
 
 
-def run(options: TableOptions, folder: Path) -> None:
+def run(options: TableOptions, folder: Path, effort: str) -> None:
     """Create the project `folder` with conf/, params.yaml, dvc.yaml, README.md and the table; commit it if git can.
+
+    `effort` is a file of conf/effort.
 
     Raises UserError, before anything is written, if the table or the options are invalid, if `folder` already exists
     and is not empty, or if git is missing.
@@ -48,7 +50,7 @@ def run(options: TableOptions, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".straightline-") as temporary:
         work = Path(temporary) / folder.name
-        _write(work, options.file, values)
+        _write(work, options.file, values, effort)
         is_committed = _make_repository(work, values)
         if folder.exists():
             folder.rmdir()
@@ -67,13 +69,15 @@ def _require_valid_table(values: Mapping[str, Any]) -> None:
         data.run(Path(folder))
 
 
-def _write(root: Path, file: Path, values: dict[str, Any]) -> None:
+def _write(root: Path, file: Path, values: dict[str, Any], effort: str) -> None:
     for path in sorted(CONF.rglob("*.yaml")):
         name = path.relative_to(CONF).as_posix()
         if not BUNDLED.match(name):
             write_text(root / "conf" / name, path.read_text(encoding="utf-8"))
     table = values["data"] | {"path": f"data/{file.name}"}
     source = _configure(root / "conf", file, table, values["targets"])
+    config = root / "conf/config.yaml"
+    write_text(config, config.read_text(encoding="utf-8").replace("- effort: standard\n", f"- effort: {effort}\n"))
     (root / "data").mkdir()
     shutil.copyfile(file, root / table["path"])
     write_text(root / REQUIREMENTS, f"straightline=={version('straightline')}\n")
