@@ -20,7 +20,7 @@ from straightline.config.settings import Fit, parse
 from straightline.data.rows import Rows
 from straightline.errors import UserError
 from straightline.families import FAMILIES
-from straightline.models.neural import Neural
+from straightline.models import Averaged, Choices, Neural
 from straightline.regression import exact
 from straightline.training import fit
 from straightline.training.plan import descent_settings
@@ -111,11 +111,7 @@ def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit],
     settings, how = network
     world = truths.generated(FAMILIES[family], 60, 2)
     drawn = simulation.tables(world, CURVED, "normal", [4, 5, 6], FOLDS, seed=1)
-    model, predicting = (settings.build(2, kind, how.dtype) for kind in ("linear", FAMILIES[family].activation))
-    found = [
-        simulation.outcomes(part, model, predicting, settings, regression(l2=None), how, FOLDS)
-        for part in (drawn[:2], drawn[2:])
-    ]
+    found = [simulation.outcomes(part, settings, regression(l2=None), how, FOLDS) for part in (drawn[:2], drawn[2:])]
     found = [one for part in found for one in part]
     baseline = parse(params).models["regression"]
     for (table, _), outcome in zip(drawn, found, strict=True):
@@ -124,6 +120,26 @@ def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit],
         np.testing.assert_allclose(outcome.comparison.baseline, means[0], rtol=1e-9)
         np.testing.assert_allclose(outcome.comparison.challenger, means[1], rtol=1e-4)
         assert outcome.mean_loss == pytest.approx(trained[0]["mean_loss"].mean())
+
+
+def test_averaged_networks_of_many_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit]) -> None:
+    settings = Averaged(
+        kind="averaged",
+        hidden=[3],
+        activation="relu",
+        learning_rate=None,
+        l2=0.001,
+        choices=Choices(hidden=[[3]], learning_rate=[0.003, 0.03], l2=[0.0]),
+        members=2,
+        line=None,
+    )
+    _, how = network
+    world = truths.generated(FAMILIES["gaussian"], 60, 2)
+    drawn = simulation.tables(world, CURVED, "normal", [4, 5, 6], FOLDS, seed=1)
+    found = simulation.outcomes(drawn, settings, regression(l2=None), how, FOLDS)
+    for (table, _), outcome in zip(drawn, found, strict=True):
+        known = train(table, settings, how, FOLDS, lambda *_: None).folds
+        np.testing.assert_allclose(outcome.comparison.challenger, known["loss"], rtol=1e-4)
 
 
 def test_a_table_does_not_depend_on_which_others_are_drawn() -> None:

@@ -85,7 +85,7 @@ def test_a_diverging_network_keeps_the_last_one(repository: Repository) -> None:
     repository.dvc_here("checkout", "-q")
     kept = {path: path.read_bytes() for path in (repository.root / "runs").rglob("*.*")}
     assert kept
-    repository.edit("conf/model/neural.yaml", {"activation: relu": "activation: selu", "rate: 0.001": "rate: 10"})
+    repository.edit("conf/model/single.yaml", {"activation: relu": "activation: selu", "rate: 0.001": "rate: 10"})
     repository.edit("conf/fit/adam.yaml", {"optimizer: adam": "optimizer: sgd"})
     output = repository.dvc("repro", "train@color-neural", fails=True)
     assert "train: training diverged" in output

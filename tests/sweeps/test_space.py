@@ -52,10 +52,6 @@ class TestSpace:
             (("models.regression.learning_rate=0.1,0.2",), "regression is a regression"),
             (("+models.neural.more=1,2",), "choose a model or group with one value"),
             (("fit.seed=1,2", "fit.epochs=many"), "fit.epochs: expected"),
-            (
-                ("+model@models.averaged=neural", "models.averaged.l2=0.1,0.2"),
-                "averaged chooses its settings itself in each fold; vary a network of kind neural",
-            ),
             (("fit.seed=1,2", "+model@models.wide=single"), "expected one network to vary, got neural, wide"),
         ],
     )

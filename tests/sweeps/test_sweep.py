@@ -81,8 +81,8 @@ def test_the_winner_is_adopted_where_its_settings_live(project: Path, monkeypatc
     }
     before["fit"]["batch_size"] = int(point["fit.batch_size"])
     assert values == before
-    comments = [line for line in (ROOT / "conf/model/neural.yaml").read_text().splitlines() if "#" in line]
-    assert set(comments) <= set((project / "conf/model/neural.yaml").read_text().splitlines())
+    comments = [line for line in (ROOT / "conf/model/single.yaml").read_text().splitlines() if "#" in line]
+    assert set(comments) <= set((project / "conf/model/single.yaml").read_text().splitlines())
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,23 @@ def test_upgraded_configs_start_from_their_folds_regressions() -> None:
     )
     trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
     regression = parse(of.base).models["regression"]
-    line = train(table, regression, parse(of.base).fit, builders.folds(), lambda *_: None).folds["loss"]
+    line = train(table, regression, parse(of.base).fit, builders.folds(), lambda *_: None).folds["plain_loss"]
     for found in trainer.scored([of.config(point) for point in of.points()]):
         assert found.losses is not None
         np.testing.assert_allclose(found.losses, line, rtol=1e-3)
+
+
+def test_a_config_of_an_averaged_network_is_trained_as_in_the_pipeline() -> None:
+    of = space_of(
+        "models.neural.l2=0.001,0.01", "effort=standard", "models.neural.learning_rate=0.01", *QUICK[1:], "fit.epochs=2"
+    )
+    table = curved()
+    trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
+    for point, found in zip(of.points(), trainer.scored([of.config(point) for point in of.points()]), strict=True):
+        config = of.config(point)
+        known = train(table, config.models["neural"], config.fit, builders.folds(), lambda *_: None).folds
+        np.testing.assert_allclose(found.losses, known["loss"], rtol=1e-6)
+        assert (found.epochs, found.steps) == (known["epochs"].sum(), known["steps"].sum())
 
 
 def test_a_config_that_diverges_is_a_failed_trial() -> None:

@@ -1,40 +1,37 @@
 """Measures how often the verdict is wrong, by running the whole procedure on many tables with a known truth.
 
-The networks are really trained. All networks of a batch of tables are replicas of one call of `fit.fit`, on the joined
-rows of the tables.
+The networks are really trained, those of a batch of tables together (`networks.py`).
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from straightline.calibration import truths
+from straightline.calibration.networks import Drawn, network_losses
 from straightline.calibration.truths import Truth, World
 from straightline.comparison.findings import decide
 from straightline.comparison.significance import Comparison
 from straightline.comparison.verdict import Finding
 from straightline.config.settings import Fit, Folds, Verdict
 from straightline.data.folds import Fold, Split
-from straightline.data.rows import Rows, joined
+from straightline.data.rows import Rows
 from straightline.data.source import held
 from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
-from straightline.models import Neural, Regression
+from straightline.models import Averaged, Neural, Regression
 from straightline.regression import exact
 from straightline.training import fit
-from straightline.training.batches import Replica
 from straightline.training.lines import penalties
 from straightline.training.plan import descent_settings
-from straightline.training.predictors import stacked_predictions
 from straightline.training.regression_variant import RegressionFit, regression_fits
-from straightline.training.variants import fold_replicas
 
 DRAWS = 1000  # most draws of a table, until each of its classes has enough rows for the folds
+AVERAGED_TABLES = 4  # tables whose averaged networks are trained together: more would train no faster
 REPLICA_EPOCHS = 2**24  # most epochs, summed over replicas, of one fit: the losses of each take 16 bytes
 
 
@@ -75,53 +72,30 @@ def tables(
     return drawn
 
 
-def batch_size(table: TrainingTable, model_settings: Neural, fit_settings: Fit, folds: Folds) -> int:
+def batch_size(table: TrainingTable, model_settings: Neural | Averaged, fit_settings: Fit, folds: Folds) -> int:
     """Return the number of tables like `table` whose networks are trained together."""
+    if isinstance(model_settings, Averaged):
+        return AVERAGED_TABLES
     fits = folds.k * (folds.repeats or 1) * (folds.seeds or 1)
     return max(1, REPLICA_EPOCHS // (fits * descent_settings(table, model_settings, fit_settings).epochs))
 
 
 def outcomes(
-    drawn: Sequence[tuple[TrainingTable, list[Fold]]],
-    model: keras.Model,
-    predicting: keras.Model,
-    model_settings: Neural,
+    drawn: Drawn,
+    model_settings: Neural | Averaged,
     baseline: Regression,
     fit_settings: Fit,
     folds: Folds,
     on_epoch: fit.OnEpoch = lambda epoch, running, first: None,
 ) -> list[Outcome]:
-    """Compare regression and network on each of the tables `drawn`; all networks are trained together.
-
-    `model` and `predicting` are built from `model_settings`: the first with a linear output, to train, and the second
-    with the output of the family, to predict. Pass the same two objects in later calls, so that they compile once.
-    """
-    all_rows = joined([table.source.read(table.source.groups) for table, _ in drawn])
-    features, labels = all_rows.features, all_rows.labels
-    first_table, seeds = drawn[0][0], folds.seeds or 1
-    replicas, tests, regressions = [], [], []
-    planned: dict[int, list[Replica]] = {}  # by fold, since tables may share their folds
-    for number, (table, parts) in enumerate(drawn):
-        shift = np.int32(number * len(first_table.labels))  # of the table's row numbers among all rows
-        fitted_lines = _regressions(table, parts, baseline, fit_settings.seed)
-        regressions.append([fold.losses for fold in fitted_lines])
-        for part, fold in zip(parts, fitted_lines, strict=True):
-            line = fold.plain.coefficients if model_settings.from_regression else None
-            if id(part) not in planned:
-                planned[id(part)] = fold_replicas(table, part, seeds, fit_settings)
-            for replica in planned[id(part)]:
-                train, validation = replica.train + shift, replica.validation + shift
-                replicas.append(replace(replica, train=train, validation=validation, line=line))
-                tests.append(part.test + shift)
-    descent = descent_settings(first_table, model_settings, fit_settings)
-    fitted = fit.fit(model, held(all_rows), replicas, descent, on_epoch)
-    predictions = stacked_predictions(predicting, fitted, [features[rows] for rows in tests])
-    network_losses = [
-        first_table.family.mean_loss(labels[rows], predicted)
-        for rows, predicted in zip(tests, predictions, strict=True)
+    """Compare the regression `baseline` and the network on each of the tables `drawn`; all networks train together."""
+    regressions = [_regressions(table, parts, baseline, fit_settings.seed) for table, parts in drawn]
+    lines = [[fold.plain.coefficients for fold in fitted] for fitted in regressions]
+    networks = network_losses(drawn, model_settings, lines, fit_settings, folds.seeds or 1, on_epoch)
+    return [
+        _outcome([fold.losses for fold in fitted], losses, folds.k)
+        for fitted, losses in zip(regressions, networks, strict=True)
     ]
-    networks = np.reshape(network_losses, (len(drawn), -1, seeds)).mean(axis=2)
-    return [_outcome(losses, network, folds.k) for losses, network in zip(regressions, networks, strict=True)]
 
 
 def _regressions(table: TrainingTable, parts: list[Fold], settings: Regression, seed: int) -> list[RegressionFit]:
@@ -165,6 +139,8 @@ def rate_interval(count: int, total: int, confidence: float = 0.95) -> tuple[flo
 def summary(outcomes: Sequence[Outcome], verdict: Verdict, rows: int, truth: Truth) -> dict[str, float | int | None]:
     """Return the counts of findings, the rate of `challenger_better`, and, for a curve, this rate at the edge.
 
+    For a curve, `share_of_gain` is the mean gain as a share of the gain of the truth itself.
+
     At the edge, the margin equals the mean gain of the procedure itself. A claim that the network is better by more
     than that would be wrong half the time if the test did not prevent it.
     """
@@ -179,6 +155,7 @@ def summary(outcomes: Sequence[Outcome], verdict: Verdict, rows: int, truth: Tru
         "rate_low": low,
         "rate_high": high,
         "mean_gain": gain,
+        "share_of_gain": gain / truth.gain if truth.gain else None,
         "edge_challenger_better": edge,
         "edge_rate": None if edge is None else edge / len(outcomes),
         "edge_low": edge_low,

@@ -88,7 +88,10 @@ def calibrate(
     rows: Annotated[
         list[int], typer.Option(min=1, help="Number of rows of a simulated table. Repeat the option for several.")
     ] = ROWS,
-    columns: Annotated[int, typer.Option(min=1, max=1000, help="Number of columns of a simulated table.")] = 3,
+    columns: Annotated[
+        str,
+        typer.Option(metavar="INTEGER,...", help="Number of columns of a simulated table. Commas separate several."),
+    ] = "3",
     family: Annotated[
         list[str],
         typer.Option(
@@ -121,11 +124,25 @@ def calibrate(
         typer.Option(help="CSV or Parquet file to imitate: take its columns, best straight line and noise."),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column of the --like file to predict.")] = None,
+    effort: Annotated[
+        Literal["single", "quick", "standard", "thorough"] | None,
+        typer.Option(help="How much training the network gets (straightline run --help). Default: as in params.yaml."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the simulated tables.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for calibration.csv and calibration.png.")] = Path("calibration"),
 ) -> None:
     """Measure how often the verdict is wrong, on simulated tables for which the truth is known."""
     from straightline.commands import calibrate as command
 
-    options = command.Options(rows, columns, family, noise, truth, simulations, model, like, target, seed)
+    options = command.Options(
+        rows, _counts(columns), family, noise, truth, simulations, model, like, target, seed, effort
+    )
     command.run(ROOT, options, out)
+
+
+def _counts(text: str) -> list[int]:
+    """Return the numbers of columns in `text`. Raises BadParameter if one of them is not a number from 1 to 1,000."""
+    words = [word.strip() for word in text.split(",")]
+    if wrong := [word for word in words if not word.isdecimal() or not 1 <= int(word) <= 1000]:
+        raise typer.BadParameter(f"--columns: expected numbers from 1 to 1,000 and commas, got {wrong[0]!r}")
+    return [int(word) for word in words]

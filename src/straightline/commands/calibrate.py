@@ -11,33 +11,36 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from straightline.calibration import truths
+from straightline.calibration import records, truths
 from straightline.calibration.truths import Truth, World
-from straightline.config.settings import Config, Target, load
+from straightline.config.composition import render
+from straightline.config.settings import Config, Target, load, parse
 from straightline.data import encoding
 from straightline.data.columns import encode_target
 from straightline.data.reading import read_table
 from straightline.errors import UserError
 from straightline.families import AUTO, FAMILIES
-from straightline.models import Neural, Regression, baseline_of
+from straightline.models import Averaged, Neural, Regression, baseline_of
 from straightline.report.pictures import studies
 from straightline.runtime.artifacts import replacing, write_csv
 
 
 @dataclass(frozen=True)
 class Options:
-    """The tables to simulate: all combinations of `families`, `noises`, `truths` (see `parse_truth`) and `rows`.
+    """The tables to simulate: all combinations of families, noises, truths (see `parse_truth`), rows and columns.
 
-    `like` is a file to imitate: its columns, rows, family, best line and noise replace the generated ones. `target` is
-    the column of that file to predict. `simulations` is the number of tables for each combination.
+    `simulations` is the number of tables for each combination. `model` is the network, whose settings are those of
+    params.yaml, or of the file `effort` of conf/effort. `like` is a file to imitate: its columns, rows, family, best
+    line and noise replace the generated ones. `target` is the column of that file to predict.
     """
 
     rows: Sequence[int]
-    columns: int
+    columns: Sequence[int]
     families: Sequence[str]
     noises: Sequence[str]
     truths: Sequence[str]
@@ -46,6 +49,7 @@ class Options:
     like: Path | None
     target: str | None
     seed: int
+    effort: str | None
 
 
 def run(root: Path, options: Options, out: Path) -> None:
@@ -55,7 +59,7 @@ def run(root: Path, options: Options, out: Path) -> None:
     simulations. Models, folds, margin and confidence come from params.yaml below `root`. Raises UserError for invalid
     options, before anything runs.
     """
-    config = load(root / "params.yaml")
+    config = _config(root, options.effort)
     settings = _network(config, options.model)
     chosen_truths = [parse_truth(text, config.verdict.margin) for text in options.truths]
     scenarios = [
@@ -68,18 +72,26 @@ def run(root: Path, options: Options, out: Path) -> None:
     with _progress(len(scenarios) * options.simulations) as (advance, print_line):
         for world, noise, truth in scenarios:
             key = _key(config, settings, options, world, noise, truth)
-            row = _known(known, key)
+            row = records.known(known, key)
             if row is None:
                 row = key | _simulated(config, settings, options, world, noise, truth, advance)
             else:
                 advance(options.simulations)
             rows.append(row)
-            scenario = f"{row['family']}, {row['rows']:,} rows, {row['noise']} noise, truth {row['truth']}"
+            scenario = (
+                f"{row['family']}, {row['rows']:,} x {row['columns']:,}, {row['noise']} noise, truth {row['truth']}"
+            )
             print_line(f"{scenario}: network better in {row['challenger_better']:,} of {row['simulations']:,}")
-            write_csv(out / "calibration.csv", _merged(known, rows))
+            write_csv(out / "calibration.csv", records.merged(known, rows))
     with replacing(out / "calibration.png") as temporary:
-        temporary.write_bytes(studies.calibration(_merged(known, rows)))
+        temporary.write_bytes(studies.calibration(records.merged(known, rows)))
     _print_summary(pd.DataFrame(rows), out)
+
+
+def _config(root: Path, effort: str | None) -> Config:
+    if effort is None:
+        return load(root / "params.yaml")
+    return parse(yaml.safe_load(render(root / "conf", [f"effort={effort}"])), "conf")
 
 
 def parse_truth(text: str, margin: float) -> Truth:
@@ -102,20 +114,19 @@ def parse_truth(text: str, margin: float) -> Truth:
     return Truth(f"{margins:g} margins", True, margins * margin)
 
 
-def _network(config: Config, name: str) -> Neural:
+def _network(config: Config, name: str) -> Neural | Averaged:
     settings = config.models.get(name)
-    if isinstance(settings, Neural):
+    if isinstance(settings, Neural | Averaged):
         return settings
-    networks = ", ".join(key for key, model in config.models.items() if isinstance(model, Neural))
+    networks = ", ".join(key for key, model in config.models.items() if not isinstance(model, Regression))
     raise UserError(f"--model: expected a network of params.yaml ({networks or 'it has none'}), got {name!r}")
 
 
 def _worlds(options: Options) -> list[World]:
     if options.like is None:
         return [
-            truths.generated(FAMILIES[family], rows, options.columns)
-            for family in options.families
-            for rows in options.rows
+            truths.generated(FAMILIES[family], rows, columns)
+            for family, rows, columns in itertools.product(options.families, options.rows, options.columns)
         ]
     if options.target is None:
         raise UserError("--like: add --target, the column to predict")
@@ -136,7 +147,9 @@ def _noises(world: World, noises: Sequence[str]) -> Sequence[str]:
     return [noise for noise in noises if noise in world.family.noises] or world.family.noises
 
 
-def _key(config: Config, settings: Neural, options: Options, world: World, noise: str, truth: Truth) -> dict[str, Any]:
+def _key(
+    config: Config, settings: Neural | Averaged, options: Options, world: World, noise: str, truth: Truth
+) -> dict[str, Any]:
     fingerprint = {
         "model": {key: value for key, value in asdict(settings).items() if key != "selected_from"},
         "baseline": asdict(config.models[baseline_of(config.models)]),
@@ -161,7 +174,7 @@ def _key(config: Config, settings: Neural, options: Options, world: World, noise
 
 def _simulated(
     config: Config,
-    settings: Neural,
+    settings: Neural | Averaged,
     options: Options,
     world: World,
     noise: str,
@@ -178,15 +191,11 @@ def _simulated(
     baseline = config.models[baseline_of(config.models)]
     assert isinstance(baseline, Regression)
     folds = fold_plan(probe, settings, config.fit, config.folds)
-    model, predicting = (
-        settings.build(len(probe.names), activation, config.fit.dtype)
-        for activation in ("linear", world.family.activation)
-    )
     batches = -(-options.simulations // simulation.batch_size(probe, settings, config.fit, folds))
     outcomes: list[simulation.Outcome] = []
     for numbers in np.array_split(np.arange(options.simulations), batches):
         tables = simulation.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
-        outcomes += simulation.outcomes(tables, model, predicting, settings, baseline, config.fit, folds)
+        outcomes += simulation.outcomes(tables, settings, baseline, config.fit, folds)
         advance(len(numbers))
     return simulation.summary(outcomes, config.verdict, world.rows, truth) | {
         "folds": folds.k,
@@ -199,26 +208,6 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
 
-def _known(table: pd.DataFrame, key: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the row of `table` with the scenario of `key`, or None if it has too few simulations.
-
-    More simulations will do, because their first tables are the same.
-    """
-    if not set(key) <= set(table.columns):
-        return None
-    scenario = [name for name in key if name != "simulations"]
-    same = table[(table[scenario] == pd.Series(key)[scenario]).all(axis=1)]
-    enough = same[same["simulations"] >= key["simulations"]]
-    return None if enough.empty else dict(enough.iloc[0])
-
-
-def _merged(known: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    key = ["family", "rows", "columns", "noise", "truth", "seed", "settings"]
-    both = pd.concat([pd.DataFrame(rows), known], ignore_index=True)
-    most = both.groupby(key, dropna=False)["simulations"].transform("max")
-    return both[both["simulations"] == most].drop_duplicates(key, ignore_index=True)
-
-
 @contextmanager
 def _progress(simulations: int) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
     console = Console()
@@ -229,18 +218,21 @@ def _progress(simulations: int) -> Iterator[tuple[Callable[[int], None], Callabl
 
 def _print_summary(table: pd.DataFrame, out: Path) -> None:
     console = Console()
-    summary = RichTable("family", "rows", "noise", "truth", "simulations", "network better", "at the edge", "mean gain")
+    names = ["family", "rows", "columns", "noise", "truth", "simulations", "network better", "at the edge"]
+    summary = RichTable(*names, "mean gain", "of the truth's")
     for row in table.to_dict("records"):
         edge = "" if pd.isna(row["edge_rate"]) else f"{row['edge_rate']:.1%}"
         summary.add_row(
             row["family"],
             f"{row['rows']:,}",
+            f"{row['columns']:,}",
             row["noise"],
             row["truth"],
             f"{row['simulations']:,}",
             f"{row['rate']:.1%} ({row['rate_low']:.1%} to {row['rate_high']:.1%})",
             edge,
             f"{row['mean_gain']:.1%}",
+            "" if pd.isna(row["share_of_gain"]) else f"{row['share_of_gain']:.0%}",
         )
     console.print(summary)
     null = table[table["gain"] == 0]

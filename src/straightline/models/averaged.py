@@ -33,6 +33,7 @@ class Averaged:
     `hidden`, `learning_rate` and `l2` are those of `Neural`, and all members share them; those that are None are chosen
     among `choices`. There are `members` members, each trained without another part of the rows; if it is None,
     there are five, or two for a table with many rows. `line` is the share of the straight line in the prediction.
+    `selected_from` is the number of configs from which a sweep selected this one.
     """
 
     kind: Literal["averaged"]
@@ -43,6 +44,7 @@ class Averaged:
     choices: Choices
     members: int | None = Field(ge=2, le=100)
     line: float | None = Field(ge=0, le=1)
+    selected_from: int = Field(default=1, ge=1)
 
     def hidden_layers(self, rows: int) -> list[list[int]]:
         """Return the hidden layers to choose from: no wide ones, if there are others, with few `rows`."""

@@ -12,7 +12,7 @@ from typing import Any
 from straightline.config.composition import flattened
 from straightline.config.settings import Config, parse
 from straightline.errors import UserError
-from straightline.models import Averaged, Neural
+from straightline.models import Regression
 
 Point = Mapping[str, str | float | int]  # key -> the text of a choice, or a number from an interval
 
@@ -166,11 +166,9 @@ def _require_known(key: str, known: Mapping[str, Any]) -> None:
 def _network(dimensions: Sequence[Dimension], base: Mapping[str, Any]) -> str:
     """Return the name of the network that the sweep varies."""
     config = parse(base, "sweep")
-    networks = [name for name, model in config.models.items() if isinstance(model, Neural)]
+    networks = [name for name, model in config.models.items() if not isinstance(model, Regression)]
     varied = sorted({each.key.split(".")[1] for each in dimensions if each.key.startswith("models.")})
     for name in varied:
-        if isinstance(config.models.get(name), Averaged):
-            raise UserError(f"sweep: {name} chooses its settings itself in each fold; vary a network of kind neural")
         if name not in networks:
             raise UserError(f"sweep: {name} is a regression, which is always fitted exactly; vary a network")
     if len(varied or networks) != 1:

@@ -2,7 +2,7 @@
 
 Configs that differ only in learning rate, L2 penalty or seed are trained together by one call of `fit.fit`, since these
 values may differ between the replicas of a stack. Configs of another shape, for example with other hidden layers, need
-another program.
+another program. Configs of an averaged network are trained one after the other: each has many replicas itself.
 """
 
 import json
@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from straightline.config.settings import Config, Fit
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
-from straightline.models.neural import Neural
+from straightline.errors import UserError
+from straightline.models import Averaged, Neural
 from straightline.regression import exact
 from straightline.training import fit
+from straightline.training.averaging import average, averaged_predictors
 from straightline.training.batches import Replica
+from straightline.training.networks import built
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import network_predictors, stacked_predictions
 from straightline.training.scoring import fold_losses
@@ -54,24 +57,25 @@ class Trainer:
         self._model = model
         self._parts = parts
         self._seeds = seeds
-        self._built: dict[str, tuple[keras.Model, keras.Model]] = {}  # shape -> (model to train, model to predict with)
         self._divided: dict[tuple[int, float], list[Replica]] = {}  # by seed and validation share
         self._lines: list[NDArray] | None = None
 
     def fits(self) -> int:
-        """Return the number of fits of each config: folds times seeds."""
+        """Return the number of fits of each config of a single network: folds times seeds."""
         return len(self._parts) * self._seeds
 
     def batch_size(self, config: Config) -> int:
         """Return how many configs like this one are trained together at most."""
+        if isinstance(config.models[self._model], Averaged):
+            return 1
         epochs = descent_settings(self._table, self._network(config), config.fit).epochs
         return max(1, REPLICA_EPOCHS // (self.fits() * epochs))
 
     def scored(self, configs: Sequence[Config], on_progress: OnProgress = lambda now: None) -> list[Scored]:
         """Return the result of each of `configs`, in their order; it does not depend on the other configs."""
         results: dict[int, Scored] = {}
-        for shape, numbers in self.stacks(configs).items():
-            scored = self._train_together(shape, [configs[number] for number in numbers], on_progress)
+        for numbers in self.stacks(configs).values():
+            scored = self._train_together([configs[number] for number in numbers], on_progress)
             results |= dict(zip(numbers, scored, strict=True))
         return [results[number] for number in range(len(configs))]
 
@@ -93,19 +97,37 @@ class Trainer:
 
     def _shape(self, config: Config) -> str:
         """Return, as text, all settings that configs must share to be trained together."""
-        return json.dumps([asdict(self._common(config)), asdict(replace(config.fit, seed=0))], sort_keys=True)
+        settings = config.models[self._model]
+        if not isinstance(settings, Averaged):
+            settings = self._common(config)
+        return json.dumps([asdict(settings), asdict(replace(config.fit, seed=0))], sort_keys=True)
 
-    def _train_together(self, shape: str, configs: Sequence[Config], on_progress: OnProgress) -> list[Scored]:
+    def _averaged(self, config: Config, on_progress: OnProgress) -> Scored:
+        """Return the result of an averaged network, which chooses what it does not have from the config."""
+        settings, table = config.models[self._model], self._table
+        assert isinstance(settings, Averaged)
+
+        def on_epoch(epoch: int, running: NDArray, first: NDArray) -> None:
+            on_progress(f"epoch {epoch}")
+
+        try:
+            averages = average(table, self._parts, settings, config.fit, on_epoch)
+        except UserError as error:
+            return Scored(None, 0, 0, f"diverged: {error}")
+        losses = fold_losses(table, self._parts, averaged_predictors(table, averages))
+        epochs, steps = sum(each.epochs for each in averages), sum(each.steps for each in averages)
+        return _finite(np.array([loss["loss"] for loss in losses]), epochs, steps)
+
+    def _train_together(self, configs: Sequence[Config], on_progress: OnProgress) -> list[Scored]:
+        if isinstance(configs[0].models[self._model], Averaged):
+            return [self._averaged(config, on_progress) for config in configs]
         # The settings hold no rates and penalties, which belong to the replicas. So all batches of a shape run the same
         # program.
         model_settings, fit_settings, table = self._common(configs[0]), configs[0].fit, self._table
-        if shape not in self._built:
-            linear, predicting = (
-                model_settings.build(len(table.names), activation, fit_settings.dtype)
-                for activation in ("linear", table.family.activation)
-            )
-            self._built[shape] = linear, predicting
-        model, predicting = self._built[shape]
+        model, predicting = (
+            built(model_settings, len(table.names), activation, fit_settings.dtype)
+            for activation in ("linear", table.family.activation)
+        )
         replicas = [replica for config in configs for replica in self._replicas(self._network(config), config.fit)]
         descent = descent_settings(table, model_settings, fit_settings)
         fitted = fit.fit(
@@ -163,6 +185,10 @@ def _scored(losses: NDArray, fits: Sequence[fit.Fitted]) -> Scored:
     if hopeless:
         reason = f"diverged: in {hopeless} of {len(fits)} fits the loss is not finite in the first epoch"
         return Scored(None, epochs, steps, reason)
+    return _finite(losses, epochs, steps)
+
+
+def _finite(losses: NDArray, epochs: int, steps: int) -> Scored:
     if not np.isfinite(losses).all():
         return Scored(None, epochs, steps, "the loss on the held-out rows of a fold is not finite")
     return Scored(losses, epochs, steps)

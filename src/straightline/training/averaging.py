@@ -33,6 +33,7 @@ from straightline.training import fit
 from straightline.training.choice_sample import divided
 from straightline.training.lines import fitted_lines
 from straightline.training.members import Found, chosen, rescaled, trained_on_all_rows
+from straightline.training.networks import built
 from straightline.training.plan import CHOICE_ROWS, MEMBERS
 from straightline.training.predictors import network_predictors, regression_predictor
 from straightline.training.scoring import Predictor
@@ -58,19 +59,27 @@ class Average:
 
 
 def average(
-    table: TrainingTable, row_sets: Sequence[Fold], settings: Averaged, fit_settings: Fit, on_epoch: fit.OnEpoch
+    table: TrainingTable,
+    row_sets: Sequence[Fold],
+    settings: Averaged,
+    fit_settings: Fit,
+    on_epoch: fit.OnEpoch,
+    rows: int | None = None,
 ) -> list[Average]:
     """Return the averaged network of the training rows of each of `row_sets`. Test rows are not looked at.
 
-    Raises UserError if the losses of all candidates of a set are not finite.
+    If `table` joins tables of the same size, `rows` is this size, and each of `row_sets` belongs to one of them. Raises
+    UserError if the losses of all candidates of a set are not finite.
     """
+    rows = rows or len(table.labels)
     division = divided(table, row_sets, settings.members or MEMBERS, fit_settings.seed)
-    seeds = division.seeds
-    found = chosen(table, row_sets, division, settings, fit_settings, on_epoch)
+    found = chosen(table, row_sets, division, settings, fit_settings, on_epoch, rows)
     found = rescaled(found, settings, division.shares)
     lines = fitted_lines(table, [part.train for part in row_sets], found.penalties)
-    if len(table.labels) > CHOICE_ROWS:
-        found = trained_on_all_rows(table, row_sets, found, lines, seeds, settings, fit_settings, on_epoch)
+    if rows > CHOICE_ROWS:
+        found = trained_on_all_rows(
+            table, row_sets, found, lines, division.seeds, settings, fit_settings, on_epoch, rows
+        )
     shares = _shares(table, found, settings)
     return [
         Average(network, fitted, line, share, *map(int, effort))
@@ -124,12 +133,9 @@ def _shares(table: TrainingTable, found: Found, settings: Averaged) -> list[floa
 def _member_predictors(
     table: TrainingTable, networks: Sequence[Neural], members: Sequence[Sequence[fit.Fitted]]
 ) -> list[list[Predictor]]:
-    """Return the predictors of the members of each set of rows. Networks of one shape share a Keras model."""
-    models = {
-        tuple(network.hidden): network.build(len(table.names), table.family.activation, str(fitted[0].weights[0].dtype))
-        for network, fitted in zip(networks, members, strict=True)
-    }
+    """Return the predictors of the members of each set of rows."""
+    inputs, activation = len(table.names), table.family.activation
     return [
-        network_predictors(models[tuple(network.hidden)], fitted)
+        network_predictors(built(network, inputs, activation, str(fitted[0].weights[0].dtype)), fitted)
         for network, fitted in zip(networks, members, strict=True)
     ]

@@ -1,7 +1,7 @@
 """The candidates of an averaged network, trained on the parts of many sets of rows at once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from straightline.training import fit
 from straightline.training.batches import Replica, seed_of
 from straightline.training.choice_sample import Parts
 from straightline.training.halving import Halving
+from straightline.training.networks import built
 from straightline.training.plan import member_settings
 
 
@@ -58,9 +59,10 @@ def best_candidates(
     rows = np.array([len(replica.monitored) for replica in replicas])
     for number, hidden in enumerate(settings.hidden_layers(all_rows)):
         networks = [settings.member(hidden, rate, penalty) for rate, penalty in pairs]
-        descent = member_settings(table, networks[0], fit_settings, all_rows)
+        network = replace(networks[0], learning_rate=1.0, l2=0.0)  # Rate and penalty are the replicas'.
+        descent = member_settings(table, network, fit_settings, all_rows)
         halving = Halving(row_sets, candidates, rows, descent.epochs)
-        model = networks[0].build(len(table.names), "linear", fit_settings.dtype)
+        model = built(network, len(table.names), "linear", fit_settings.dtype)
         done = number * descent.epochs
         fitted = fit.fit(
             model,

@@ -45,13 +45,14 @@ def _choice_rows(table: TrainingTable, rows: RowNumbers, seed: int) -> RowNumber
     return rows if len(rows) <= CHOICE_ROWS else table.split.sample(rows, CHOICE_ROWS / len(rows), seed)
 
 
-def gathered(table: TrainingTable, parts: Sequence[Parts]) -> tuple[TrainingTable, list[Parts]]:
-    """Return a table in memory with only the rows of `parts`, and the same parts with its row numbers.
+def gathered(table: TrainingTable, division: Division) -> tuple[TrainingTable, list[Parts]]:
+    """Return a table in memory with only the rows of the parts, and the same parts with its row numbers.
 
-    A table with few rows is returned as it is.
+    Without a sample the table is returned as it is.
     """
-    if len(table.labels) <= CHOICE_ROWS:
-        return table, list(parts)
+    parts = division.parts
+    if min(division.shares) == 1:
+        return table, parts
     numbers = np.unique(np.concatenate([rows for divided in parts for pair in divided for rows in pair]))
     (rows,) = one_pass(table.source, [numbers], [Pass(_all, _both)])
     groups = None if table.groups is None else table.groups[numbers]

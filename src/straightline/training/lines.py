@@ -25,7 +25,7 @@ def penalties(table: TrainingTable, row_sets: Sequence[Fold], settings: Regressi
     if settings.l2 is not None:
         return [settings.l2] * len(row_sets)
     division = divided(table, row_sets, MEMBERS, seed)
-    chosen, _ = chosen_lines(*gathered(table, division.parts), settings.intercept)
+    chosen, _ = chosen_lines(*gathered(table, division), settings.intercept)
     return [penalty * share for penalty, share in zip(chosen, division.shares, strict=True)]
 
 

@@ -17,6 +17,7 @@ from straightline.training.batches import Replica, seed_of
 from straightline.training.candidates import best_candidates
 from straightline.training.choice_sample import Division, Parts, gathered
 from straightline.training.lines import chosen_lines
+from straightline.training.networks import built
 from straightline.training.plan import CHOICE_ROWS, FEW_MEMBERS, FEW_MEMBERS_ROWS, MEMBERS, member_settings
 
 
@@ -43,14 +44,16 @@ def chosen(
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
+    rows: int,
 ) -> Found:
     """Return what is chosen for each set of rows on its parts, which are parts of a sample of a large table.
 
-    Raises UserError if the losses of all candidates of a set are not finite.
+    `rows` is the number of rows of the table. Raises UserError if the losses of all candidates of a set are not finite.
     """
-    rows = min(len(table.labels), CHOICE_ROWS)
-    small, small_parts = gathered(table, division.parts)
-    tried = list(best_candidates(small, small_parts, division.seeds, settings, fit_settings, on_epoch, rows))
+    small, small_parts = gathered(table, division)
+    tried = list(
+        best_candidates(small, small_parts, division.seeds, settings, fit_settings, on_epoch, min(rows, CHOICE_ROWS))
+    )
     best = [tried[number] for number in np.argmin([candidates.losses for candidates in tried], axis=0)]
     _require_finite([candidates.losses[row_set] for row_set, candidates in enumerate(best)], row_sets, "all networks")
     penalties, part_lines = chosen_lines(small, small_parts)
@@ -86,13 +89,14 @@ def trained_on_all_rows(
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
+    rows: int,
 ) -> Found:
     """Return members that are trained on all rows of each set, with the settings chosen on a sample.
 
-    With so many rows a line hardly depends on a part of them, so that all parts have the line of their set. Raises
+    With so many `rows` a line hardly depends on a part of them, so that all parts have the line of their set. Raises
     UserError if the loss of a member is not finite.
     """
-    count = settings.members or (FEW_MEMBERS if len(table.labels) >= FEW_MEMBERS_ROWS else MEMBERS)
+    count = settings.members or (FEW_MEMBERS if rows >= FEW_MEMBERS_ROWS else MEMBERS)
     parts = [
         table.split.parts(fold.train, max(count, MEMBERS), seed)[-count:]
         for fold, seed in zip(row_sets, seeds, strict=True)
@@ -103,7 +107,7 @@ def trained_on_all_rows(
     def on_later_epoch(epoch: int, running: NDArray, first: NDArray) -> None:
         on_epoch(done + epoch, running, first)
 
-    members = _trained(table, parts, seeds, found.networks, fit_settings, on_later_epoch)
+    members = _trained(table, parts, seeds, found.networks, fit_settings, on_later_epoch, rows)
     _require_finite([max(member.best_loss for member in fitted) for fitted in members], row_sets, "a network")
     return replace(
         found,
@@ -130,6 +134,7 @@ def _trained(
     networks: Sequence[Neural],
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
+    rows: int,
 ) -> list[list[fit.Fitted]]:
     """Return the members of each set of rows: one for each of its `parts`, with the settings in `networks`."""
     members: list[list[fit.Fitted]] = [[] for _ in parts]
@@ -147,9 +152,9 @@ def _trained(
             for row_set, part in jobs
         ]
         network = replace(networks[row_sets[0]], learning_rate=1.0, l2=0.0)  # Rate and penalty are the replicas'.
-        descent = member_settings(table, network, fit_settings, len(table.labels))
+        descent = member_settings(table, network, fit_settings, rows)
         fitted = fit.fit(
-            network.build(len(table.names), "linear", fit_settings.dtype),
+            built(network, len(table.names), "linear", fit_settings.dtype),
             table.source,
             replicas,
             descent,
