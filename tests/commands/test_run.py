@@ -81,7 +81,9 @@ def test_an_averaged_network_goes_all_the_way(here: Path) -> None:
     found = invoke(*options, *fixed, *QUICK[1:])
     assert found.exit_code == 0, found.output
     out = here / "straightline-houses"
-    chosen = "neural chose, in 3 folds, hidden layers 4 in 3, learning rate 0.01 in 3, L2 0.001 in 3; the mean share"
+    chosen = (
+        "neural averages networks with hidden layers 4, learning rate 0.01 and L2 0.001; the mean share of the line"
+    )
     assert chosen in " ".join(found.output.split())
     assert chosen in " ".join((out / "reports/index.html").read_text().split())
     assert read_json(out / "verdicts/price.json")["ledger"]["neural"]["fits"] == 6

@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from straightline.__main__ import app
-from straightline.comparison.verdict import Challenger
+from straightline.comparison.verdict import Challenger, Ledger
 from straightline.results import sentences, terminal
 from straightline.results.files import load_results
 from straightline.results.terminal import Gauge
@@ -92,6 +92,19 @@ def test_the_headline_of_a_network_that_failed_claims_no_change() -> None:
     failed = challenger(finding="undecided", relative_gain=-9.0, failed=True)
     shown = sentences.headline(verdict(answer="undecided", challengers={"neural": failed}), "y")
     assert shown == "Undecided whether a straight line is enough to predict y: neural failed to train."
+
+
+def test_a_yes_says_what_was_tried() -> None:
+    close = challenger(finding="baseline_enough", relative_gain=0.01, relative_gain_interval=(-0.02, 0.04))
+    values: dict[str, Any] = {"answer": "yes", "challengers": {"neural": close}, "relative_gain": 0.01}
+    values |= {"relative_gain_interval": (-0.02, 0.04), "repeats": 3}
+    ledger = {"regression": Ledger(1, 30, 0, 0), "neural": Ledger(1, 3600, 100, 1000, candidates=24)}
+    assert sentences.headline(verdict(**values, ledger=ledger), "y") == (
+        "Yes, a straight line is enough to predict y: none of 24 networks, chosen and averaged in each of 30 folds, is "
+        "better by the margin; neural lowers the loss by 1.0 % (90 % interval of the gain -2.0 % to 4.0 %; margin 5 %)."
+    )
+    ledger["neural"] = Ledger(1, 30, 100, 1000)
+    assert "none of" not in sentences.headline(verdict(**values, ledger=ledger), "y")
 
 
 def test_colours_are_for_terminals(project: Path) -> None:

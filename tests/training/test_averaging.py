@@ -241,6 +241,7 @@ def test_training_records_what_was_chosen_and_all_its_effort() -> None:
     folds = trained.folds
     assert set(folds["hidden"]) == {"4"}
     assert set(folds["learning_rate"]) <= {0.001, 0.003, 0.01}
+    assert folds["candidates"].tolist() == [12, 12, 12]
     assert folds["networks"].tolist() == [24, 24, 24]  # 3 rates, 4 penalties, 2 members
     assert (folds["epochs"] < 24 * 8).all()  # since poor candidates were dropped
     assert folds["line"].between(0, 1).all()

@@ -21,13 +21,21 @@ def ledger(folds: pd.DataFrame, configs: int = 1) -> Ledger:
     The fits of an averaged network are all networks that it chose from.
     """
     fits = int(folds["networks"].sum()) if "networks" in folds else len(folds)
-    return Ledger(configs, fits, int(folds["epochs"].sum()), int(folds["steps"].sum()))
+    candidates = int(folds["candidates"].max()) if "candidates" in folds else 1
+    return Ledger(configs, fits, int(folds["epochs"].sum()), int(folds["steps"].sum()), candidates)
 
 
 def choice_sentence(model: str, folds: pd.DataFrame) -> str | None:
     """Return what an averaged network chose most often in the folds of its folds.csv, or None for another model."""
     if "networks" not in folds:
         return None
+    line = f"the mean share of the line is {folds['line'].mean():.2f}."
+    if folds["candidates"].max() == 1:
+        first = folds.iloc[0]
+        return (
+            f"{model} averages networks with hidden layers {first['hidden']}, learning rate "
+            f"{first['learning_rate']:.3g} and L2 {first['l2']:.3g}; {line}"
+        )
     words = []
     for key, title in (("hidden", "hidden layers"), ("learning_rate", "learning rate"), ("l2", "L2")):
         # Penalties that differ by the rows of their folds only are shown as equal.
@@ -35,8 +43,8 @@ def choice_sentence(model: str, folds: pd.DataFrame) -> str | None:
         most = shown.mode().iloc[0]
         words.append(f"{title} {most} in {int((shown == most).sum()):,}")
     return (
-        f"{model} chose, in {len(folds):,} folds, {', '.join(words)}; the mean share of the line is "
-        f"{folds['line'].mean():.2f}."
+        f"{model} chose among {folds['candidates'].max():,} networks in each of {len(folds):,} folds: "
+        f"{', '.join(words)}; {line}"
     )
 
 

@@ -79,12 +79,16 @@ class Challenger:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The training effort of a model: the configs it was selected from, and fits, epochs and steps of its folds."""
+    """The training effort of a model: the configs it was selected from, and fits, epochs and steps of its folds.
+
+    An averaged network chooses among `candidates` in each fold.
+    """
 
     configs: int
     fits: int
     epochs: int
     steps: int
+    candidates: int = 1
 
 
 @dataclass(frozen=True)

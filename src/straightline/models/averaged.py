@@ -53,6 +53,10 @@ class Averaged:
         narrow = [hidden for hidden in self.choices.hidden if max(hidden) <= WIDE]
         return narrow if narrow and rows < WIDE_ROWS else self.choices.hidden
 
+    def candidates(self, rows: int) -> int:
+        """Return the number of networks to choose from with so many `rows`."""
+        return len(self.hidden_layers(rows)) * len(self.pairs())
+
     def pairs(self) -> list[tuple[float, float]]:
         """Return the learning rates and penalties of the candidates with the same hidden layers."""
         rates = self.choices.learning_rate if self.learning_rate is None else [self.learning_rate]

@@ -25,6 +25,12 @@ def headline(verdict: Verdict, column: str) -> str:
     gain = gain_words(
         verdict.relative_gain, verdict.relative_gain_interval, verdict.confidence, verdict.margin, challengers
     )
+    candidates, folds = verdict.ledger[verdict.challenger].candidates, verdict.folds * verdict.repeats
+    if verdict.answer == "yes" and candidates > 1:
+        tried = (
+            f"none of {candidates:,} networks, chosen and averaged in each of {folds:,} folds, is better by the margin"
+        )
+        return f"{opening}: {tried}; {verdict.challenger} {gain}."
     return f"{opening}: {verdict.challenger} {gain}."
 
 

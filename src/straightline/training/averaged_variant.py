@@ -10,7 +10,7 @@ from straightline.data.training_table import TrainingTable
 from straightline.models import Averaged
 from straightline.training import fit
 from straightline.training.averaging import Average, average, averaged_predictors
-from straightline.training.plan import all_rows
+from straightline.training.plan import CHOICE_ROWS, all_rows
 from straightline.training.predictors import shipped_network
 from straightline.training.records import (
     Trained,
@@ -40,12 +40,14 @@ def train_average(
     losses = fold_losses(table, divided[1:], averaged_predictors(table, averages))
     shipped = shipped_average(table, final)
     of_folds = averages[: len(parts)]
+    candidates = model_settings.candidates(min(len(table.labels), CHOICE_ROWS))
     return Trained(
         model=shipped,
         history=member_history_table(final.members),
         folds=pd.DataFrame(
             [
-                {**fold_place(part, 0), **_effort(chosen), **_choice(chosen), "method": "averaged", **loss}
+                {**fold_place(part, 0), "candidates": candidates, **_effort(chosen), **_choice(chosen)}
+                | {"method": "averaged", **loss}
                 for part, chosen, loss in zip(parts, of_folds, losses, strict=False)
             ]
         ),
