@@ -81,9 +81,7 @@ def test_an_averaged_network_goes_all_the_way(here: Path) -> None:
     found = invoke(*options, *fixed, *QUICK[1:])
     assert found.exit_code == 0, found.output
     out = here / "straightline-houses"
-    chosen = (
-        "neural averages networks with hidden layers 4, learning rate 0.01 and L2 0.001; the mean share of the line"
-    )
+    chosen = "neural averages networks with hidden layers 4, learning rate 0.01 and L2 0.001; the mean share of the"
     assert chosen in " ".join(found.output.split())
     assert chosen in " ".join((out / "reports/index.html").read_text().split())
     assert read_json(out / "verdicts/price.json")["ledger"]["neural"]["fits"] == 6

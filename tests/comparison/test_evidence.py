@@ -71,8 +71,8 @@ def test_a_choice_is_the_most_frequent_one_and_other_models_have_none() -> None:
     chosen |= {"l2": [0.0, 0.010001, 0.01, 0.009999], "line": [0.0, 0.5, 1.0, 0.1]}
     table = pd.DataFrame(chosen | {"candidates": 24})
     assert choice_sentence("neural", table) == (
-        "neural chose among 24 networks in each of 4 folds: hidden layers 64-64 in 3, learning rate 0.003 in 2, L2 0.01 "
-        "in 3; the mean share of the line is 0.40."
+        "neural chose among 24 networks in each of 4 folds: hidden layers 64-64 in 3, learning rate 0.003 in 2, L2 "
+        "0.01 in 3; the mean share of the line is 0.40."
     )
     assert choice_sentence("neural", table.assign(candidates=1).iloc[:1]) == (
         "neural averages networks with hidden layers 64-64, learning rate 0.01 and L2 0; the mean share of the line is "

@@ -27,10 +27,8 @@ def headline(verdict: Verdict, column: str) -> str:
     )
     candidates, folds = verdict.ledger[verdict.challenger].candidates, verdict.folds * verdict.repeats
     if verdict.answer == "yes" and candidates > 1:
-        tried = (
-            f"none of {candidates:,} networks, chosen and averaged in each of {folds:,} folds, is better by the margin"
-        )
-        return f"{opening}: {tried}; {verdict.challenger} {gain}."
+        tried = f"none of {candidates:,} networks, chosen and averaged in each of {folds:,} folds"
+        return f"{opening}: {tried}, is better by the margin; {verdict.challenger} {gain}."
     return f"{opening}: {verdict.challenger} {gain}."
 
 
