@@ -124,7 +124,7 @@ def project(finished: Path, tmp_path: Path) -> Path:
 
 def run_stages(root: Path, values: dict, pictures: bool = True) -> None:
     """Run every stage but compose and track below `root`."""
-    from straightline.stages import compare, data, evaluate, report, train
+    from straightline.stages import compare, data, evaluate, reference, report, train
 
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     if not (root / "src").exists():
@@ -134,6 +134,7 @@ def run_stages(root: Path, values: dict, pictures: bool = True) -> None:
         for model in values["models"]:
             train.run(root, target, model)
     evaluate.run(root)
+    reference.run(root)
     compare.run(root)
     with nullcontext() if pictures else no_pictures():
         report.run(root)

@@ -21,7 +21,17 @@ SMALL = {
     "conf/fit/adam.yaml": {"epochs: null": "epochs: 5"},
 }
 DROPPED = ("DVC_", "MLFLOW_", "GIT_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")  # from the environment of commands
-ALL = ["compose", "data", "train@color-regression", "train@color-neural", "evaluate", "compare", "report", "track"]
+ALL = [
+    "compose",
+    "data",
+    "train@color-regression",
+    "train@color-neural",
+    "evaluate",
+    "reference",
+    "compare",
+    "report",
+    "track",
+]
 
 
 class Repository:

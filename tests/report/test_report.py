@@ -49,20 +49,27 @@ def written(numbers: Iterable[float | None]) -> list[str]:
 def test_models_side_by_side_are_the_files(reported: Path, shown: Page, target: str) -> None:
     project, verdict = reported, read_json(reported / f"verdicts/{target}.json")
     table = f"{target}-models"
-    assert [row[0] for row in shown.tables[table][1:]] == ["regression", "neural", "baseline: predicting the mean"]
+    assert [row[0] for row in shown.tables[table][1:]] == [
+        "regression",
+        "neural",
+        "baseline: predicting the mean",
+        "random forest *",
+    ]
     metrics = [read_json(project / f"metrics/{target}-{model}.json") for model in ("regression", "neural")]
     weights = [read_json(project / f"runs/{target}/{model}/weights.json") for model in ("regression", "neural")]
-    losses = [verdict["losses"]["regression"], verdict["losses"]["neural"], verdict["mean_loss"]]
-    held_out = [metrics[0]["loss"], metrics[1]["loss"], metrics[0]["baseline"]["loss"]]
-    fits = [verdict["fits"]["regression"], verdict["fits"]["neural"], None]
+    trees = verdict["reference"]
+    losses = [verdict["losses"]["regression"], verdict["losses"]["neural"], verdict["mean_loss"], trees["loss"]]
+    held_out = [metrics[0]["loss"], metrics[1]["loss"], metrics[0]["baseline"]["loss"], None]
+    fits = [verdict["fits"]["regression"], verdict["fits"]["neural"], None, None]
     assert shown.column(table, "cross-validated loss") == written(losses)
     assert shown.column(table, "interval") == [
         *(f"{formatting.number(low)} to {formatting.number(high)}" for low, high in verdict["loss_intervals"].values()),
         "–",
+        "{} to {}".format(*written(trees["loss_interval"])),
     ]
     assert shown.column(table, "held-out loss") == written(held_out)
-    assert shown.column(table, "parameters") == written([*(own["parameters"] for own in weights), None])
-    assert shown.column(table, "epochs") == written([*(own["epochs"] for own in weights), None])
+    assert shown.column(table, "parameters") == written([*(own["parameters"] for own in weights), None, None])
+    assert shown.column(table, "epochs") == written([*(own["epochs"] for own in weights), None, None])
     assert shown.column(table, "fold fits") == written(fits)
     for key, name in FAMILIES[verdict["family"]].metrics.items():
         scores = [metrics[0][key], metrics[1][key], metrics[0]["baseline"][key]]
@@ -174,7 +181,7 @@ def test_without_held_out_rows_it_says_why_there_are_no_scores(tmp_path: Path) -
     text = source(tmp_path)
     assert text.count("No rows were held out (<code>data.held_out</code> is 0)") == 2
     assert "color-scores" not in Page(text).tables
-    assert Page(text).column("color-models", "held-out loss") == ["–", "–", "–"]
+    assert Page(text).column("color-models", "held-out loss") == ["–"] * 4
     assert [path.name for path in (tmp_path / "reports").glob("*.png")] == ["losses.png"]
     assert not [*(tmp_path / "reports").glob("predictions-*"), *(tmp_path / "reports").glob("gains-*")]
 

@@ -258,7 +258,9 @@ class TestMLflow:
 
     def test_a_parent_and_a_child_for_each_variant(self, tracked: Path) -> None:
         runs = self.runs(tracked)
-        assert len(runs) == 5
+        assert len(runs) == 7
+        trees = read_json(tracked / "verdicts/color.json")["reference"]
+        assert runs["color / random forest"]["metrics"] == [("cross_validated_loss", 0, trees["loss"])]
         assert {run["status"][0][0] for run in runs.values()} == {"FINISHED"}
         history = load_results(tracked).variants["color", "neural"].history
         run = runs["color / neural"]
@@ -299,7 +301,9 @@ class TestMLflow:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
         mlflow.set_tracking_uri(f"sqlite:///{tracked}/mlflow.db")
         rows = pd.read_parquet(tracked / "data/test.parquet")[["relationship", "children", "age"]].astype(float)
-        for run in mlflow.search_runs(["1"], filter_string="tags.target = 'color'", output_format="list"):
+        for run in mlflow.search_runs(
+            ["1"], filter_string="tags.target = 'color' and tags.`straightline.role` = 'variant'", output_format="list"
+        ):
             uri = f"runs:/{run.info.run_id}/model"
             known = pd.read_parquet(tracked / f"predictions/color-{run.data.tags['model']}.parquet")["prediction"]
             served = mlflow.pyfunc.load_model(uri)

@@ -13,7 +13,7 @@ from straightline.results import terminal
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import write_text
 from straightline.runtime.stage import timed
-from straightline.stages import compare, data, report
+from straightline.stages import compare, data, reference, report
 
 MARK = ".straightline-output"  # A later run may replace a folder that has this file.
 
@@ -58,6 +58,6 @@ def _run_stages(root: Path, text: str, command: str) -> None:
     for target, model in itertools.product(values["targets"], values["models"]):
         with timed(root, "train", target=target, model=model):
             train.run(root, target, model)
-    for stage in (evaluate, compare, report):
+    for stage in (evaluate, reference, compare, report):
         with timed(root, stage.__name__.rpartition(".")[2]):
             stage.run(root)

@@ -10,7 +10,11 @@ from scipy import stats
 from straightline.formatting import percent
 
 if TYPE_CHECKING:
-    from straightline.comparison.verdict import Challenger, TestSummary
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from straightline.comparison.verdict import Challenger, Reference, TestSummary
 
 ENOUGH_REPEATS = 10  # More repeats of the folds could remove only a tenth of the remaining variance.
 
@@ -34,6 +38,20 @@ def advice(challenger: Challenger, name: str, margin: float, confidence: float, 
         case "baseline_enough":
             return f"Use the regression: {name} does not lower the loss by your margin of {allowed}."
     return _advice_on_rows(challenger.test, allowed, confidence, rows)
+
+
+def trees_advice(reference: Reference | None, losses: Mapping[str, NDArray]) -> str:
+    """Return a sentence, after a blank, if a reference model is better than all others, or nothing.
+
+    `losses` are the losses of the other models in each fold.
+    """
+    if reference is None or not reference.better_than_all:
+        return ""
+    best = min(float(model_losses.mean()) for model_losses in losses.values())
+    return (
+        f" For orientation: {reference.model} would save {percent(1 - reference.loss / best)} of the loss of the best "
+        "model here."
+    )
 
 
 def _advice_on_rows(test: TestSummary, allowed: str, confidence: float, rows: int) -> str:

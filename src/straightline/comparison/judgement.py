@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from straightline.comparison.advice import trees_advice
 from straightline.comparison.evidence import fold_means, ledger, spread
-from straightline.comparison.findings import Decision, decide
+from straightline.comparison.findings import Decision, compare, decide
 from straightline.comparison.ladder import ladder
 from straightline.comparison.significance import Comparison, loss_interval, test_ratio
-from straightline.comparison.verdict import SCHEMA, Ladder, Verdict
+from straightline.comparison.verdict import SCHEMA, Finding, Ladder, Reference, Verdict
 from straightline.data.schema import Schema
 from straightline.errors import UserError
 from straightline.families import FAMILIES
@@ -34,10 +36,12 @@ def judge(
     folds: Mapping[str, pd.DataFrame],
     configs: Mapping[str, int],
     rules: Rules,
+    reference: pd.DataFrame | None = None,
 ) -> Verdict:
     """Return the verdict on `target`. `folds` holds the table folds.csv of each model, by name.
 
-    `configs` is the number of configs from which each model was selected. Raises UserError if the ladder names an
+    `configs` is the number of configs from which each model was selected. `reference` is the table of a model that is
+    shown for orientation (`trees.tree_folds`). Raises UserError if the ladder names an
     unknown model.
     """
     family, division, rows = FAMILIES[schema.targets[target].family], schema.split, schema.rows.train
@@ -47,6 +51,7 @@ def judge(
         name: Comparison(means[baseline], losses, rules.k, ratio) for name, losses in means.items() if name != baseline
     }
     mean_loss = float(folds[baseline]["mean_loss"].mean())
+    shown = None if reference is None or reference.empty else _reference(reference, means, rules, ratio)
     decision = decide(comparisons, mean_loss, rules.margin, rules.confidence, rows)
     return Verdict(
         schema=SCHEMA,
@@ -75,7 +80,8 @@ def judge(
         },
         ladder=_ladder(rules, means, ratio),
         fold_losses={name: losses.tolist() for name, losses in means.items()},
-        **decided(decision),
+        reference=shown,
+        **decided(decision) | {"advice": f"{decision.advice}{trees_advice(shown, means)}"},
     )
 
 
@@ -92,6 +98,18 @@ def decided(decision: Decision) -> dict[str, Any]:
         "challengers": dict(decision.challengers),
         "advice": decision.advice,
     }
+
+
+def _reference(table: pd.DataFrame, means: Mapping[str, NDArray], rules: Rules, ratio: float | None) -> Reference:
+    losses = table["loss"].to_numpy()
+    others = [Comparison(model_losses[: len(losses)], losses, rules.k, ratio) for model_losses in means.values()]
+    findings = [compare(comparison, rules.margin, rules.confidence).finding for comparison in others]
+    return Reference(
+        model=str(table["model"].iloc[0]),
+        loss=float(losses.mean()),
+        loss_interval=loss_interval(losses, test_ratio(rules.k, ratio), rules.confidence),
+        better_than_all=all(finding is Finding.challenger_better for finding in findings),
+    )
 
 
 def mean_test_ratio(folds: pd.DataFrame) -> float:

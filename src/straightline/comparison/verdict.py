@@ -134,6 +134,19 @@ class Ladder:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A model that is shown for orientation only, in the first repeat of the folds.
+
+    `better_than_all` says whether it is better by more than the margin than the baseline and every challenger.
+    """
+
+    model: str
+    loss: float
+    loss_interval: tuple[float, float]
+    better_than_all: bool
+
+
+@dataclass(frozen=True)
 class Verdict(Contract):
     """Whether a straight line is enough to predict `target`.
 
@@ -172,3 +185,4 @@ class Verdict(Contract):
     advice: str
     ladder: Ladder | None
     fold_losses: dict[str, list[float]]
+    reference: Reference | None = None

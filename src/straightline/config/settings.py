@@ -163,7 +163,10 @@ class Tracking:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
-    """All settings in params.yaml."""
+    """All settings in params.yaml.
+
+    `reference` is a model without a part in the verdict, whose loss in the same folds is shown beside the others.
+    """
 
     data: Annotated[Balloons | Example | Table, Field(discriminator="source")]
     targets: dict[Slug, Target] = Field(min_length=1)
@@ -171,6 +174,7 @@ class Config:
     fit: Fit
     folds: Folds
     verdict: Verdict
+    reference: Literal["trees", "none"] = "none"
     tracking: Tracking = Tracking()
 
 

@@ -39,6 +39,7 @@ class Bernoulli(Family):
     }
     headline_metrics = ("cross_entropy", "accuracy", "roc_auc")
     pictures = ("reliability", "roc", "confusion")
+    forest, boosted_trees = "RandomForestClassifier", "HistGradientBoostingClassifier"
     noises = ("coin",)  # The only noise of a binary target is that its labels are drawn by their probability.
     prediction_name = "probability"
 

@@ -42,6 +42,7 @@ class Family(ABC):
     - `metrics` maps the keys of the scores on held-out rows to their titles.
     - `headline_metrics` lists the keys of the scores that a caption shows.
     - `pictures` lists the pictures of held-out predictions that suit the family.
+    - `forest` and `boosted_trees` are the names of scikit-learn's models of trees for the family.
     - `noises` lists the kinds of noise that simulated tables may have.
     """
 
@@ -57,6 +58,8 @@ class Family(ABC):
     metrics: ClassVar[dict[str, str]]
     headline_metrics: ClassVar[tuple[str, ...]]
     pictures: ClassVar[tuple[str, ...]]
+    forest: ClassVar[str]
+    boosted_trees: ClassVar[str]
     noises: ClassVar[tuple[str, ...]]
     prediction_name: ClassVar[str] = "prediction"
     baseline_name: ClassVar[str] = "predicting the mean"

@@ -78,6 +78,7 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "headline": sentences.headline(verdict, schema.column),
         "finding": verdict.finding.explained(verdict.challenger, verdict.baseline),
         "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
+        "reference_note": sentences.reference_note(verdict.reference) if verdict.reference else None,
         "selected": [
             *sentences.ridge_sentences(variants),
             *sentences.selection_sentences(verdict),

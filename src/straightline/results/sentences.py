@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from straightline.comparison.evidence import choice_sentence, ridge_sentence
-from straightline.comparison.verdict import Bounds, Verdict
+from straightline.comparison.verdict import Bounds, Reference, Verdict
 from straightline.data.schema import Division
 from straightline.formatting import percent
 from straightline.results.files import Variant
@@ -71,6 +71,11 @@ def ridge_sentences(variants: Sequence[Variant]) -> list[str]:
         if variant.coefficients is not None
     )
     return [sentence for sentence in sentences if sentence is not None]
+
+
+def reference_note(reference: Reference) -> str:
+    """Return the note below the table of models on the model that is shown for orientation."""
+    return f"* {reference.model}: for orientation only, in the first repeat of the folds; it has no part in the answer."
 
 
 def division_sentence(split: Division) -> str | None:

@@ -16,6 +16,7 @@ from straightline.results.sentences import (
     choice_sentences,
     division_sentence,
     headline,
+    reference_note,
     ridge_sentences,
     selection_sentences,
     ui_command,
@@ -110,6 +111,8 @@ def printed(results: Results) -> RenderableType:
         parts += [Padding(Gauge(verdict), (1, 0)), _models(results, target)]
         variants = results.variants_of(target)
         parts += map(Text, [*ridge_sentences(variants), *selection_sentences(verdict), *choice_sentences(variants)])
+        if verdict.reference:
+            parts.append(Text(reference_note(verdict.reference)))
         if verdict.ladder:
             parts.append(Text(verdict.ladder.advice))
         for variant in results.variants_of(target):
@@ -160,6 +163,10 @@ def _models(results: Results, target: str) -> RenderableType:
     baseline = results.variants_of(target)[0].metrics.get("baseline", {}).get("loss")
     mean = {"model": family.baseline_name, "cross-validated": _number(verdict.mean_loss)}
     rows.append(dict.fromkeys(rows[0], "-") | mean | {"held-out": _number(baseline)})
+    if reference := verdict.reference:
+        shown = {"model": f"{reference.model} *", "cross-validated": f"{reference.loss:.5g}"}
+        shown[interval] = "{:.5g} to {:.5g}".format(*reference.loss_interval)
+        rows.append(dict.fromkeys(rows[0], "-") | shown)
     title = f"{target}: {family.loss_title}"
     return FittingTable(title, rows, [interval, "fold fits", "parameters", "epochs"])
 

@@ -2,5 +2,5 @@
 
 from pathlib import Path
 
-RESULT_FOLDERS = ("data", "effects", "metrics", "predictions", "reports", "runs", "verdicts")
+RESULT_FOLDERS = ("data", "effects", "metrics", "predictions", "references", "reports", "runs", "verdicts")
 TIMINGS = Path(".straightline/timings.jsonl")

@@ -16,6 +16,7 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric, RunTag
 from mlflow.tracking import MlflowClient
 
+from straightline.comparison.verdict import Reference
 from straightline.results.files import Results, Variant
 from straightline.results.sentences import choice_sentences, headline, ridge_sentences, ui_command
 from straightline.runtime.artifacts import md5, read_parquet
@@ -77,7 +78,20 @@ def _publish(client: MlflowClient, experiment: str, results: Results, identity: 
             with store.closing(client, child):
                 _log_metrics(client, child, list(_metrics(results, variant)), streamed is not None)
                 models[variant.target, variant.model] = child, _log_variant(client, child, results, variant, datasets)
+        for target, verdict in results.verdicts.items():
+            if verdict.reference is not None:
+                _publish_reference(client, experiment, target, verdict.reference, tags | {"mlflow.parentRunId": parent})
         return [registry.register(client, candidate) for candidate in _candidates(results, models, tags)]
+
+
+def _publish_reference(
+    client: MlflowClient, experiment: str, target: str, reference: Reference, tags: Mapping[str, str]
+) -> None:
+    """Publish the loss of a model that is shown for orientation as a run without a model."""
+    reference_tags = {**tags, ROLE_TAG: "reference", "target": target, "model": reference.model}
+    run = client.create_run(experiment, tags=reference_tags, run_name=f"{target} / {reference.model}").info.run_id
+    with store.closing(client, run):
+        client.log_metric(run, "cross_validated_loss", reference.loss)
 
 
 def _candidates(
