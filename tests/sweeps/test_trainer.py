@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from straightline.config.settings import parse
 from straightline.sweeps.trainer import Trainer
 from straightline.training.program import program
 from straightline.training.variants import train
@@ -46,11 +45,10 @@ def test_upgraded_configs_start_from_their_folds_regressions() -> None:
         "models.neural.learning_rate=10,1e-9", "models.neural.from_regression=true", "fit.epochs=1", *QUICK[4:]
     )
     trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
-    regression = parse(of.base).models["regression"]
-    line = train(table, regression, parse(of.base).fit, builders.folds(), lambda *_: None).folds["plain_loss"]
-    for found in trainer.scored([of.config(point) for point in of.points()]):
-        assert found.losses is not None
-        np.testing.assert_allclose(found.losses, line, rtol=1e-3)
+    configs = [of.config(point) for point in of.points()]
+    for config, found in zip(configs, trainer.scored(configs), strict=True):
+        known = train(table, config.models["neural"], config.fit, builders.folds(), lambda *_: None).folds
+        np.testing.assert_allclose(found.losses, known["loss"], rtol=1e-6)
 
 
 def test_a_config_of_an_averaged_network_is_trained_as_in_the_pipeline() -> None:

@@ -10,7 +10,8 @@ from straightline.config.settings import parse
 from straightline.data.source import held
 from straightline.errors import UserError
 from straightline.training import fit
-from straightline.training.variants import _divergences, train
+from straightline.training.fitted import divergences
+from straightline.training.variants import train
 from tests.builders import descent, neural, training_table
 from tests.training.cases import replicas, table
 
@@ -32,7 +33,7 @@ def test_an_early_divergence_is_an_error_and_a_later_one_is_said() -> None:
     how = descent(optimizer="sgd")
     fitted = fit.fit(neural().build(3, "linear", "float64"), held(rows), wild, how)
     with pytest.raises(UserError, match=r"1 of 2 fits .*first in fold 7; set a smaller learning_rate"):
-        _divergences([("fold 7", fitted[0]), ("fold 8", fitted[1])])
+        divergences([("fold 7", fitted[0]), ("fold 8", fitted[1])])
     later = replace(fitted[1], diverged=4)
-    assert "fold 8: the loss is not finite at epoch 4, so the weights of epoch" in _divergences([("fold 8", later)])[0]
-    assert _divergences([("fold 8", fitted[1])]) == []
+    assert "fold 8: the loss is not finite at epoch 4, so the weights of epoch" in divergences([("fold 8", later)])[0]
+    assert divergences([("fold 8", fitted[1])]) == []

@@ -19,7 +19,7 @@ from straightline.training.networks import built
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import stacked_predictions
 from straightline.training.scoring import fold_losses
-from straightline.training.variants import fold_replicas
+from straightline.training.variants import fold_replicas, from_regressions
 
 Drawn = Sequence[tuple[TrainingTable, list[Fold]]]  # tables of the same size, each with its folds
 
@@ -27,20 +27,16 @@ Drawn = Sequence[tuple[TrainingTable, list[Fold]]]  # tables of the same size, e
 def network_losses(
     drawn: Drawn,
     settings: Neural | Averaged,
-    lines: Sequence[Sequence[NDArray]],
     fit_settings: Fit,
     seeds: int,
     on_epoch: fit.OnEpoch,
 ) -> NDArray:
-    """Return the loss of the network in each fold of each table, `(tables, folds)`.
-
-    `lines` are the coefficients of the plain regression in each fold of each table, from which a network may start.
-    """
+    """Return the loss of the network in each fold of each table, `(tables, folds)`."""
     table = _joined_table(drawn)
     rows = len(drawn[0][0].labels)
     if isinstance(settings, Averaged):
         return _averaged(table, _shifted(drawn, rows), settings, fit_settings, on_epoch, rows).reshape(len(drawn), -1)
-    return _single(table, drawn, settings, lines, fit_settings, seeds, on_epoch)
+    return _single(table, drawn, settings, fit_settings, seeds, on_epoch)
 
 
 def _joined_table(drawn: Drawn) -> TrainingTable:
@@ -73,24 +69,25 @@ def _single(
     table: TrainingTable,
     drawn: Drawn,
     settings: Neural,
-    lines: Sequence[Sequence[NDArray]],
     fit_settings: Fit,
     seeds: int,
     on_epoch: fit.OnEpoch,
 ) -> NDArray:
     rows = len(drawn[0][0].labels)
-    replicas, tests = [], []
+    replicas: list[Replica] = []
+    tests: list[NDArray] = []
     planned: dict[int, list[Replica]] = {}  # by fold, since tables may share their folds
     for number, (single_table, parts) in enumerate(drawn):
         shift = np.int32(number * rows)  # of the table's row numbers among all rows
-        for part, coefficients in zip(parts, lines[number], strict=True):
-            line = coefficients if settings.from_regression else None
+        for part in parts:
             if id(part) not in planned:
                 planned[id(part)] = fold_replicas(single_table, part, seeds, fit_settings)
-            for replica in planned[id(part)]:
-                train, validation = replica.train + shift, replica.validation + shift
-                replicas.append(replace(replica, train=train, validation=validation, line=line))
-                tests.append(part.test + shift)
+            first, *_ = planned[id(part)]
+            train, validation = first.train + shift, first.validation + shift  # They are the same for all seeds.
+            replicas += [replace(replica, train=train, validation=validation) for replica in planned[id(part)]]
+            tests += [part.test + shift] * seeds
+    if settings.from_regression:
+        replicas = from_regressions(table, replicas)
     descent = descent_settings(drawn[0][0], settings, fit_settings)
     model, predicting = (
         built(settings, len(table.names), activation, fit_settings.dtype)

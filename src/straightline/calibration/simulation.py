@@ -90,8 +90,7 @@ def outcomes(
 ) -> list[Outcome]:
     """Compare the regression `baseline` and the network on each of the tables `drawn`; all networks train together."""
     regressions = [_regressions(table, parts, baseline, fit_settings.seed) for table, parts in drawn]
-    lines = [[fold.plain.coefficients for fold in fitted] for fitted in regressions]
-    networks = network_losses(drawn, model_settings, lines, fit_settings, folds.seeds or 1, on_epoch)
+    networks = network_losses(drawn, model_settings, fit_settings, folds.seeds or 1, on_epoch)
     return [
         _outcome([fold.losses for fold in fitted], losses, folds.k)
         for fitted, losses in zip(regressions, networks, strict=True)

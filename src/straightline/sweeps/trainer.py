@@ -18,7 +18,6 @@ from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
 from straightline.models import Averaged, Neural
-from straightline.regression import exact
 from straightline.training import fit
 from straightline.training.averaging import average, averaged_predictors
 from straightline.training.batches import Replica
@@ -26,7 +25,7 @@ from straightline.training.networks import built
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import network_predictors, stacked_predictions
 from straightline.training.scoring import fold_losses
-from straightline.training.variants import fold_replicas
+from straightline.training.variants import fold_replicas, from_regressions
 
 OnProgress = Callable[[str], None]  # receives a message on the progress of a batch
 
@@ -58,7 +57,7 @@ class Trainer:
         self._parts = parts
         self._seeds = seeds
         self._divided: dict[tuple[int, float], list[Replica]] = {}  # by seed and validation share
-        self._lines: list[NDArray] | None = None
+        self._started: dict[tuple[int, float], list[Replica]] = {}  # the same, from their regressions
 
     def fits(self) -> int:
         """Return the number of fits of each config of a single network: folds times seeds."""
@@ -150,21 +149,13 @@ class Trainer:
                 for part in self._parts
                 for replica in fold_replicas(self._table, part, self._seeds, fit_settings)
             ]
-        lines = self._regressions() if model_settings.from_regression else [None] * len(self._parts)
-        folds = np.repeat(np.arange(len(lines)), self._seeds)
+        replicas = self._divided[key]
+        if model_settings.from_regression:
+            if key not in self._started:
+                self._started[key] = from_regressions(self._table, replicas)
+            replicas = self._started[key]
         rate, l2 = model_settings.learning_rate, model_settings.l2
-        return [
-            replace(replica, line=lines[fold], learning_rate=rate, l2=l2)
-            for replica, fold in zip(self._divided[key], folds, strict=True)
-        ]
-
-    def _regressions(self) -> list[NDArray]:
-        """Return the coefficients of the exact regression on the training rows of each fold."""
-        if self._lines is None:
-            table, trains = self._table, [part.train for part in self._parts]
-            optima = exact.optima(table.source, trains, table.family, table.names, inference=False)
-            self._lines = [optimum.coefficients for optimum in optima]
-        return self._lines
+        return [replace(replica, learning_rate=rate, l2=l2) for replica in replicas]
 
     def _losses(self, model: keras.Model, fitted: Sequence[fit.Fitted], parts: Sequence[Fold]) -> NDArray:
         """Return the loss of each fit on the held-out rows of its fold, `(fits,)`."""

@@ -4,8 +4,10 @@ A variant is a model with its settings on one target. Regressions and averaged n
 single network, the final model, all folds with all seeds, and the learning curve are replicas of one call of `fit.fit`.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pandas as pd
-from numpy.typing import NDArray
 
 from straightline.config.settings import Fit, Folds
 from straightline.data.folds import Fold
@@ -61,12 +63,13 @@ def _train_network(
     scored = [*seeded, *((part, 0) for part in subsets)]
     divided = [whole, *parts, *subsets]
     seed_counts = [1, *[seeds] * len(parts), *[1] * len(subsets)]
-    lines = _lines(table, divided) if model_settings.from_regression else [None] * len(divided)
     replicas = [
         replica
-        for part, count, line in zip(divided, seed_counts, lines, strict=True)
-        for replica in fold_replicas(table, part, count, fit_settings, line)
+        for part, count in zip(divided, seed_counts, strict=True)
+        for replica in fold_replicas(table, part, count, fit_settings)
     ]
+    if model_settings.from_regression:
+        replicas = from_regressions(table, replicas)
     model, predicting = (
         model_settings.build(len(table.names), activation, fit_settings.dtype)
         for activation in ("linear", table.family.activation)
@@ -94,26 +97,27 @@ def _train_network(
     )
 
 
-def _lines(table: TrainingTable, parts: list[Fold]) -> list[NDArray]:
-    """Return the coefficients of the exact regression on the training rows of each fold; the first has all rows."""
-    (best,) = exact.optima(table.source, [parts[0].train], table.family, table.names, inference=False)
-    trains = [part.train for part in parts[1:]]
-    others = exact.optima(table.source, trains, table.family, table.names, best, inference=False)
-    return [optimum.coefficients for optimum in (best, *others)]
+def fold_replicas(table: TrainingTable, part: Fold, seeds: int, fit_settings: Fit) -> list[Replica]:
+    """Return the networks of a fold, one for each seed.
 
-
-def fold_replicas(
-    table: TrainingTable, part: Fold, seeds: int, fit_settings: Fit, line: NDArray | None = None
-) -> list[Replica]:
-    """Return the networks of a fold, one for each seed; a share of its training rows is set aside for early stopping.
-
-    `line` holds the coefficients of the regression that the networks start from.
+    A share of the fold's training rows is set aside for early stopping.
     """
     # The validation rows are the same for every seed of a fold, so that seeds differ in initialisation and order only.
     place = [fit_settings.seed, part.repeat + 1, part.fold]
     kept, validation = table.split.set_aside(part.train, fit_settings.validation, seed_of(place))
     replica_seeds = [seed_of([*place, seed, len(part.train)]) for seed in range(seeds)]
-    return [Replica(kept, validation, seed, line=line) for seed in replica_seeds]
+    return [Replica(kept, validation, seed) for seed in replica_seeds]
+
+
+def from_regressions(table: TrainingTable, replicas: Sequence[Replica]) -> list[Replica]:
+    """Return `replicas` that start as the exact regression on the rows that they train on.
+
+    The rows that decide when to stop have no part in it: on them the regression would look too good to be improved.
+    """
+    trains = {id(replica.train): replica.train for replica in replicas}
+    optima = exact.optima(table.source, list(trains.values()), table.family, table.names, inference=False)
+    lines = dict(zip(trains, (optimum.coefficients for optimum in optima), strict=True))
+    return [replace(replica, line=lines[id(replica.train)]) for replica in replicas]
 
 
 def _place(job: tuple[Fold, int]) -> str:
