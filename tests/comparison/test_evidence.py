@@ -88,13 +88,13 @@ def test_a_choice_is_the_most_frequent_one_and_other_models_have_none() -> None:
         (
             [0.1, 0.0],
             0.1,
-            "Shrink regression: ridge, which was chosen for regression in 1 of 2 folds, lowers its loss by 25.0 %. The "
-            "saved model is shrunk, with the penalty 0.1.",
+            "regression is better shrunk: ridge, chosen in 1 of 2 folds, lowers its loss by 25.0 %. The saved model is "
+            "shrunk, with the penalty 0.1.",
         ),
         (
             [0.1, 0.1],
             0.0,
-            "Ridge, which was chosen for regression in 2 of 2 folds, lowers its loss by 25.0 %. The saved model is not "
+            "Ridge was chosen for regression in 2 of 2 folds and lowers its loss by 25.0 %. The saved model is not "
             "shrunk.",
         ),
     ],

@@ -58,10 +58,12 @@ def ridge_sentence(model: str, folds: pd.DataFrame, penalty: float) -> str | Non
         return None
     gain = 1 - folds["loss"].mean() / folds["plain_loss"].mean()
     change = f"{'lowers' if gain >= 0 else 'raises'} its loss by {percent(abs(gain))}"
-    saved = f"is shrunk, with the penalty {penalty:.3g}" if penalty else "is not shrunk"
+    where = f"{shrunk:,} of {len(folds):,} folds"
+    if not penalty:
+        return f"Ridge was chosen for {model} in {where} and {change}. The saved model is not shrunk."
     return (
-        f"{'Shrink ' + model + ': ridge' if penalty else 'Ridge'}, which was chosen for {model} in {shrunk:,} of "
-        f"{len(folds):,} folds, {change}. The saved model {saved}."
+        f"{model} is better shrunk: ridge, chosen in {where}, {change}. The saved model is shrunk, with the penalty "
+        f"{penalty:.3g}."
     )
 
 

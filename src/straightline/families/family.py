@@ -58,9 +58,9 @@ class Family(ABC):
     metrics: ClassVar[dict[str, str]]
     headline_metrics: ClassVar[tuple[str, ...]]
     pictures: ClassVar[tuple[str, ...]]
-    forest: ClassVar[str]
-    boosted_trees: ClassVar[str]
     noises: ClassVar[tuple[str, ...]]
+    forest: ClassVar[str] = "RandomForestRegressor"
+    boosted_trees: ClassVar[str] = "HistGradientBoostingRegressor"
     prediction_name: ClassVar[str] = "prediction"
     baseline_name: ClassVar[str] = "predicting the mean"
 
