@@ -61,8 +61,10 @@ Losses = tuple[NDArray, float]  # by fold, and seconds
 def main() -> None:
     """Measure the tables that the arguments name, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="*", choices=[[], *TABLES], default=list(TABLES))
-    names = parser.parse_args().tables
+    parser.add_argument("tables", nargs="*", metavar="table", help=f"one of {', '.join(TABLES)}; default: all")
+    names = parser.parse_args().tables or list(TABLES)
+    if unknown := sorted({*names} - {*TABLES}):
+        parser.error(f"expected tables among {', '.join(TABLES)}, got {', '.join(unknown)}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _install(folder)
