@@ -19,7 +19,15 @@ from straightline.stages import compose
 from tests.conftest import ROOT, shared
 from tests.repository import ran
 
-QUICK = ("effort=single", "fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1", "models.neural.hidden=[4]")
+QUICK = (
+    "effort=single",
+    "reference=none",
+    "fit.epochs=3",
+    "folds.k=3",
+    "folds.repeats=1",
+    "folds.seeds=1",
+    "models.neural.hidden=[4]",
+)
 AUTHOR = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
 
 

@@ -23,7 +23,15 @@ from straightline.runtime.artifacts import read_json
 from straightline.stages import compose
 from tests.conftest import ROOT
 
-QUICK = ("effort=single", "models.neural.hidden=[4]", "fit.epochs=4", "folds.k=3", "folds.repeats=1", "folds.seeds=1")
+QUICK = (
+    "effort=single",
+    "reference=none",
+    "models.neural.hidden=[4]",
+    "fit.epochs=4",
+    "folds.k=3",
+    "folds.repeats=1",
+    "folds.seeds=1",
+)
 
 
 def houses(folder: Path) -> pd.DataFrame:
@@ -78,7 +86,7 @@ def test_an_averaged_network_goes_all_the_way(here: Path) -> None:
     houses(here)
     fixed = ("models.neural.members=2", "models.neural.l2=0.001", "models.neural.learning_rate=0.01")
     options = ("houses.csv", "--target", "price", "--features", "size,rooms", "--track")
-    found = invoke(*options, *fixed, *QUICK[1:])
+    found = invoke(*options, *fixed, "effort=standard", "reference=trees", *QUICK[2:])
     assert found.exit_code == 0, found.output
     out = here / "straightline-houses"
     chosen = "neural averages networks with hidden layers 4, learning rate 0.01 and L2 0.001; the mean share of the"

@@ -15,7 +15,15 @@ from straightline.__main__ import app
 from straightline.data.schema import read_schema
 from straightline.errors import UserError
 
-QUICK = ("effort=single", "models.neural.hidden=[2]", "fit.epochs=2", "folds.k=2", "folds.repeats=1", "folds.seeds=1")
+QUICK = (
+    "effort=single",
+    "reference=none",
+    "models.neural.hidden=[2]",
+    "fit.epochs=2",
+    "folds.k=2",
+    "folds.repeats=1",
+    "folds.seeds=1",
+)
 ODD = [
     "",
     "NA",

@@ -20,7 +20,7 @@ from straightline.data.schema import read_schema
 from straightline.errors import UserError
 from straightline.stages import data
 
-QUICK = ("effort=single", "models.neural.hidden=[4]", "fit.epochs=4", "folds.k=4", "folds.seeds=1")
+QUICK = ("effort=single", "reference=none", "models.neural.hidden=[4]", "fit.epochs=4", "folds.k=4", "folds.seeds=1")
 
 
 @given(st.integers(0, 999), st.integers(2, 5), st.integers(1, 3), st.booleans(), st.floats(0.05, 0.9))

@@ -17,7 +17,15 @@ from straightline.runtime.artifacts import read_json
 CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 WIDE, PHONE = 1280, 390
-QUICK = ("effort=single", "models.neural.hidden=[2]", "fit.epochs=2", "folds.k=2", "folds.repeats=1", "folds.seeds=1")
+QUICK = (
+    "effort=single",
+    "reference=none",
+    "models.neural.hidden=[2]",
+    "fit.epochs=2",
+    "folds.k=2",
+    "folds.repeats=1",
+    "folds.seeds=1",
+)
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium; .ci/run installs Debian's package")
 
 

@@ -3,6 +3,10 @@
 import itertools
 import shutil
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 import yaml
@@ -12,6 +16,7 @@ from straightline.errors import UserError
 from straightline.results import terminal
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import write_text
+from straightline.runtime.processes import end_only_with_parent
 from straightline.runtime.stage import timed
 from straightline.stages import compare, data, reference, report
 
@@ -49,15 +54,35 @@ def _run_stages(root: Path, text: str, command: str) -> None:
     write_text(root / "params.yaml", text)
     write_text(root / "command.txt", f"{command}\n")
     write_text(root / MARK, "")
+    values = yaml.safe_load(text)
     with timed(root, "data"):
         data.run(root)
-    with timed(root, "import of TensorFlow"):  # only after the data stage has accepted the table
-        from straightline.stages import evaluate, train
+    with _references(root, values["reference"]):
+        with timed(root, "import of TensorFlow"):  # only after the data stage has accepted the table
+            from straightline.stages import evaluate, train
 
-    values = yaml.safe_load(text)
-    for target, model in itertools.product(values["targets"], values["models"]):
-        with timed(root, "train", target=target, model=model):
-            train.run(root, target, model)
-    for stage in (evaluate, reference, compare, report):
+        for target, model in itertools.product(values["targets"], values["models"]):
+            with timed(root, "train", target=target, model=model):
+                train.run(root, target, model)
+    for stage in (evaluate, compare, report):
         with timed(root, stage.__name__.rpartition(".")[2]):
             stage.run(root)
+
+
+@contextmanager
+def _references(root: Path, model: str) -> Iterator[None]:
+    """Run the stage `reference` in another process meanwhile: the import of TensorFlow needs one core only."""
+    if model == "none":
+        reference.run(root)
+        yield
+        return
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=end_only_with_parent) as pool:
+        done = pool.submit(timed_reference, root)
+        yield
+        done.result()
+
+
+def timed_reference(root: Path) -> None:
+    """Run the stage `reference` in `root` and measure its time."""
+    with timed(root, "reference"):
+        reference.run(root)

@@ -40,6 +40,12 @@ def end_with_parent() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def end_only_with_parent() -> None:
+    """Have this process ignore Ctrl-C, which its parent handles, and end when its parent dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+
+
 def interrupt_on_termination() -> None:
     """Make SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
 
