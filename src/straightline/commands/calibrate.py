@@ -27,6 +27,7 @@ from straightline.errors import UserError
 from straightline.families import AUTO, FAMILIES
 from straightline.models import Averaged, Neural, Regression, baseline_of
 from straightline.report.pictures import studies
+from straightline.results.terminal import wide_console
 from straightline.runtime.artifacts import replacing, write_csv
 
 
@@ -198,6 +199,7 @@ def _simulated(
         outcomes += simulation.outcomes(tables, settings, baseline, config.fit, folds)
         advance(len(numbers))
     return simulation.summary(outcomes, config.verdict, world.rows, truth) | {
+        "effort": options.effort,
         "folds": folds.k,
         "repeats": folds.repeats,
         "seeds": folds.seeds,
@@ -217,7 +219,7 @@ def _progress(simulations: int) -> Iterator[tuple[Callable[[int], None], Callabl
 
 
 def _print_summary(table: pd.DataFrame, out: Path) -> None:
-    console = Console()
+    console = wide_console()
     names = ["family", "rows", "columns", "noise", "truth", "simulations", "network better", "at the edge"]
     summary = RichTable(*names, "mean gain", "of the truth's")
     for row in table.to_dict("records"):

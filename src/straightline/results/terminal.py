@@ -129,10 +129,13 @@ def show(results: Results) -> None:
 
 def write(output: RenderableType) -> None:
     """Print to stdout. If that is no terminal, the output is WIDTH columns wide."""
+    wide_console().print(output)
+
+
+def wide_console() -> Console:
+    """Return a console on stdout. If that is no terminal, it is WIDTH columns wide."""
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH)
-    console.print(output)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 def _places(results: Results) -> list[str]:
