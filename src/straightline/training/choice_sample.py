@@ -16,7 +16,7 @@ Parts = Sequence[tuple[RowNumbers, RowNumbers]]  # rows to train on, and rows of
 
 
 @dataclass(frozen=True)
-class Division:
+class ChoiceParts:
     """The `parts` of each set of training rows. `shares` are the shares of their rows in the sets: 1 without a sample.
 
     `seeds` are the seed of each set.
@@ -27,14 +27,14 @@ class Division:
     shares: list[float]
 
 
-def divided(table: TrainingTable, row_sets: Sequence[Fold], count: int, seed: int) -> Division:
+def divided(table: TrainingTable, row_sets: Sequence[Fold], count: int, seed: int) -> ChoiceParts:
     """Divide the training rows of each of `row_sets`, or a sample of CHOICE_ROWS, into `count` parts.
 
     The division respects strata, groups and time.
     """
     seeds = [seed_of([seed, part.repeat + 1, part.fold, len(part.train)]) for part in row_sets]
     rows = [_choice_rows(table, part.train, number) for part, number in zip(row_sets, seeds, strict=True)]
-    return Division(
+    return ChoiceParts(
         seeds,
         [table.split.parts(some, count, number) for some, number in zip(rows, seeds, strict=True)],
         [len(some) / len(part.train) for some, part in zip(rows, row_sets, strict=True)],
@@ -45,7 +45,7 @@ def _choice_rows(table: TrainingTable, rows: RowNumbers, seed: int) -> RowNumber
     return rows if len(rows) <= CHOICE_ROWS else table.split.sample(rows, CHOICE_ROWS / len(rows), seed)
 
 
-def gathered(table: TrainingTable, division: Division) -> tuple[TrainingTable, list[Parts]]:
+def gathered(table: TrainingTable, division: ChoiceParts) -> tuple[TrainingTable, list[Parts]]:
     """Return a table in memory with only the rows of the parts, and the same parts with its row numbers.
 
     Without a sample the table is returned as it is.

@@ -15,7 +15,7 @@ from straightline.regression.ridge import Line
 from straightline.training import fit
 from straightline.training.batches import Replica, seed_of
 from straightline.training.candidates import best_candidates
-from straightline.training.choice_sample import Division, Parts, gathered
+from straightline.training.choice_sample import ChoiceParts, Parts, gathered
 from straightline.training.lines import chosen_lines
 from straightline.training.networks import built
 from straightline.training.plan import CHOICE_ROWS, FEW_MEMBERS, FEW_MEMBERS_ROWS, MEMBERS, member_settings
@@ -40,7 +40,7 @@ class Found:
 def chosen(
     table: TrainingTable,
     row_sets: Sequence[Fold],
-    division: Division,
+    division: ChoiceParts,
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
