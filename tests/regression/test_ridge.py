@@ -93,3 +93,13 @@ def test_without_an_intercept_each_penalty_gives_scikit_learns_line(family: str)
         model.fit(rows.features / scale, rows.labels)
         assert line.coefficients[0] == 0
         np.testing.assert_allclose(line.coefficients[1:], np.ravel(model.coef_) / scale, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_rows_of_one_class_have_a_line_that_predicts_it(label: float) -> None:
+    features = np.random.default_rng(0).normal(size=(30, 3))
+    numbers = np.arange(30, dtype=np.int32)
+    rows = Rows(features, np.full(30, label))
+    (lines,) = ridge.paths(held(rows), [numbers], FAMILIES["bernoulli"])
+    for line in lines:
+        np.testing.assert_allclose(FAMILIES["bernoulli"].inverse_link(line.predict(features)), label, atol=1e-6)

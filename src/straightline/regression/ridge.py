@@ -99,8 +99,8 @@ def _least_squares(triangle: NDArray, standardized: Standardized, penalties: NDA
 def _newton(standardized: Standardized, family: Family, penalties: NDArray) -> Generator[Pass, Any, NDArray]:
     """Compute the weights `(penalties, 1 + columns)`; each penalty starts from the optimum of the next larger one."""
     weights = np.zeros(len(standardized.kept))
-    if standardized.intercept:
-        weights[0] = family.link(standardized.target_mean)
+    start = family.link(standardized.target_mean) if standardized.intercept else 0.0
+    weights[0] = start if np.isfinite(start) else 0.0  # It is infinite if all rows are of one class.
     slopes = np.append(0.0, np.ones(len(weights) - 1))
     here: Likelihood = yield likelihood(standardized, family, weights)
     found = []
