@@ -97,10 +97,17 @@ def test_a_choice_is_the_most_frequent_one_and_other_models_have_none() -> None:
             "Ridge was chosen for regression in 2 of 2 folds and lowers its loss by 25.0 %. The saved model is not "
             "shrunk.",
         ),
+        (
+            [0.1, 0.1],
+            0.1,
+            "Ridge was chosen for regression in 2 of 2 folds and raises its loss by 50.0 %. The saved model is shrunk, "
+            "with the penalty 0.1.",
+        ),
     ],
 )
 def test_a_shrunk_regression_is_named(penalties: list[float], penalty: float, known: str | None) -> None:
-    folds = pd.DataFrame({"l2": penalties, "loss": [1.0, 2.0], "plain_loss": [2.0, 2.0]})
+    worse = known is not None and "raises" in known
+    folds = pd.DataFrame({"l2": penalties, "loss": [1.0, 2.0], "plain_loss": [1.0, 1.0] if worse else [2.0, 2.0]})
     assert ridge_sentence("regression", folds, penalty) == known
 
 

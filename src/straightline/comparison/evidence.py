@@ -59,12 +59,12 @@ def ridge_sentence(model: str, folds: pd.DataFrame, penalty: float) -> str | Non
     gain = 1 - folds["loss"].mean() / folds["plain_loss"].mean()
     change = f"{'lowers' if gain >= 0 else 'raises'} its loss by {percent(abs(gain))}"
     where = f"{shrunk:,} of {len(folds):,} folds"
-    if not penalty:
-        return f"Ridge was chosen for {model} in {where} and {change}. The saved model is not shrunk."
-    return (
-        f"{model} is better shrunk: ridge, chosen in {where}, {change}. The saved model is shrunk, with the penalty "
-        f"{penalty:.3g}."
+    saved = (
+        f"The saved model is shrunk, with the penalty {penalty:.3g}." if penalty else "The saved model is not shrunk."
     )
+    if penalty and gain > 0:
+        return f"{model} is better shrunk: ridge, chosen in {where}, {change}. {saved}"
+    return f"Ridge was chosen for {model} in {where} and {change}. {saved}"
 
 
 def spread(folds: pd.DataFrame) -> Spread:
