@@ -20,7 +20,7 @@ EARLY = 0.7  # the approximate share of the steps that remains after early stopp
 MANY_ROWS = 50_000  # with this many rows one repeat of the folds is precise enough
 REPEATS, SEEDS = 10, 3  # at most
 MEMBERS = 5  # of an averaged network
-CHOICE_ROWS = 4_000  # The settings of an averaged network are chosen on so many training rows at most.
+CHOICE_ROWS = 2_000  # The settings of an averaged network are chosen on so many training rows at most.
 FEW_MEMBERS, FEW_MEMBERS_ROWS = 2, 15_000  # of an averaged network with so many training rows
 MEMBER_STEPS, MEMBER_EPOCHS = 1_000, 20  # A member takes so many steps, or so many epochs if these take longer.
 
