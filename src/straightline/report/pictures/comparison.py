@@ -68,7 +68,10 @@ def differences(challengers: Sequence[Gains], margin: float) -> Panel:
         axes.set_xlabel("loss that the model saves, as a share of the straight line's")
         axes.grid(visible=False)
         axes.grid(visible=True, axis="x")
-        axes.annotate(f"margin {100 * margin:.3g} %", (margin, -0.7), (4, 0), textcoords="offset points", va="top")
+        left, right = axes.get_xlim()
+        at_right = margin > left + 0.8 * (right - left)  # Its text would be cut off there.
+        side = {"ha": "right", "xytext": (-4, 0)} if at_right else {"ha": "left", "xytext": (4, 0)}
+        axes.annotate(f"margin {100 * margin:.3g} %", (margin, -0.7), textcoords="offset points", va="top", **side)
 
     return draw
 
