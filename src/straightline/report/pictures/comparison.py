@@ -69,9 +69,11 @@ def differences(challengers: Sequence[Gains], margin: float) -> Panel:
         axes.grid(visible=False)
         axes.grid(visible=True, axis="x")
         left, right = axes.get_xlim()
-        at_right = margin > left + 0.8 * (right - left)  # Its text would be cut off there.
-        side = {"ha": "right", "xytext": (-4, 0)} if at_right else {"ha": "left", "xytext": (4, 0)}
-        axes.annotate(f"margin {100 * margin:.3g} %", (margin, -0.7), textcoords="offset points", va="top", **side)
+        side = "right" if margin > left + 0.8 * (right - left) else "left"  # At the edge the text would be cut off.
+        place = (-4 if side == "right" else 4, 0)
+        axes.annotate(
+            f"margin {100 * margin:.3g} %", (margin, -0.7), place, textcoords="offset points", va="top", ha=side
+        )
 
     return draw
 
