@@ -42,6 +42,7 @@ PARAMS: dict[str, Any] = {
     "fit": asdict(fit(dtype="float32", batch_size=32, epochs=None)),
     "folds": asdict(folds(k=FOLDS, seeds=SEEDS)),
     "verdict": asdict(rules()),
+    "reference": "trees",
 }
 FINAL_LOSSES = {
     ("gaussian", "regression"): 0.0205,

@@ -36,7 +36,7 @@ class Regression:
     robust: bool
     terms: Literal["linear", "quadratic"]
     intercept: bool
-    l2: float | None = Field(ge=0, le=1000)
+    l2: float | None = Field(default=0.0, ge=0, le=1000)
 
     def build(self, inputs: int, output_activation: str, dtype: str = "float32") -> keras.Model:
         """Return an untrained model that maps `(rows, inputs)` to `(rows, 1)`."""

@@ -35,7 +35,7 @@ def _verdict(root: Path, config: Config, schema: Schema, target: str) -> Verdict
         folds={name: pd.read_csv(root / "runs" / target / name / "folds.csv") for name in config.models},
         configs={name: getattr(model, "selected_from", 1) for name, model in config.models.items()},
         rules=Rules(config.folds.k, config.verdict.margin, config.verdict.confidence, config.verdict.ladder),
-        reference=pd.read_csv(root / f"references/{target}.csv"),
+        reference=None if config.reference == "none" else pd.read_csv(root / f"references/{target}.csv"),
     )
 
 
