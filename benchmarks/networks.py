@@ -29,7 +29,6 @@ from straightline.data.source import held
 from straightline.data.training_table import TrainingTable
 from straightline.families import family_for
 from straightline.models import Averaged, Neural, Regression
-from straightline.runtime.artifacts import write_csv
 from straightline.runtime.backend import import_tensorflow
 
 import_tensorflow()
@@ -72,7 +71,7 @@ def main() -> None:
             measured = _measured(name, folder)
             known = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=["table"])
             others = known[known["table"] != name]
-            write_csv(OUT, pd.concat([others, measured], ignore_index=True) if len(others) else measured)
+            (pd.concat([others, measured]) if len(others) else measured).to_csv(OUT, index=False)
             print(measured.to_string(index=False), flush=True)
 
 

@@ -196,7 +196,7 @@ def test_it_can_be_read_by_keyboard(browser: Browser, reported: Path) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the answers"
     page.keyboard.press("Enter")
-    assert page.url.endswith("#answers")
+    page.wait_for_url("**/index.html#answers")
     page.locator("section#color summary").focus()
     page.keyboard.press("Enter")
     assert page.locator("section#color details tbody").is_visible()

@@ -49,6 +49,8 @@ def _predictor(table: TrainingTable, part: Fold, is_small: bool, seed: int) -> P
     if is_small:
         model.set_params(n_jobs=THREADS)
     model.fit(rows.features, rows.labels)
+    if is_small:
+        model.set_params(n_jobs=1)  # Two threads would add up the predictions of the trees in an order of chance.
     return lambda features: _predictions(model, features)
 
 
