@@ -25,8 +25,8 @@ def test_every_file_is_there_and_nothing_runs_twice(repository: Repository) -> N
     assert {run[1] for run in repository.live_runs()} == {"FINISHED"}
     assert [run[0] for run in repository.live_runs()] == [
         f"color: {answer(repository)}",
-        "color / neural",
         "color / random forest",
+        "color / neural",
         "color / regression",
     ]
 
