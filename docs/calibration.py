@@ -51,8 +51,9 @@ shrinkage alone could win; “network better” is an error where the truth is l
 
 {averaged}
 
-Of the {averaged_null:,} tables without a curve {averaged_errors} gave a wrong answer. One repeat of the folds has less power
-than ten: a gain that is twice the margin often stays undecided (`folds.repeats=10` helps where the advice says so).
+Of the {averaged_null:,} tables without a curve {averaged_errors} gave a wrong answer. One repeat of the folds has less
+power than ten: more tables stay undecided than above, under a straight line too (`folds.repeats=10` helps where the
+advice says so). These are few tables, so the intervals are wide.
 
 ## What it means
 
