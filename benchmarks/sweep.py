@@ -119,7 +119,13 @@ def words() -> list[str]:
         f"models.neural.l2={','.join(map(str, PENALTIES))}",
         f"fit.seed=range(0,{SEEDS})",
     ]
-    fixed = [f"folds.k={FOLDS}", f"fit.epochs={EPOCHS}", f"fit.patience={EPOCHS}", f"fit.batch_size={BATCH}"]
+    fixed = [
+        "effort=single",
+        f"folds.k={FOLDS}",
+        f"fit.epochs={EPOCHS}",
+        f"fit.patience={EPOCHS}",
+        f"fit.batch_size={BATCH}",
+    ]
     return [*varied, *fixed, "--table", "table.csv", "--target", "target"]
 
 

@@ -15,11 +15,10 @@ TEMPLATE = """# How often the verdict errs
 Made by `python docs/calibration.py > docs/calibration.md` from [the table](calibration/calibration.csv) that
 `straightline calibrate --out docs/calibration` wrote. The last section is about the averaged networks of `--effort`; all
 others are about one network and the plain regression (`effort=single`, `models.regression.l2=0`, ten repeats for small
-tables). Every row is one scenario: the whole procedure on new tables
-whose truth is known, with {folds} folds, the default repeats and seeds for tables of this size, real 16-16 networks
-with early stopping, exact regressions, a margin of {margin:.0%} and a confidence of {confidence:.0%}. The tables have
-{columns} columns. {fits:,} networks were trained for this page. A scenario has as many tables as two cores could afford
-(`--simulations`); scenarios that count false answers have the most.
+tables). Every row is one scenario: the whole procedure on new tables whose truth is known, with {folds} folds, the
+default repeats and seeds for tables of this size, real 16-16 networks with early stopping, exact regressions, a margin
+of {margin:.0%} and a confidence of {confidence:.0%}. The tables have {columns} columns. {fits:,} networks were trained for these rows. A scenario
+has as many tables as two cores could afford (`--simulations`); scenarios that count false answers have the most.
 
 ![Share of tables on which the verdict says that the network is better](calibration/calibration.png)
 

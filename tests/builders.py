@@ -143,6 +143,19 @@ def user_table(path: str, target: str, **changes: object) -> dict[str, object]:
     return USER_TABLE | {"path": path, "target": target} | changes
 
 
+def quick(hidden: int = 2, epochs: int = 2, k: int = 2) -> tuple[str, ...]:
+    """Return overrides of conf/ for one small network, without trees; the last one is its hidden layer."""
+    once = ("folds.repeats=1", "folds.seeds=1")
+    return (
+        "effort=single",
+        "reference=none",
+        *once,
+        f"folds.k={k}",
+        f"fit.epochs={epochs}",
+        f"models.neural.hidden=[{hidden}]",
+    )
+
+
 # Tables
 
 

@@ -131,7 +131,7 @@ def test_the_report_shows_the_params_that_it_depends_on() -> None:
     assert list(report.SETTINGS) == STAGES["report"]["params"]
 
 
-@pytest.mark.parametrize("stage", ["compose", "data", "compare", "report"])
+@pytest.mark.parametrize("stage", ["compose", "data", "reference", "compare", "report"])
 def test_stages_without_keras_import_no_tensorflow(project: Path, stage: str) -> None:
     if stage == "compose":
         (project / "conf").symlink_to(ROOT / "conf")

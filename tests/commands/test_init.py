@@ -16,18 +16,11 @@ from straightline.config.table_options import TableOptions, table_settings
 from straightline.data import examples
 from straightline.errors import UserError
 from straightline.stages import compose
+from tests.builders import quick
 from tests.conftest import ROOT, shared
 from tests.repository import ran
 
-QUICK = (
-    "effort=single",
-    "reference=none",
-    "fit.epochs=3",
-    "folds.k=3",
-    "folds.repeats=1",
-    "folds.seeds=1",
-    "models.neural.hidden=[4]",
-)
+QUICK = quick(hidden=4, epochs=3, k=3)
 AUTHOR = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
 
 

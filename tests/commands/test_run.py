@@ -21,17 +21,10 @@ from straightline.families import FAMILIES
 from straightline.regression import exact
 from straightline.runtime.artifacts import read_json
 from straightline.stages import compose
+from tests.builders import quick
 from tests.conftest import ROOT
 
-QUICK = (
-    "effort=single",
-    "reference=none",
-    "models.neural.hidden=[4]",
-    "fit.epochs=4",
-    "folds.k=3",
-    "folds.repeats=1",
-    "folds.seeds=1",
-)
+QUICK = quick(hidden=4, epochs=4, k=3)
 
 
 def houses(folder: Path) -> pd.DataFrame:

@@ -14,17 +14,10 @@ from straightline.__main__ import app
 from straightline.data import examples
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json
+from tests.builders import quick
 from tests.textbook_tables import REFERENCE, TABLES, TESTS, features
 
-QUICK = (
-    "effort=single",
-    "reference=none",
-    "models.neural.hidden=[2]",
-    "fit.epochs=1",
-    "folds.k=2",
-    "folds.repeats=1",
-    "folds.seeds=1",
-)
+QUICK = quick(epochs=1)
 ENOUGH = {"baseline_better", "practically_equivalent", "baseline_enough"}
 ANSWERS = {  # the findings that the rows may lead to
     "D3_wage1_lwage": ENOUGH | {"undecided"},

@@ -76,7 +76,7 @@ def judged(trees_loss: float | None) -> Verdict:
         warnings=[],
     )
     models = {"regression": folds(1.0), "neural": folds(0.98)}
-    shown = pd.DataFrame(columns=["model", "loss"]) if trees_loss is None else folds(trees_loss, model="boosted trees")
+    shown = None if trees_loss is None else folds(trees_loss, model="boosted trees")
     return judge(schema, "y", "regression", models, dict.fromkeys(models, 1), Rules(10, 0.05, 0.95), shown)
 
 

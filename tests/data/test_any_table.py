@@ -14,16 +14,9 @@ from typer.testing import CliRunner
 from straightline.__main__ import app
 from straightline.data.schema import read_schema
 from straightline.errors import UserError
+from tests.builders import quick
 
-QUICK = (
-    "effort=single",
-    "reference=none",
-    "models.neural.hidden=[2]",
-    "fit.epochs=2",
-    "folds.k=2",
-    "folds.repeats=1",
-    "folds.seeds=1",
-)
+QUICK = quick()
 ODD = [
     "",
     "NA",

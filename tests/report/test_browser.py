@@ -13,19 +13,12 @@ from typer.testing import CliRunner
 from straightline import formatting
 from straightline.__main__ import app
 from straightline.runtime.artifacts import read_json
+from tests.builders import quick
 
 CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 WIDE, PHONE = 1280, 390
-QUICK = (
-    "effort=single",
-    "reference=none",
-    "models.neural.hidden=[2]",
-    "fit.epochs=2",
-    "folds.k=2",
-    "folds.repeats=1",
-    "folds.seeds=1",
-)
+QUICK = quick()
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium; .ci/run installs Debian's package")
 
 

@@ -11,18 +11,10 @@ from straightline.__main__ import app
 from straightline.data.training_table import TrainingTable
 from straightline.stages import compose
 from straightline.sweeps.space import Space, space
-from tests.builders import rows_of, training_table
+from tests.builders import quick, rows_of, training_table
 from tests.conftest import ROOT
 
-QUICK = (
-    "effort=single",
-    "reference=none",
-    "fit.epochs=4",
-    "folds.k=3",
-    "folds.repeats=1",
-    "folds.seeds=1",
-    "models.neural.hidden=[4]",
-)
+QUICK = quick(hidden=4, epochs=4, k=3)
 SWEEP = ("sweep", "models.neural.learning_rate=0.003,0.03,0.1", "models.neural.dropout=0,1.5", *QUICK)
 OWN = ("--table", "own.csv", "--target", "y", "--no-track")
 

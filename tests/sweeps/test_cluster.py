@@ -105,7 +105,7 @@ def test_a_stack_whose_worker_is_lost_each_time_has_failed_and_other_packages_ar
 def test_the_command_writes_the_same_ranking(nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_own(tmp_path)
     monkeypatch.chdir(tmp_path)
-    words = ["sweep", RATES, WIDTHS, *QUICK[:6], "--table", "own.csv", "--target", "y", "--no-track"]
+    words = ["sweep", RATES, WIDTHS, *QUICK[:-1], "--table", "own.csv", "--target", "y", "--no-track"]
     for name, where in (("near", []), ("far", ["--engine", "ray", "--address", nodes.address])):
         found = CliRunner().invoke(app, [*words, "--name", name, *where])
         assert found.exit_code == 0, found.output

@@ -15,7 +15,7 @@ from straightline.models import Averaged, Neural
 from straightline.training import fit
 from straightline.training.averaging import average, averaged_predictors
 from straightline.training.batches import Replica
-from straightline.training.networks import built
+from straightline.training.networks import built_pair
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import stacked_predictions
 from straightline.training.scoring import fold_losses
@@ -89,10 +89,7 @@ def _single(
     if settings.from_regression:
         replicas = from_regressions(table, replicas)
     descent = descent_settings(drawn[0][0], settings, fit_settings)
-    model, predicting = (
-        built(settings, len(table.names), activation, fit_settings.dtype)
-        for activation in ("linear", table.family.activation)
-    )
+    model, predicting = built_pair(settings, table, fit_settings.dtype)
     fitted = fit.fit(model, table.source, replicas, descent, on_epoch)
     features = table.source.read(table.source.groups).features
     predictions = stacked_predictions(predicting, fitted, [features[test] for test in tests])

@@ -43,7 +43,7 @@ def init(
     """Create a project with DVC and git for your own table."""
     from straightline.commands import init as command
 
-    command.run(table, folder, effort or "standard")
+    command.run(table, folder, effort)
 
 
 @app.command()

@@ -33,13 +33,11 @@ BUNDLED = re.compile(r"data/(?!table)|target/(?!table)")  # configs of other tab
 REQUIREMENTS = "requirements.txt"
 
 
-def run(options: TableOptions, folder: Path, effort: str) -> None:
+def run(options: TableOptions, folder: Path, effort: str | None) -> None:
     """Create the project `folder` with conf/, params.yaml, dvc.yaml, README.md and the table; commit it if git can.
 
-    `effort` is a file of conf/effort.
-
-    Raises UserError, before anything is written, if the table or the options are invalid, if `folder` already exists
-    and is not empty, or if git is missing.
+    `effort` is a file of conf/effort, or None for that of conf/config.yaml. Raises UserError, before anything is
+    written, if the table or the options are invalid, if `folder` already exists and is not empty, or if git is missing.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"{folder}: already exists; choose a new folder")
@@ -69,15 +67,13 @@ def _require_valid_table(values: Mapping[str, Any]) -> None:
         data.run(Path(folder))
 
 
-def _write(root: Path, file: Path, values: dict[str, Any], effort: str) -> None:
+def _write(root: Path, file: Path, values: dict[str, Any], effort: str | None) -> None:
     for path in sorted(CONF.rglob("*.yaml")):
         name = path.relative_to(CONF).as_posix()
         if not BUNDLED.match(name):
             write_text(root / "conf" / name, path.read_text(encoding="utf-8"))
     table = values["data"] | {"path": f"data/{file.name}"}
-    source = _configure(root / "conf", file, table, values["targets"])
-    config = root / "conf/config.yaml"
-    write_text(config, config.read_text(encoding="utf-8").replace("- effort: standard\n", f"- effort: {effort}\n"))
+    source = _configure(root / "conf", file, table, values["targets"], effort)
     (root / "data").mkdir()
     shutil.copyfile(file, root / table["path"])
     write_text(root / REQUIREMENTS, f"straightline=={version('straightline')}\n")
@@ -86,8 +82,11 @@ def _write(root: Path, file: Path, values: dict[str, Any], effort: str) -> None:
     compose.run(root)
 
 
-def _configure(conf: Path, file: Path, table: Mapping[str, Any], targets: Mapping[str, Any]) -> str:
-    """Write config files for the table and its targets, and select them in config.yaml. Return the table's name."""
+def _configure(conf: Path, file: Path, table: Mapping[str, Any], targets: Mapping[str, Any], effort: str | None) -> str:
+    """Write config files for the table and its targets, and select them and `effort` in config.yaml.
+
+    Return the table's name.
+    """
     chosen: list[Any] = []
     for key, target in targets.items():
         name = f"{key}_" if (conf / f"target/{key}.yaml").exists() else key
@@ -98,7 +97,10 @@ def _configure(conf: Path, file: Path, table: Mapping[str, Any], targets: Mappin
     text = _dumped({"defaults": [*chosen, "_self_"], **table})
     write_text(conf / f"data/{source}.yaml", f"# Written by `straightline init`; table.yaml explains the keys.\n{text}")
     config = (conf / "config.yaml").read_text(encoding="utf-8")
-    write_text(conf / "config.yaml", config.replace("- data: balloons\n", f"- data: {source}\n"))
+    config = config.replace("- data: balloons\n", f"- data: {source}\n")
+    if effort is not None:
+        config = re.sub(r"- effort: .*", f"- effort: {effort}", config)
+    write_text(conf / "config.yaml", config)
     return source
 
 

@@ -73,16 +73,9 @@ def _run_stages(root: Path, text: str, command: str) -> None:
 def _references(root: Path, model: str) -> Iterator[None]:
     """Run the stage `reference` in another process meanwhile: the import of TensorFlow needs one core only."""
     if model == "none":
-        reference.run(root)
         yield
         return
     with ProcessPoolExecutor(1, get_context("spawn"), initializer=end_only_with_parent) as pool:
-        done = pool.submit(timed_reference, root)
+        done = pool.submit(reference.run_timed, root)
         yield
         done.result()
-
-
-def timed_reference(root: Path) -> None:
-    """Run the stage `reference` in `root` and measure its time."""
-    with timed(root, "reference"):
-        reference.run(root)

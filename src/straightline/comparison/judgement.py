@@ -41,8 +41,7 @@ def judge(
     """Return the verdict on `target`. `folds` holds the table folds.csv of each model, by name.
 
     `configs` is the number of configs from which each model was selected. `reference` is the table of a model that is
-    shown for orientation (`trees.tree_folds`). Raises UserError if the ladder names an
-    unknown model.
+    shown for orientation (`trees.tree_folds`), or None. Raises UserError if the ladder names an unknown model.
     """
     family, division, rows = FAMILIES[schema.targets[target].family], schema.split, schema.rows.train
     means = {name: fold_means(table).to_numpy() for name, table in folds.items()}
@@ -51,7 +50,7 @@ def judge(
         name: Comparison(means[baseline], losses, rules.k, ratio) for name, losses in means.items() if name != baseline
     }
     mean_loss = float(folds[baseline]["mean_loss"].mean())
-    shown = None if reference is None or reference.empty else _reference(reference, means, rules, ratio)
+    shown = None if reference is None else _reference(reference, means, rules, ratio)
     decision = decide(comparisons, mean_loss, rules.margin, rules.confidence, rows)
     return Verdict(
         schema=SCHEMA,

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn import ensemble
 from sklearn.base import is_classifier
 
 from straightline.data.folds import Fold
-from straightline.data.rows import joined
-from straightline.data.source import Pass, one_pass
+from straightline.data.source import COLLECT, one_pass
 from straightline.data.training_table import TrainingTable
 from straightline.runtime.threads import THREADS
 from straightline.training.scoring import Predictor, fold_losses
@@ -27,7 +25,7 @@ TREE_ROWS = 50_000  # Trees train on so many rows of a fold at most.
 def tree_folds(table: TrainingTable, parts: Sequence[Fold], seed: int) -> pd.DataFrame:
     """Return a table like folds.csv of the trees in each of the folds `parts`.
 
-    `model` is `random forest` or `boosted trees`. Raises nothing that the models themselves do not raise.
+    `model` is `random forest` or `boosted trees`.
     """
     is_small = len(table.labels) < FOREST_ROWS
     predictors = [_predictor(table, part, is_small, seed) for part in parts]
@@ -41,10 +39,12 @@ def tree_folds(table: TrainingTable, parts: Sequence[Fold], seed: int) -> pd.Dat
 
 
 def _predictor(table: TrainingTable, part: Fold, is_small: bool, seed: int) -> Predictor:
+    from sklearn import ensemble  # The command `run` imports this module, but another process trains the trees.
+
     train = part.train
     if len(train) > TREE_ROWS:
         train = table.split.sample(train, TREE_ROWS / len(train), seed)
-    (rows,) = one_pass(table.source, [train], [Pass(lambda some: some, lambda first, second: joined([first, second]))])
+    (rows,) = one_pass(table.source, [train], [COLLECT])
     model = getattr(ensemble, table.family.forest if is_small else table.family.boosted_trees)(random_state=seed)
     if is_small:
         model.set_params(n_jobs=THREADS)

@@ -12,7 +12,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from straightline.data.rows import RowNumbers, Rows
+from straightline.data.rows import RowNumbers, Rows, joined
 from straightline.runtime.threads import THREADS
 
 PASS_SHARE = 4  # A pass reads this fraction (1/4) of a training block at once: as fast, and copies need less memory.
@@ -111,6 +111,9 @@ class Pass(NamedTuple):
 
     compute: Callable[[Rows], Any]
     combine: Callable[[Any, Any], Any]
+
+
+COLLECT = Pass(lambda rows: rows, lambda first, second: joined([first, second]))  # The rows themselves, in memory.
 
 
 def one_pass(source: Source, parts: Sequence[RowNumbers], passes: Iterable[Pass]) -> list[Any]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from straightline.data.rows import Rows, joined
+from straightline.data.rows import Rows
 from straightline.data.scaling import Moments
-from straightline.data.source import Pass
+from straightline.data.source import COLLECT, Pass
 from straightline.families import Family
 from straightline.regression.separation import RANK_TOLERANCE, Separation, firth, separating
 
@@ -139,7 +139,7 @@ def maximum_likelihood(
     estimate = Estimate(weights, here.triangle[:, :-1], 1.0, here.loss)
     if not family.is_separable or here.largest <= SUSPICIOUS_LOG_ODDS:
         return estimate
-    all_rows: Rows = yield Pass(lambda rows: rows, lambda first, second: joined([first, second]))
+    all_rows: Rows = yield COLLECT
     design, labels = standardized(all_rows.features), all_rows.labels
     separation = separating(design, all_rows)
     if separation is None:

@@ -12,7 +12,7 @@ from straightline.comparison.trees import tree_folds
 from straightline.config.settings import Config, load
 from straightline.data.training_table import training_table
 from straightline.runtime.artifacts import write_csv
-from straightline.runtime.stage import stage
+from straightline.runtime.stage import stage, timed
 
 COLUMNS = ["repeat", "fold", "rows", "train_rows", "model", "loss"]
 
@@ -25,6 +25,12 @@ def run(root: Path) -> None:
         write_csv(root / f"references/{target}.csv", table)
         for model, folds in table.groupby("model"):
             print(f"reference: {target}: {model}: {len(folds)} folds, mean loss {folds['loss'].mean():.6g}")
+
+
+def run_timed(root: Path) -> None:
+    """Do as `run`, and measure the time: `straightline run` calls it in another process."""
+    with timed(root, "reference"):
+        run(root)
 
 
 def _folds(root: Path, config: Config, target: str) -> pd.DataFrame:

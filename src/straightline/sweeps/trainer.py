@@ -21,7 +21,7 @@ from straightline.models import Averaged, Neural
 from straightline.training import fit
 from straightline.training.averaging import average, averaged_predictors
 from straightline.training.batches import Replica
-from straightline.training.networks import built
+from straightline.training.networks import built_pair
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import network_predictors, stacked_predictions
 from straightline.training.scoring import fold_losses
@@ -123,10 +123,7 @@ class Trainer:
         # The settings hold no rates and penalties, which belong to the replicas. So all batches of a shape run the same
         # program.
         model_settings, fit_settings, table = self._common(configs[0]), configs[0].fit, self._table
-        model, predicting = (
-            built(model_settings, len(table.names), activation, fit_settings.dtype)
-            for activation in ("linear", table.family.activation)
-        )
+        model, predicting = built_pair(model_settings, table, fit_settings.dtype)
         replicas = [replica for config in configs for replica in self._replicas(self._network(config), config.fit)]
         descent = descent_settings(table, model_settings, fit_settings)
         fitted = fit.fit(

@@ -64,22 +64,19 @@ def average(
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
-    rows: int | None = None,
+    table_rows: int | None = None,
 ) -> list[Average]:
     """Return the averaged network of the training rows of each of `row_sets`. Test rows are not looked at.
 
-    If `table` joins tables of the same size, `rows` is this size, and each of `row_sets` belongs to one of them. Raises
-    UserError if the losses of all candidates of a set are not finite.
+    If `table` joins tables of the same size, `table_rows` is this size, and each of `row_sets` belongs to one of them.
+    Raises UserError if the losses of all candidates of a set are not finite.
     """
-    rows = rows or len(table.labels)
-    division = divided(table, row_sets, settings.members or MEMBERS, fit_settings.seed)
-    found = chosen(table, row_sets, division, settings, fit_settings, on_epoch, rows)
+    division = divided(table, row_sets, settings.members or MEMBERS, fit_settings.seed, table_rows)
+    found = chosen(table, row_sets, division, settings, fit_settings, on_epoch)
     found = rescaled(found, settings, division.shares)
     lines = fitted_lines(table, [part.train for part in row_sets], found.penalties)
-    if rows > CHOICE_ROWS:
-        found = trained_on_all_rows(
-            table, row_sets, found, lines, division.seeds, settings, fit_settings, on_epoch, rows
-        )
+    if division.rows > CHOICE_ROWS:
+        found = trained_on_all_rows(table, row_sets, division, found, lines, settings, fit_settings, on_epoch)
     shares = _shares(table, found, settings)
     return [
         Average(network, fitted, line, share, *map(int, effort))

@@ -44,16 +44,14 @@ def chosen(
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
-    rows: int,
 ) -> Found:
     """Return what is chosen for each set of rows on its parts, which are parts of a sample of a large table.
 
-    `rows` is the number of rows of the table. Raises UserError if the losses of all candidates of a set are not finite.
+    Raises UserError if the losses of all candidates of a set are not finite.
     """
     small, small_parts = gathered(table, division)
-    tried = list(
-        best_candidates(small, small_parts, division.seeds, settings, fit_settings, on_epoch, min(rows, CHOICE_ROWS))
-    )
+    rows = min(division.rows, CHOICE_ROWS)
+    tried = list(best_candidates(small, small_parts, division.seeds, settings, fit_settings, on_epoch, rows))
     best = [tried[number] for number in np.argmin([candidates.losses for candidates in tried], axis=0)]
     _require_finite([candidates.losses[row_set] for row_set, candidates in enumerate(best)], row_sets, "all networks")
     penalties, part_lines = chosen_lines(small, small_parts)
@@ -83,23 +81,22 @@ def rescaled(found: Found, settings: Averaged, shares: Sequence[float]) -> Found
 def trained_on_all_rows(
     table: TrainingTable,
     row_sets: Sequence[Fold],
+    division: ChoiceParts,
     found: Found,
     lines: Sequence[Line],
-    seeds: Sequence[int],
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
-    rows: int,
 ) -> Found:
     """Return members that are trained on all rows of each set, with the settings chosen on a sample.
 
-    With so many `rows` a line hardly depends on a part of them, so that all parts have the line of their set. Raises
+    With so many rows a line hardly depends on a part of them, so that all parts have the line of their set. Raises
     UserError if the loss of a member is not finite.
     """
-    count = settings.members or (FEW_MEMBERS if rows >= FEW_MEMBERS_ROWS else MEMBERS)
+    count = settings.members or (FEW_MEMBERS if division.rows >= FEW_MEMBERS_ROWS else MEMBERS)
     parts = [
         table.split.parts(fold.train, max(count, MEMBERS), seed)[-count:]
-        for fold, seed in zip(row_sets, seeds, strict=True)
+        for fold, seed in zip(row_sets, division.seeds, strict=True)
     ]
     choices = settings.hidden_layers(CHOICE_ROWS)
     done = len(choices) * member_settings(table, found.networks[0], fit_settings, CHOICE_ROWS).epochs
@@ -107,7 +104,7 @@ def trained_on_all_rows(
     def on_later_epoch(epoch: int, running: NDArray, first: NDArray) -> None:
         on_epoch(done + epoch, running, first)
 
-    members = _trained(table, parts, seeds, found.networks, fit_settings, on_later_epoch, rows)
+    members = _trained(table, parts, division, found.networks, fit_settings, on_later_epoch)
     _require_finite([max(member.best_loss for member in fitted) for fitted in members], row_sets, "a network")
     return replace(
         found,
@@ -130,11 +127,10 @@ def _require_finite(losses: Sequence[float], row_sets: Sequence[Fold], which: st
 def _trained(
     table: TrainingTable,
     parts: Sequence[Parts],
-    seeds: Sequence[int],
+    division: ChoiceParts,
     networks: Sequence[Neural],
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
-    rows: int,
 ) -> list[list[fit.Fitted]]:
     """Return the members of each set of rows: one for each of its `parts`, with the settings in `networks`."""
     members: list[list[fit.Fitted]] = [[] for _ in parts]
@@ -145,14 +141,14 @@ def _trained(
         replicas = [
             Replica(
                 *parts[row_set][part],
-                seed_of([seeds[row_set], part]),
+                seed_of([division.seeds[row_set], part]),
                 networks[row_set].learning_rate,
                 networks[row_set].l2,
             )
             for row_set, part in jobs
         ]
         network = replace(networks[row_sets[0]], learning_rate=1.0, l2=0.0)  # Rate and penalty are the replicas'.
-        descent = member_settings(table, network, fit_settings, rows)
+        descent = member_settings(table, network, fit_settings, division.rows)
         fitted = fit.fit(
             built(network, len(table.names), "linear", fit_settings.dtype),
             table.source,
