@@ -3,6 +3,7 @@
 It writes docs/networks.csv, one row for each table and method; `python docs/networks.py` makes the page of it. The
 tables and RealMLP are installed in temporary folders, from two locks of this folder. Names of tables limit the run to
 these; results of other tables stay in the file. Methods run one after the other, on the processors of this machine.
+With `--efforts`, only the networks of this project are measured, and the results of the peers stay too.
 """
 
 import argparse
@@ -61,16 +62,18 @@ def main() -> None:
     """Measure the tables that the arguments name, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", metavar="table", help=f"one of {', '.join(TABLES)}; default: all")
-    names = parser.parse_args().tables or list(TABLES)
+    parser.add_argument("--efforts", action="store_true", help="measure only the efforts quick and standard")
+    arguments = parser.parse_args()
+    names = arguments.tables or list(TABLES)
     if unknown := sorted({*names} - {*TABLES}):
         parser.error(f"expected tables among {', '.join(TABLES)}, got {', '.join(unknown)}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _install(folder)
         for name in names:
-            measured = _measured(name, folder)
-            known = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=["table"])
-            others = known[known["table"] != name]
+            measured = _measured(name, folder, arguments.efforts)
+            known = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=["table", "method"])
+            others = known[(known["table"] != name) | ~known["method"].isin(measured["method"])]
             (pd.concat([others, measured]) if len(others) else measured).to_csv(OUT, index=False)
             print(measured.to_string(index=False), flush=True)
 
@@ -85,8 +88,8 @@ def _install(folder: Path) -> None:
     subprocess.run([*uv, "pip", "sync", "--quiet", *python, "--require-hashes", str(HERE / "realmlp.lock")], check=True)
 
 
-def _measured(name: str, folder: Path) -> pd.DataFrame:
-    """Return a row for each method: its mean loss in the folds, and its seconds."""
+def _measured(name: str, folder: Path, efforts: bool) -> pd.DataFrame:
+    """Return a row for each method, or for those of the efforts: its mean loss in the folds, and its seconds."""
     frame, target = table(name, folder / "tables")
     family = family_for(frame[target])
     labels = family.labels(frame[target], name)[0].to_numpy(np.float64)
@@ -94,15 +97,9 @@ def _measured(name: str, folder: Path) -> pd.DataFrame:
     features = encoding.matrix(frame, columns)
     rows = TrainingTable(held(Rows(features, labels)), labels, encoding.term_names(columns), family, True)
     parts = rows.split.folds(len(labels), FOLDS, 1, 0)
-    found: dict[str, Losses] = {}
-    found["line"] = _timed(lambda: _line(rows, parts, 0.0))
-    found["ridge"] = _timed(lambda: _line(rows, parts, None))
-    found["single"] = _timed(lambda: _single(rows))
+    found = {} if efforts else _peers(rows, parts, folder)
     for effort in ("quick", "standard"):
         found |= _averaged(rows, parts, effort)
-    found["trees"] = _timed(lambda: np.array(tree_folds(rows, parts, 0)["loss"]))
-    found["scikit-learn MLP"] = _timed(lambda: _scikit_learn(rows, parts))
-    found["RealMLP"] = _realmlp(rows, parts, folder)
     place = {"table": name, "rows": len(labels), "columns": features.shape[1], "family": family.name}
     return pd.DataFrame(
         [
@@ -110,6 +107,17 @@ def _measured(name: str, folder: Path) -> pd.DataFrame:
             for method, (losses, seconds) in found.items()
         ]
     )
+
+
+def _peers(rows: TrainingTable, parts: Sequence[Fold], folder: Path) -> dict[str, Losses]:
+    return {
+        "line": _timed(lambda: _line(rows, parts, 0.0)),
+        "ridge": _timed(lambda: _line(rows, parts, None)),
+        "single": _timed(lambda: _single(rows)),
+        "trees": _timed(lambda: np.array(tree_folds(rows, parts, 0)["loss"])),
+        "scikit-learn MLP": _timed(lambda: _scikit_learn(rows, parts)),
+        "RealMLP": _realmlp(rows, parts, folder),
+    }
 
 
 def _timed(losses: Callable[[], NDArray]) -> Losses:

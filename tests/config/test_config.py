@@ -42,18 +42,17 @@ def test_an_averaged_network_composes_with_all_that_is_null_to_be_chosen() -> No
 
 
 @pytest.mark.parametrize(
-    ("effort", "candidates", "repeats"), [("quick", 1, 1), ("standard", 24, 1), ("thorough", 60, 3)]
+    ("effort", "candidates", "wide", "repeats"), [("quick", 1, 0, 1), ("standard", 6, 0, 3), ("thorough", 60, 20, 10)]
 )
-def test_an_effort_says_how_much_a_network_has_to_choose_from(effort: str, candidates: int, repeats: int) -> None:
+def test_an_effort_says_how_much_a_network_has_to_choose_from(
+    effort: str, candidates: int, wide: int, repeats: int
+) -> None:
     config = parse(yaml.safe_load(compose.render(ROOT / "conf", [f"effort={effort}"])))
     settings = config.models["neural"]
     assert isinstance(settings, Averaged)
-    hidden = settings.hidden_layers(999)
-    assert len(hidden) * len(settings.pairs()) == candidates
-    assert config.folds.repeats == repeats
-    assert [layers for layers in settings.hidden_layers(1000) if layers not in hidden] == (
-        [] if effort == "quick" else [[128, 128]]
-    )
+    assert settings.candidates(999) == candidates
+    assert settings.candidates(1000) == candidates + wide
+    assert (config.folds.repeats, config.folds.max_repeats) == (None, repeats)
     overruled = parse(yaml.safe_load(compose.render(ROOT / "conf", [f"effort={effort}", "folds.repeats=7"])))
     assert overruled.folds.repeats == 7
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from straightline.sweeps.selection import winner
+from straightline.sweeps.selection import Selected, winner
 from straightline.sweeps.trainer import Trainer
 from tests.builders import labels_of, training_table
 from tests.sweeps.cases import space_of
@@ -24,9 +24,10 @@ def test_a_winner_of_200_configs_on_noise_is_not_called_better(family: str, colu
     features = random.normal(size=(100, columns))
     table = training_table(features, labels_of(random.normal(size=100), family), family, list(map(str, range(columns))))
     scored = Trainer(table, "neural", table.split.folds(100, 10, 1, 0), 1).scored(configs)
-    losses = [np.inf if found.losses is None else found.losses.mean() for found in scored]
-    best = configs[int(np.argmin(losses))]
+    losses = np.array([found.losses for found in scored])
+    best = configs[int(losses.mean(axis=1).argmin())]
+    selected = Selected("neural", 200, losses)
     found = winner(
-        table, best, "neural", 200, np.empty((0, columns)), np.empty(0), lambda *_: nullcontext(lambda *now: None)
+        table, best, selected, np.empty((0, columns)), np.empty(0), lambda *_: nullcontext(lambda *now: None)
     )
     assert found.finding != "challenger_better"

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from straightline.config.composition import render
@@ -145,7 +146,7 @@ def _search_and_conclude(
         point = ranking.point(space, best)
         if interrupted:
             return point, len(rows), Conclusion("KILLED", None)
-        winner = _judge(home, space, target, table, point, len(rows))
+        winner = _judge(home, space, target, table, point, rows)
     _write_verdict(root, space, options, point, winner)
     metrics = {"relative_gain": winner.relative_gain, "selected_from": float(winner.selected_from)}
     metrics |= {f"held_out_loss_{model}": loss for model, loss in winner.held_out.items()}
@@ -199,7 +200,9 @@ def _trainer(options: Options, *arguments: Any) -> AbstractContextManager[Any]:
     return nullcontext(Trainer(*arguments))
 
 
-def _judge(home: Path, space: Space, target: str, table: Any, point: Mapping[str, Any], tried: int) -> Winner:
+def _judge(
+    home: Path, space: Space, target: str, table: Any, point: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> Winner:
     from straightline.data.encoding import matrix
     from straightline.sweeps import selection
     from straightline.training.progress import epochs_shown
@@ -208,7 +211,10 @@ def _judge(home: Path, space: Space, target: str, table: Any, point: Mapping[str
     test = read_parquet(home / "data/test.parquet")
     features = matrix(test, schema.encoding)
     labels = test[schema.targets[target].column].to_numpy(float)
-    return selection.winner(table, space.config(point), space.model, tried, features, labels, epochs_shown)
+    selected = selection.Selected(
+        space.model, len(rows), np.array([row["fold_losses"] for row in rows if row["loss"] is not None])
+    )
+    return selection.winner(table, space.config(point), selected, features, labels, epochs_shown)
 
 
 def _write_verdict(root: Path, space: Space, options: Options, point: Mapping[str, Any], winner: Winner) -> None:

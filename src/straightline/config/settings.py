@@ -132,11 +132,13 @@ class Fit:
 class Folds:
     """Repeated k-fold cross-validation, with `seeds` random seeds in each fold for a network, averaged to its loss.
 
-    If `repeats` or `seeds` is null, the size of the table decides it (`plan.fold_plan`).
+    If `repeats` or `seeds` is null, the size of the table decides it (`plan.fold_plan`), with `max_repeats` repeats at
+    most.
     """
 
     k: int = Field(ge=2, le=1000)
     repeats: Annotated[int, Field(ge=1, le=1000)] | None
+    max_repeats: int = Field(default=10, ge=1, le=1000)
     seeds: Annotated[int, Field(ge=1, le=1000)] | None
     seed: Seed
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # the trainer imports TensorFlow
     from straightline.sweeps.trainer import OnProgress, Scored, Trainer
 
 TRIALS = 100  # unless the user chooses another number, or the grid has fewer points
-OUTCOME, IDENTITY = "found", "identity"  # Optuna's attribute with the outcome of a trial, and its key for the identity
+OUTCOME, IDENTITY = "scored", "identity"  # Optuna's attribute with the outcome of a trial, and its key for the identity
 
 Result = tuple[int, Mapping[str, Any], Mapping[str, Any]]  # number of a trial, its point, and its outcome
 Evaluate = Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]]
@@ -205,8 +205,8 @@ def _outcome(scored: Scored) -> dict[str, Any]:
     if scored.losses is None:
         return _failed(str(scored.reason), scored.epochs, scored.steps)
     spread = float(scored.losses.std(ddof=1)) if len(scored.losses) > 1 else 0.0
-    losses = {"loss": float(scored.losses.mean()), "between_folds": spread, "reason": None}
-    return losses | {"epochs": scored.epochs, "steps": scored.steps}
+    losses = {"loss": float(scored.losses.mean()), "between_folds": spread, "fold_losses": scored.losses.tolist()}
+    return losses | {"reason": None, "epochs": scored.epochs, "steps": scored.steps}
 
 
 def _failed(reason: str, epochs: int = 0, steps: int = 0) -> dict[str, Any]:

@@ -1,8 +1,13 @@
-"""Judges the winner of a sweep on data that took no part in its selection: on fresh folds, and on held-out rows."""
+"""Judges the winner of a sweep: on fresh folds of the rows that selected it, and on held-out rows.
+
+On fresh folds, neither the division into folds nor the random seeds of the selection can flatter the winner. The rows
+are the same, so its losses there are raised by the optimism of the selection (`optimism.py`), which is more than what
+is left of it.
+"""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -15,7 +20,9 @@ from straightline.comparison.significance import Comparison
 from straightline.config.settings import Config, Folds
 from straightline.data.training_table import TrainingTable
 from straightline.families import Family
+from straightline.formatting import percent
 from straightline.models import baseline_of
+from straightline.sweeps.optimism import optimism
 from straightline.sweeps.winner import Winner
 from straightline.training import fit
 from straightline.training.plan import fold_plan, planned
@@ -25,33 +32,48 @@ from straightline.training.variants import train
 ShowProgress = Callable[[str, int], AbstractContextManager[fit.OnEpoch]]
 
 
+@dataclass(frozen=True)
+class Selected:
+    """How a network was selected: its name among the models, the number of configs that were tried, and their losses.
+
+    `losses` `(configs, folds)` are the losses of the configs that did not fail, in the folds of the sweep.
+    """
+
+    model: str
+    tried: int
+    losses: NDArray
+
+
 def winner(
     table: TrainingTable,
     config: Config,
-    model: str,
-    tried: int,
+    selected: Selected,
     features: NDArray,
     labels: NDArray,
     show_progress: ShowProgress,
 ) -> Winner:
-    """Compare `model` with the baseline on fresh folds (`folds.seed` + 1), with the procedure of the pipeline.
+    """Compare the selected network with the baseline on fresh folds (`folds.seed` + 1), as the pipeline does.
 
-    `tried` is the number of configs that the model was selected from. `features` `(rows, columns)` and `labels`
-    `(rows,)` are the held-out rows. `show_progress` takes a title and the number of epochs, and returns a context
-    manager that yields the callback for the training of a model.
+    `features` `(rows, columns)` and `labels` `(rows,)` are the held-out rows. `show_progress` takes a title and the
+    number of epochs, and returns a context manager that yields the callback for the training of a model.
     """
+    model, tried, excess = selected.model, selected.tried, optimism(selected.losses, config.folds.seed)
     baseline = baseline_of(config.models)
     fresh = replace(config.folds, seed=(config.folds.seed + 1) % 2**32)
     fitted = {name: _trained(table, config, name, fresh, show_progress) for name in (baseline, model)}
     folds = {name: trained.folds for name, trained in fitted.items()}
     means = {name: fold_means(table).to_numpy() for name, table in folds.items()}
+    raised = excess / means[model].mean()
+    means[model] = means[model] + excess
     ratio = mean_test_ratio(folds[baseline]) if table.ordered else None
     comparison = Comparison(means[baseline], means[model], fresh.k, ratio)
     margin, confidence, rows = config.verdict.margin, config.verdict.confidence, len(table.labels)
     decision = decide({model: comparison}, float(folds[baseline]["mean_loss"].mean()), margin, confidence, rows)
     return Winner(
         selected_from=tried,
-        words=f"{model} is selected from {tried:,} configs on these rows",
+        optimism=excess,
+        words=f"{model} is selected from {tried:,} configs on these rows, and its loss is raised by {percent(raised)} "
+        "for that",
         baseline=baseline,
         folds_seed=fresh.seed,
         margin=margin,

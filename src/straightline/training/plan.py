@@ -18,7 +18,7 @@ STEPS = 50_000  # optimizer steps of one fit, unless its epochs reach their lowe
 SECONDS = 14.0  # budget for the steps of all fits of a stage on two cores; imports and compilation come on top
 EARLY = 0.7  # the approximate share of the steps that remains after early stopping
 MANY_ROWS = 50_000  # with this many rows one repeat of the folds is precise enough
-REPEATS, SEEDS = 10, 3  # at most
+SEEDS = 3  # at most
 MEMBERS = 5  # of an averaged network
 CHOICE_ROWS = 2_000  # The settings of an averaged network are chosen on so many training rows at most.
 FEW_MEMBERS, FEW_MEMBERS_ROWS = 2, 15_000  # of an averaged network with so many training rows
@@ -37,7 +37,7 @@ def fold_plan(table: TrainingTable, model_settings: Model, fit_settings: Fit, fo
     hidden = [] if isinstance(model_settings, Regression | Averaged) else model_settings.hidden
     usual_seconds = all_steps * _step_seconds([len(table.names), 16, 16, 1], fit_settings.batch_size)
     variant_seconds = all_steps * _step_seconds([len(table.names), *hidden, 1], fit_settings.batch_size)
-    repeats = 1 if table.ordered else min(int(SECONDS / (SEEDS * usual_seconds)), MANY_ROWS // rows, REPEATS)
+    repeats = 1 if table.ordered else min(int(SECONDS / (SEEDS * usual_seconds)), MANY_ROWS // rows, folds.max_repeats)
     is_single = not isinstance(model_settings, Averaged)  # An averaged network averages over seeds itself.
     seeds = SEEDS if is_single and SEEDS * max(usual_seconds, variant_seconds) <= SECONDS else 1
     return replace(folds, repeats=folds.repeats or max(repeats, 1), seeds=folds.seeds or seeds)
