@@ -105,9 +105,10 @@ class HeldFeed(Feed):
         self._table = tf.constant(self._scaled(source.read(source.groups)))
         monitored = [replica.monitored for replica in replicas]
         self._monitored = monitor_batches(monitored, len(monitored), max(map(len, monitored)))
-        # Enough epochs to pay for the call, but at most half the patience, after which replicas may have ended.
+        # Enough epochs to pay for the call, but at most half the patience, after which replicas may have ended, and at
+        # most an eighth of all epochs, after which replicas may be dropped.
         wanted = CALL // (lanes * settings.steps)
-        self.epochs = int(np.clip(wanted, 1, max(min(settings.patience // 2, settings.epochs), 1)))
+        self.epochs = int(np.clip(wanted, 1, max(min(settings.patience // 2, settings.epochs // 8), 1)))
         # The batches have the same shape in every call, also in a last one of fewer epochs.
         self._shape = (self.epochs, -(-settings.steps // CHUNK), CHUNK, lanes)
 

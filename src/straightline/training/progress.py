@@ -1,12 +1,13 @@
 """The progress of a training: a bar with the loss on a terminal, a few plain lines elsewhere."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 LINES = 5  # progress lines of a training, about, if the output is not a terminal
 
@@ -19,13 +20,14 @@ def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, ND
     """
     console = Console()
     lock = threading.Lock()
-    latest = 0
+    latest, started = 0, time.monotonic()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("epochs  loss {task.fields[loss]}"),
-        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("left"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=epochs, loss="compiling")
@@ -41,6 +43,8 @@ def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, ND
                 summary = f"{losses.mean():.5g} (mean of {len(losses)} running)"
                 bar.update(task, completed=epoch, loss=summary)
                 if not console.is_terminal and is_due:
-                    print(f"{title}: epoch {epoch} of at most {epochs}, loss {summary}", flush=True)
+                    left = (time.monotonic() - started) * (epochs / epoch - 1)
+                    text = f"{title}: epoch {epoch} of at most {epochs}, loss {summary}, about {left:.0f} s left"
+                    print(text, flush=True)
 
         yield on_epoch
