@@ -34,9 +34,10 @@ class TestSearch:
 
     def sweep(self, of: Space, sampler: str | None, trials: int | None, evaluate: Callable, **options: Any) -> list:
         chosen, count = search.plan(sampler, trials, of)
-        study = search.study("one", options.get("storage"), chosen, of, count, seed=0)
+        study = search.study("one", options.get("storage"), chosen, seed=0)
+        points = search.grid(chosen, count, of, 0)
         known = search.remembered(options.get("storage"))
-        search.run(study, of, count, 8, lambda point: json.dumps(point, sort_keys=True), evaluate, known, list)
+        search.run(study, of, points, count, 8, lambda point: json.dumps(point, sort_keys=True), evaluate, known, list)
         return [(trial.params, trial.value) for trial in search.finished(study)]
 
     @pytest.mark.parametrize(
@@ -109,9 +110,30 @@ class TestSearch:
         whole = self.sweep(of, None, None, self.numbers(of))
         assert sorted(found, key=str) == sorted(whole, key=str)
 
+    @pytest.mark.parametrize("kept", [0, 1, 3, 7, 8, 11, 19])
+    def test_a_grid_that_was_killed_while_its_points_were_enqueued_is_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+    ) -> None:
+        of = space_of("models.neural.learning_rate=range(0.01,0.11,0.01)", "models.neural.l2=0,0.1")
+        storage = f"sqlite:///{tmp_path}/sweep.db"
+        enqueue, calls = optuna.Study.enqueue_trial, list[int]()
+
+        def killed(study: optuna.Study, *point: Any, **how: Any) -> None:
+            if len(calls) == kept:
+                raise KeyboardInterrupt
+            calls.append(1)
+            enqueue(study, *point, **how)
+
+        monkeypatch.setattr(optuna.Study, "enqueue_trial", killed)
+        with pytest.raises(KeyboardInterrupt):
+            self.sweep(of, None, None, self.numbers(of), storage=storage)
+        monkeypatch.setattr(optuna.Study, "enqueue_trial", enqueue)
+        found = self.sweep(of, None, None, self.numbers(of), storage=storage)
+        assert sorted(found, key=str) == sorted(self.sweep(of, None, None, self.numbers(of)), key=str)
+
     def test_a_storage_that_cannot_be_is_said(self) -> None:
         with pytest.raises(UserError, match="sweep: storage nonsense: "):
-            search.study("one", "nonsense", "tpe", space_of(*self.SPACE), 3, 0)
+            search.study("one", "nonsense", "tpe", 0)
 
 
 @pytest.mark.slow
@@ -132,8 +154,8 @@ def test_tpe_ends_in_the_region_of_the_best_learning_rates() -> None:
     assert (known > 2 * known.min()).mean() > 0.5  # most of five decades is not like it
 
     of = space_of("models.neural.learning_rate=tag(log,interval(1e-5,1))", *fixed)
-    study = search.study("one", None, "tpe", of, 40, seed=1)
-    search.run(study, of, 40, 8, str, lambda points: losses(of, points), {}, list)
+    study = search.study("one", None, "tpe", seed=1)
+    search.run(study, of, None, 40, 8, str, lambda points: losses(of, points), {}, list)
     assert best / 3 < study.best_params["models.neural.learning_rate"] < best * 3
 
 

@@ -160,7 +160,8 @@ def _search(
     sampler, count = search.plan(options.sampler, options.trials, space)
     data_digest = f"{target} {md5(home / 'data/train.parquet')}"
     name = search.study_name(space, f"{sampler} {options.seed}", data_digest)
-    study = search.study(name, options.storage, sampler, space, count, options.seed)
+    study = search.study(name, options.storage, sampler, options.seed)
+    points = search.grid(sampler, count, space, options.seed)
     config = parse(space.base, "sweep")
     folds = config.folds
     parts = table.split.folds(len(table.labels), folds.k, folds.repeats or 1, folds.seed)
@@ -181,9 +182,8 @@ def _search(
         known = search.remembered(options.storage)
         evaluate = partial(search.evaluated, trainer, space, on_progress=on_progress)
         try:
-            search.run(
-                study, space, count, batch, partial(search.identity, space, data_digest), evaluate, known, on_results
-            )
+            identity = partial(search.identity, space, data_digest)
+            search.run(study, space, points, count, batch, identity, evaluate, known, on_results)
         except KeyboardInterrupt:
             interrupted = True
     tried = [ranking.row(space, *trial) for trial in search.results(study)]

@@ -40,10 +40,17 @@ def plan(sampler: str | None, trials: int | None, space: Space) -> tuple[str, in
     return sampler, min(trials or space.size, space.size)
 
 
-def study(name: str, storage: str | None, sampler: str, space: Space, trials: int, seed: int) -> optuna.Study:
+def grid(sampler: str, trials: int, space: Space, seed: int) -> list[Point] | None:
+    """Return the points of a grid, or a random selection if there are more than `trials`; None for other samplers."""
+    if sampler != "grid":
+        return None
+    points = space.points()
+    return [points[number] for number in np.sort(np.random.default_rng(seed).permutation(len(points))[:trials])]
+
+
+def study(name: str, storage: str | None, sampler: str, seed: int) -> optuna.Study:
     """Return the study `name`; if `storage` (the URL of a database) already has it, the study continues.
 
-    A new study with a grid gets its points as waiting trials, or a random selection if there are more than `trials`.
     A killed sweep leaves trials that look as if they still ran. Those with a known outcome are completed with it; the
     others are marked as failed, and their points are tried first. Raises UserError if the storage cannot be used.
     """
@@ -54,10 +61,6 @@ def study(name: str, storage: str | None, sampler: str, space: Space, trials: in
         )
     except Exception as error:  # Optuna passes on whatever SQLAlchemy, or a missing driver, raises
         raise UserError(f"sweep: storage {storage}: {' '.join(str(error).split())[:300]}") from None
-    if sampler == "grid" and not opened.get_trials(deepcopy=False):
-        points = space.points()
-        for number in np.sort(np.random.default_rng(seed).permutation(len(points))[:trials]):
-            opened.enqueue_trial(points[number])
     for trial in opened.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if OUTCOME in trial.user_attrs:
             _end(opened, trial.number, trial.user_attrs[OUTCOME])
@@ -75,13 +78,14 @@ def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
             return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         if name == "qmc":
             return optuna.samplers.QMCSampler(seed=seed)
-        # A grid too: its points are waiting trials, since Optuna's GridSampler does not work with `ask` and `tell`.
+        # A grid has no sampler, since Optuna's GridSampler does not work with `ask` and `tell`: see `grid`.
         return optuna.samplers.RandomSampler(seed)
 
 
 def run(
     study: optuna.Study,
     space: Space,
+    points: Sequence[Point] | None,
     trials: int,
     batch: int,
     identity: Callable[[Mapping[str, Any]], str],
@@ -89,7 +93,10 @@ def run(
     known: dict[str, Mapping[str, Any]],
     on_results: Callable[[Sequence[Result]], None],
 ) -> None:
-    """Try points in batches of `batch` until `trials` of them are finished.
+    """Try the `points` of a grid in batches of `batch`, or, if it is None, what the sampler proposes.
+
+    This ends when `trials` points are finished. What is left of a grid is computed from its points, since a kill may
+    have come before the storage had all of them.
 
     `evaluate` returns the outcome of each point: a `loss`, or a `reason` if there is none. `known` holds outcomes by
     the `identity` of their points; those points are not evaluated again, and new outcomes are added to it. `on_results`
@@ -98,6 +105,8 @@ def run(
     distributions = {dimension.key: distribution(dimension) for dimension in space.dimensions}
     on_results(results(study))
     while (remaining := trials - len(finished(study))) > 0:
+        if points is not None:
+            _enqueue_left(study, points, batch)
         batch_trials = [study.ask(distributions) for _ in range(min(remaining, batch))]
         identities = [identity(trial.params) for trial in batch_trials]
         new = {key: trial for key, trial in zip(identities, batch_trials, strict=True) if key not in known}
@@ -107,6 +116,16 @@ def run(
         on_results(
             [(trial.number, trial.params, known[key]) for trial, key in zip(batch_trials, identities, strict=True)]
         )
+
+
+def _enqueue_left(study: optuna.Study, points: Sequence[Point], count: int) -> None:
+    """Make the first `count` points without an outcome wait; some may wait already."""
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    queued = [trial.system_attrs["fixed_params"] for trial in waiting]
+    known = {frozenset(point.items()) for point in [*queued, *(trial.params for trial in finished(study))]}
+    left = [point for point in points if frozenset(point.items()) not in known]
+    for point in left[: max(count - len(queued), 0)]:
+        study.enqueue_trial(dict(point))
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
