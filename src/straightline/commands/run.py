@@ -1,8 +1,6 @@
 """`straightline run`: all stages of the pipeline on a user's table, in an output folder, without DVC or git."""
 
 import itertools
-import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -12,31 +10,24 @@ from pathlib import Path
 import yaml
 
 from straightline.config.table_options import TableOptions, command_line, table_settings
-from straightline.errors import UserError
 from straightline.results import terminal
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import write_text
+from straightline.runtime.output_folder import output_folder
 from straightline.runtime.processes import end_only_with_parent
 from straightline.runtime.stage import timed
 from straightline.stages import compare, data, reference, report
-
-MARK = ".straightline-output"  # A later run may replace a folder that has this file.
 
 
 def run(options: TableOptions, out: Path, track: bool) -> None:
     """Run the pipeline's stages in the folder `out`, and print the answer. With `track`, publish it to MLflow too.
 
-    Raises UserError, before anything is written, if the file or the options are invalid, or if `out` has other files.
+    Raises UserError, before anything is written, if the file or the options are invalid, or if `out` cannot be replaced
+    (`output_folder`).
     """
-    _require_replaceable(out)
     text = table_settings(options)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".straightline-") as folder:
-        work = Path(folder) / "work"
+    with output_folder(out) as work:
         _run_stages(work, text, command_line(options))
-        if out.exists():
-            shutil.rmtree(out)
-        work.rename(out)
     results = load_results(out)
     if track:
         from straightline.tracking import publication
@@ -45,15 +36,9 @@ def run(options: TableOptions, out: Path, track: bool) -> None:
     terminal.show(results)
 
 
-def _require_replaceable(out: Path) -> None:
-    if out.exists() and not (out / MARK).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"{out}: exists and is not an output of `straightline run`; choose another folder with --out")
-
-
 def _run_stages(root: Path, text: str, command: str) -> None:
     write_text(root / "params.yaml", text)
     write_text(root / "command.txt", f"{command}\n")
-    write_text(root / MARK, "")
     values = yaml.safe_load(text)
     with timed(root, "data"):
         data.run(root)

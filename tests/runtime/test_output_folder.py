@@ -1,0 +1,145 @@
+"""A later run replaces what an earlier one wrote, and never a file of the user's."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from straightline.errors import UserError
+from straightline.runtime.output_folder import MANIFEST, UNFINISHED, output_folder
+
+NAMES = st.sampled_from(["a", "b", "c/d", "c/e", "c/f/g", "h/i"])
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return the texts of all files below a folder, but for manifests."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {str(path.relative_to(folder)): path.read_text() for path in files}
+
+
+def write(folder: Path, names: set[str], text: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def run(out: Path, names: set[str], text: str) -> None:
+    with output_folder(out) as work:
+        write(work, names, text)
+
+
+@given(first=st.sets(NAMES), second=st.sets(NAMES), foreign=st.sets(NAMES))
+def test_only_what_a_run_wrote_is_replaced(
+    first: set[str], second: set[str], foreign: set[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    here = tmp_path_factory.mktemp("out")
+    out = here / "result"
+    run(out, first, "first")
+    write(out, foreign - first, "mine")
+    run(out, second, "second")
+    found = contents(out)
+    assert {name for name, text in found.items() if text == "second"} == second
+    assert "first" not in found.values()
+    kept = [text for folder in here.glob("result-kept-*") for text in contents(folder).values()]
+    assert [*kept, *found.values()].count("mine") == len(foreign - first)
+    assert not list(here.glob(f"{UNFINISHED}*"))
+
+
+def test_a_folder_that_somebody_made_meanwhile_keeps_its_files(tmp_path: Path) -> None:
+    out = tmp_path / "result"
+    with output_folder(out) as work:
+        write(work, {"a"}, "new")
+        write(out, {"notes", "c/d"}, "mine")
+    assert contents(out) == {"a": "new", "notes": "mine", "c/d": "mine"}
+
+
+def test_a_failed_run_leaves_the_earlier_result(tmp_path: Path) -> None:
+    out = tmp_path / "result"
+    run(out, {"a"}, "first")
+    with pytest.raises(IsADirectoryError), output_folder(out) as work:
+        work.write_text("second")
+    assert contents(out) == {"a": "first"}
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+ENDED = """
+import os, sys
+from pathlib import Path
+from straightline.runtime.output_folder import output_folder
+
+renames, rename, (out, step, kill) = [], Path.rename, sys.argv[1:]
+
+def ending(path, place):
+    if len(renames) == int(step):
+        renames.append(path)
+        if kill == "True":
+            os._exit(9)
+        raise KeyboardInterrupt
+    renames.append(path)
+    return rename(path, place)
+
+with output_folder(Path(out)) as work:
+    (work / "a").write_text("second")
+    Path.rename = ending
+"""
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3])
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_end_at_any_step_loses_nothing(tmp_path: Path, step: int, killed: bool) -> None:
+    """The steps move the old result aside, the new one in, and two files of the user's back."""
+    out = tmp_path / "result"
+    run(out, {"a"}, "first")
+    write(out, {"mine", "c/mine"}, "mine")
+    command = [sys.executable, "-c", ENDED, str(out), str(step), str(killed)]
+    ended = subprocess.run(command, check=False, capture_output=True).returncode
+    assert ended == (9 if killed else -signal.SIGINT)
+    if killed:
+        assert len(list(tmp_path.glob(f"{UNFINISHED}*"))) == 1
+        run(tmp_path / "other", {"b"}, "other")
+    found = contents(out)
+    assert found.pop("a") == ("second" if step >= 2 else "first")
+    assert found == {"mine": "mine", "c/mine": "mine"}
+    assert not list(tmp_path.glob(f"{UNFINISHED}*"))
+
+
+def test_a_run_that_is_alive_is_left_alone(tmp_path: Path) -> None:
+    with output_folder(tmp_path / "one") as work:
+        run(tmp_path / "two", {"a"}, "two")
+        write(work, {"b"}, "one")
+    assert contents(tmp_path) == {"one/b": "one", "two/a": "two"}
+
+
+def test_what_cannot_be_replaced_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = tmp_path / "inside"
+    write(tmp_path, {"full/a", "inside/a", "file"}, "mine")
+    (tmp_path / "link").symlink_to("inside")
+    (tmp_path / "closed").mkdir()
+    monkeypatch.chdir(inside)
+    before = contents(tmp_path)
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path).name == "mounted")
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "closed")  # Tests may run as root.
+    for out, obstacle in {
+        ".": "is the current folder, or contains it",
+        "..": "is the current folder, or contains it",
+        str(inside): "is the current folder, or contains it",
+        "../link": "is a symbolic link",
+        "../mounted": "is a mount point",
+        "../full": "exists and is not an output of `straightline run`",
+        "../file": "exists and is not an output of `straightline run`",
+        "x" * 300: "its name has 300 bytes; expected at most 255",
+        f"{'x' * 300}/out": "file name too long",
+        "../closed": "is not writable",
+        "../closed/deep/out": "closed is not writable",
+    }.items():
+        with (
+            pytest.raises(UserError, match=f"{obstacle}.*; choose another folder with --out"),
+            output_folder(Path(out)),
+        ):
+            raise AssertionError("it was not refused")
+    assert contents(tmp_path) == before
