@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import partial_dependence
 
-from straightline.comparison.effects import CONFIDENCE, SAMPLE, Columns, dependence, effects
+from straightline.comparison.effects import CONFIDENCE, MOST_COLUMNS, SAMPLE, Columns, dependence, effects, followed
 
 
 def some_columns(rows: int) -> dict[str, NDArray]:
@@ -108,3 +108,36 @@ def test_partial_dependence_of_words_is_by_the_commonest() -> None:
 def test_without_rows_there_is_nothing() -> None:
     assert effects({}, np.empty(0)).empty
     assert dependence(lambda given: np.empty(0), {}).empty
+
+
+def test_of_many_columns_those_that_predictions_follow_are_shown() -> None:
+    """The correlation ratio of a column in ten bins of equal size is that of the groups in an analysis of variance."""
+    random = np.random.default_rng(3)
+    columns = {f"x{number}": random.normal(size=400) for number in range(300)}
+    predictions = [columns["x7"] + 0.5 * columns["x200"], 1e6 * np.tanh(columns["x42"])]
+    shown = followed(columns, predictions)
+    assert len(shown) == MOST_COLUMNS
+    assert {"x7", "x200", "x42"} <= shown.keys()
+    assert [name for name in columns if name in shown] == list(shown)
+
+    def ratio(name: str, predicted: NDArray) -> float:
+        groups = np.array_split(predicted[np.argsort(columns[name])], 10)
+        statistic = stats.f_oneway(*groups).statistic
+        return float(9 * statistic / (9 * statistic + 390))
+
+    ratios = {name: max(ratio(name, each) for each in predictions) for name in columns}
+    assert set(shown) == set(sorted(ratios, key=lambda name: -ratios[name])[:MOST_COLUMNS])
+
+
+def test_few_columns_are_all_shown_and_a_constant_prediction_follows_none() -> None:
+    columns = some_columns(40)
+    assert followed(columns, [np.ones(40)]) is columns
+    many = {str(number): np.arange(20.0) for number in range(MOST_COLUMNS + 1)}
+    assert len(followed(many, [np.ones(20)])) == MOST_COLUMNS
+
+
+def test_a_model_of_all_columns_depends_on_a_shown_one_as_if_all_were_shown() -> None:
+    columns = {name: values for name, values in some_columns(200).items() if values.dtype != object}
+    predict = lambda given: given["many"] * given["few"] + np.nan_to_num(given["gaps"])  # noqa: E731
+    whole = dependence(predict, columns).query("column == 'few'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(dependence(predict, columns, {"few": columns["few"]}), whole)

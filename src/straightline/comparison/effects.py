@@ -1,6 +1,6 @@
 """Losses by level or quantile bin of each column, and the effect of each column on predictions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,26 @@ BINS = 10
 CONFIDENCE = 0.95  # The joint confidence of all intervals in a table.
 FEWEST, SAMPLE = 50, 500  # The smallest and the largest number of rows that a partial dependence averages.
 VALUES = 2_000_000  # The approximate number of input values for the predictions of all columns.
+MOST_COLUMNS = 50  # Of more columns, only those that predictions follow most have effects.
 
 Columns = Mapping[str, NDArray]  # Columns `(rows,)` by name: float64 with NaN for missing values, or words as objects.
+
+
+def followed(columns: Columns, predictions: Sequence[NDArray]) -> Columns:
+    """Return the `columns` to compute effects of: all, or the MOST_COLUMNS that any of `predictions` follow most.
+
+    `predictions` `(rows,)` are those of each model. How far they follow a column is the variance of their means by bin,
+    as a share of their variance (the correlation ratio). Nothing is predicted for it, so that it is fast.
+    """
+    if len(columns) <= MOST_COLUMNS:
+        return columns
+    scaled = [(each - each.mean()) / (each.std() or 1.0) for each in predictions]
+    ratios = {
+        name: max(sum(inside.sum() * each[inside].mean() ** 2 for inside in bins) for each in scaled)
+        for name, bins in ((name, _bins(values)) for name, values in columns.items())
+    }
+    kept = sorted(ratios, key=lambda name: -ratios[name])[:MOST_COLUMNS]
+    return {name: values for name, values in columns.items() if name in kept}
 
 
 def effects(columns: Columns, losses: NDArray, baseline: NDArray | None = None) -> pd.DataFrame:
@@ -38,18 +56,21 @@ def effects(columns: Columns, losses: NDArray, baseline: NDArray | None = None) 
     return pd.DataFrame(rows, columns=names).astype({"low": object, "high": object})
 
 
-def dependence(predict: Callable[[Columns], NDArray], columns: Columns) -> pd.DataFrame:
-    """Return the partial dependence of a model on each column, with a row for each value: `column,value,prediction`.
+def dependence(predict: Callable[[Columns], NDArray], columns: Columns, shown: Columns | None = None) -> pd.DataFrame:
+    """Return the partial dependence on each column of `shown`, with a row for each value: `column,value,prediction`.
+
+    `predict` is the model, which takes all `columns`. None shows all of them.
 
     `prediction` is the mean prediction for a sample of rows in which the column is set to `value` (Friedman, Greedy
     Function Approximation, Annals of Statistics 29 (2001), section 8.2). Values are the levels if there are few, else
     the medians of the bins of `effects`. For words, they are the commonest words.
     """
+    shown = columns if shown is None else shown
     rows = max(map(len, columns.values()), default=0)
-    affordable = VALUES // (BINS * max(len(columns), 1) ** 2)
+    affordable = VALUES // (BINS * max(len(columns), 1) * max(len(shown), 1))
     sampled = evenly(rows, max(min(SAMPLE, affordable), FEWEST))
     sample = {name: values[sampled] for name, values in columns.items()}
-    tables = [_dependence(predict, sample, name, _values(values)) for name, values in columns.items()]
+    tables = [_dependence(predict, sample, name, _values(values)) for name, values in shown.items()]
     return pd.concat(tables) if tables else pd.DataFrame(columns=["column", "value", "prediction"])
 
 

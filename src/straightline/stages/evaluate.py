@@ -1,5 +1,6 @@
 """Stage `evaluate`: evaluate all saved models on the held-out rows, in one process."""
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from straightline.comparison.effects import dependence, effects
+from straightline.comparison.effects import dependence, effects, followed
 from straightline.config.settings import load
 from straightline.data import encoding
-from straightline.data.schema import read_schema
+from straightline.data.schema import Feature, read_schema
 from straightline.families import FAMILIES, Family
 from straightline.models import baseline_of
 from straightline.runtime.artifacts import read_json, read_parquet, write_csv, write_json, write_parquet
@@ -35,20 +36,26 @@ def run(root: Path) -> None:
         column, family = schema.targets[target].column, FAMILIES[schema.targets[target].family]
         mean_prediction = family.baseline(train[column].to_numpy(np.float64))
         truth = test[column].to_numpy(np.float64)
-        losses: dict[str, NDArray] = {}
-        for model in [baseline, *(name for name in config.models if name != baseline)]:
+        predictors = {model: _predictor(root, target, model, features) for model in config.models}
+        predicted = {model: predict(columns) if len(truth) else np.empty(0) for model, predict in predictors.items()}
+        losses = {model: family.row_losses(truth, values) for model, values in predicted.items()}
+        shown = followed(columns, list(predicted.values()))
+        for model, values in predicted.items():
             name = f"{target}-{model}"
-            folder = root / "runs" / target / model
-            fitted = load_model(folder / "model.keras", read_json(folder / "weights.json")["digest"])
-            predict = partial(predictions_of, fitted, features=features)
-            predicted = predict(columns) if len(truth) else np.empty(0)
-            losses[model] = family.row_losses(truth, predicted)
-            write_json(root / f"metrics/{name}.json", _metrics(truth, predicted, mean_prediction, family))
-            write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": predicted}))
-            by_bin = effects(columns, losses[model], losses[baseline] if model != baseline else None)
+            write_json(root / f"metrics/{name}.json", _metrics(truth, values, mean_prediction, family))
+            write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": values}))
+            by_bin = effects(shown, losses[model], losses[baseline] if model != baseline else None)
             write_csv(root / f"effects/{name}.csv", by_bin)
-            write_csv(root / f"effects/dependence/{name}.csv", dependence(predict, columns))
+            write_csv(root / f"effects/dependence/{name}.csv", dependence(predictors[model], columns, shown))
     print(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")
+
+
+def _predictor(
+    root: Path, target: str, model: str, features: Sequence[Feature]
+) -> Callable[[Mapping[str, NDArray]], NDArray]:
+    folder = root / "runs" / target / model
+    fitted = load_model(folder / "model.keras", read_json(folder / "weights.json")["digest"])
+    return partial(predictions_of, fitted, features=features)
 
 
 def _metrics(truth: NDArray, predicted: NDArray, mean_prediction: float, family: Family) -> dict[str, object]:
