@@ -21,7 +21,7 @@ were trained and scored in the same ten folds, on two cores.
 - *line* is the plain regression: least squares, or logistic regression (Firth's estimate where classes are separated).
 - *ridge* is the regression of this project as it is by default: plain, or ridge where parts of the training rows show
   that this is better.
-- *single*, *quick* and *standard* are the networks of `--effort`.
+- *single*, *quick* and *standard* are the networks of `--effort`, here with one division into ten folds.
 - *trees* are scikit-learn's gradient-boosted trees, or a random forest below 1,250 rows.
 - *scikit-learn MLP* is chosen inside each fold by a random search ({draws} configs, three parts, early stopping).
 - *RealMLP* is that of pytabkit with its default settings (Holzmueller et al. 2024), in an environment of its own.
