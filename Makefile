@@ -34,9 +34,13 @@ all: run
 		$(BIN)/python -c 'import keras, sklearn.model_selection, scipy.stats' 2>/dev/null; wait
 	touch $@
 
+# DVC's cache for all users of the machine becomes one of this user.
+.dvc/config.local: | .venv/installed
+	@python -m straightline.runtime.site_cache
+
 # dvc repro gets a second try: after a change of the variants DVC has to read dvc.yaml again, and a DVC that was killed
 # may have left a half-written dvc.lock.
-run: .venv/installed
+run: .venv/installed .dvc/config.local
 	@rm -f .straightline/again
 	@dvc repro || { { test -e .straightline/again || straightline repair; } && dvc repro; }
 	@straightline track

@@ -17,6 +17,7 @@ from straightline.config.composition import CONF
 from straightline.config.table_options import TableOptions, table_settings
 from straightline.errors import UserError
 from straightline.runtime.artifacts import write_text
+from straightline.runtime.site_cache import use_private_cache
 from straightline.stages import compose, data
 
 PROJECT = (
@@ -132,6 +133,7 @@ def _make_repository(root: Path, values: Mapping[str, Any]) -> bool:
     _execute(root, sys.executable, "-m", "dvc", "init", "--quiet")
     for name, place in PLACES.items():
         shutil.copyfile(PROJECT / name, root / place)
+    use_private_cache(root)
     shutil.copytree(PROJECT / "plots", root / PLOTS, dirs_exist_ok=True)
     table = Path(values["data"]["path"]).name
     _execute(root, sys.executable, "-m", "dvc", "add", "--quiet", f"data/{table}")
