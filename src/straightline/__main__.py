@@ -12,7 +12,7 @@ use_common_instructions()
 import typer
 
 from straightline.cli import revisions, search, tables, tracking
-from straightline.errors import UserError, os_error_message
+from straightline.errors import is_users, message
 from straightline.runtime.processes import interrupt_on_termination
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -60,17 +60,16 @@ def repair() -> None:
 def main() -> None:
     """Run the command line.
 
-    A UserError, an interrupt or an error of the file system ends it with one line on stderr and an exit status.
+    Any error ends it with one line on stderr and an exit status: 2 if a user can fix it, 1 for a defect.
     """
     interrupt_on_termination()
     try:
         app()
-    except UserError as error:
-        print(f"straightline: {error}", file=sys.stderr)
-        _exit(2)
-    except OSError as error:
-        print(f"straightline: {os_error_message(error)}", file=sys.stderr)
-        _exit(2)
+    except BrokenPipeError:  # The reader of the output, such as `head`, has seen enough.
+        os._exit(1)
+    except Exception as error:
+        print(f"straightline: {message(error)}", file=sys.stderr)
+        _exit(2 if is_users(error) else 1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
             print("straightline: interrupted", file=sys.stderr)

@@ -1,6 +1,12 @@
-"""Errors that a user can fix. Any other exception is a defect and keeps its traceback."""
+"""Errors that a user can fix, and the report of any other exception, which is a defect."""
 
 import errno
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from importlib.metadata import version
 
 REMEDIES = {
     errno.ENOSPC: "free some space",
@@ -9,6 +15,9 @@ REMEDIES = {
     errno.EROFS: "make it writable",
     errno.EACCES: "make it readable and writable",
     errno.EPERM: "make it readable and writable",
+    errno.EISDIR: "name a file instead",
+    errno.ENOTDIR: "name a folder instead",
+    errno.ENAMETOOLONG: "choose a shorter name",
 }
 
 
@@ -22,9 +31,28 @@ class UserError(Exception):
         super().__init__(" ".join(message.splitlines()))
 
 
-def os_error_message(error: OSError) -> str:
-    """Return one line that says what the system refused and what to do. Raises `error` if a user cannot fix it."""
-    if error.errno not in REMEDIES:
-        raise error
-    place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{(error.strerror or str(error)).lower()}; {REMEDIES[error.errno]}, then run it again"
+def is_users(error: BaseException) -> bool:
+    """Return whether a user can fix an error."""
+    return isinstance(error, UserError) or (isinstance(error, OSError) and error.errno in REMEDIES)
+
+
+def message(error: BaseException) -> str:
+    """Return one line on an error: what a user can do, or where the report of a defect was written."""
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{(error.strerror or str(error)).lower()}; {REMEDIES[error.errno]}, then run it again"
+    if is_users(error):
+        return str(error)
+    text = " ".join(f"{type(error).__name__}: {error}".rstrip(": ").split())[:200]
+    try:
+        return f"{text}; this is a defect of straightline, please report it together with {_report(error)}"
+    except OSError:
+        return f"{text}; this is a defect of straightline, please report it; no file could be written about it"
+
+
+def _report(error: BaseException) -> str:
+    handle, path = tempfile.mkstemp(prefix="straightline-error-", suffix=".txt")  # Only this user can read it.
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(f"straightline {version('straightline')}, Python {platform.python_version()}, {sys.platform}\n")
+        file.write(f"{' '.join(sys.argv)}\n\n{''.join(traceback.format_exception(error))}")
+    return path

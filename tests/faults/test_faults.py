@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from straightline.errors import UserError, os_error_message
+from straightline.errors import UserError, message
 from straightline.results.files import load_results
 from straightline.runtime import processes
 from straightline.runtime.artifacts import read_json, read_parquet, write_json
@@ -161,12 +161,8 @@ class TestDisks:
         [(errno.ENOSPC, "free some space"), (errno.EROFS, "make it writable"), (errno.EACCES, "make it")],
     )
     def test_what_the_system_refuses_is_told_with_a_remedy(self, number: int, remedy: str) -> None:
-        line = os_error_message(OSError(number, os.strerror(number), "data/train.parquet"))
+        line = message(OSError(number, os.strerror(number), "data/train.parquet"))
         assert line.startswith(f"data/train.parquet: {os.strerror(number).lower()}; {remedy}")
-
-    def test_another_error_is_a_defect(self) -> None:
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os_error_message(OSError(errno.EBADF, os.strerror(errno.EBADF)))
 
     @pytest.mark.skipif(os.getuid() == 0, reason="root writes into read-only folders")
     def test_a_read_only_folder(self, faked: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from straightline.errors import UserError, os_error_message
+from straightline.errors import message
 from straightline.runtime.folders import RESULT_FOLDERS, TIMINGS
 from straightline.runtime.processes import clear, end_with_parent, interrupt_on_termination, turn
 
@@ -31,12 +31,10 @@ def stage(name: str, **labels: str) -> Iterator[None]:
             clear(Path("."), RESULT_FOLDERS)
             with timed(Path("."), name, **labels):
                 yield
-    except UserError as error:
-        _end(name, str(error), 1)
-    except OSError as error:
-        _end(name, os_error_message(error), 1)
     except KeyboardInterrupt:
         _end(name, "interrupted; the previous results are restored", 130)
+    except Exception as error:
+        _end(name, message(error), 1)
     except BaseException:
         _restore_outputs()
         raise
