@@ -7,8 +7,8 @@ For each set of training rows, such as those of a fold:
    of all candidates and all sets of rows are replicas of a few calls of `fit.fit`, one for each choice of hidden
    layers. Poor candidates are dropped early (`halving.py`).
 2. The candidate with the lowest loss on all parts together is taken. The predictions of its members are averaged.
-3. A share of the straight line on the same rows is added: the largest share whose loss on the parts is not clearly above
-   the lowest. The line is the one that the network is compared with, plain or a ridge regression (`lines.py`).
+3. A share of the straight line on the same rows is added: the largest share whose loss on the parts is not clearly
+   above the lowest. The line is the one that the network is compared with, plain or a ridge regression (`lines.py`).
 
 With many rows, steps 1 and 2 choose on a sample of the rows, and fewer members are then trained on all of them.
 
