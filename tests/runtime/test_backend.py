@@ -4,7 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_keras_comes_without_matplotlib_which_can_be_imported_later(tmp_path: Path) -> None:
     code = (
         "import sys; from straightline.runtime.backend import import_tensorflow; import_tensorflow(); "

@@ -110,7 +110,7 @@ class TestSearch:
         whole = self.sweep(of, None, None, self.numbers(of))
         assert sorted(found, key=str) == sorted(whole, key=str)
 
-    @pytest.mark.parametrize("kept", [0, 1, 3, 7, 8, 11, 19])
+    @pytest.mark.parametrize("kept", [0, 3, 11])
     def test_a_grid_that_was_killed_while_its_points_were_enqueued_is_whole(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
     ) -> None:
