@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
+from straightline.commands.output_folder import output_folder
 from straightline.config.table_options import TableOptions, command_line, table_settings
 from straightline.results import terminal
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import write_text
-from straightline.runtime.output_folder import output_folder
 from straightline.runtime.processes import end_only_with_parent
 from straightline.runtime.stage import timed
 from straightline.stages import compare, data, reference, report
