@@ -36,7 +36,7 @@ all: run
 
 # DVC's cache for all users of the machine becomes one of this user.
 .dvc/config.local: | .venv/installed
-	@python -m straightline.commands.site_cache
+	@python -m straightline.revisions.site_cache
 
 # dvc repro gets a second try: after a change of the variants DVC has to read dvc.yaml again, and a DVC that was killed
 # may have left a half-written dvc.lock.

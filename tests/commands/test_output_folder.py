@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline.commands.output_folder import MANIFEST, UNFINISHED, output_folder
+from straightline.commands.run import MANIFEST, UNFINISHED, output_folder
 from straightline.errors import UserError
 
 NAMES = st.sampled_from(["a", "b", "c/d", "c/e", "c/f/g", "h/i"])
@@ -70,7 +70,7 @@ def test_a_failed_run_leaves_the_earlier_result(tmp_path: Path) -> None:
 ENDED = """
 import os, sys
 from pathlib import Path
-from straightline.commands.output_folder import output_folder
+from straightline.commands.run import output_folder
 
 renames, rename, (out, step, kill) = [], Path.rename, sys.argv[1:]
 

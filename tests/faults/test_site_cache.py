@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from configobj import ConfigObj
 
-from straightline.commands.site_cache import LOCAL, use_private_cache
+from straightline.revisions.site_cache import LOCAL, use_private_cache
 
 OTHER_USER = 65534  # nobody
 ATTACK = 'for folder; do echo pickle > "$folder/pickle"; done 2>/dev/null'

@@ -13,10 +13,10 @@ from typing import Any
 import jinja2
 import yaml
 
-from straightline.commands.site_cache import use_private_cache
 from straightline.config.composition import CONF
 from straightline.config.table_options import TableOptions, table_settings
 from straightline.errors import UserError
+from straightline.revisions.site_cache import use_private_cache
 from straightline.runtime.artifacts import write_text
 from straightline.stages import compose, data
 

@@ -1,6 +1,9 @@
 """`straightline run`: all stages of the pipeline on a user's table, in an output folder, without DVC or git."""
 
 import itertools
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -9,14 +12,18 @@ from pathlib import Path
 
 import yaml
 
-from straightline.commands.output_folder import output_folder
 from straightline.config.table_options import TableOptions, command_line, table_settings
+from straightline.errors import UserError
 from straightline.results import terminal
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import write_text
-from straightline.runtime.processes import end_only_with_parent
+from straightline.runtime.processes import end_only_with_parent, is_dead, signature
 from straightline.runtime.stage import timed
 from straightline.stages import compare, data, reference, report
+
+MANIFEST = ".straightline-output"  # It holds the paths of all files that a run wrote, one in each line.
+UNFINISHED = ".straightline-run-"  # Prefix of a folder beside the output, in which a run writes.
+NAME_BYTES = 255  # the longest name that common file systems take
 
 
 def run(options: TableOptions, out: Path, track: bool) -> None:
@@ -64,3 +71,119 @@ def _references(root: Path, model: str) -> Iterator[None]:
         done = pool.submit(reference.run_timed, root)
         yield
         done.result()
+
+
+@contextmanager
+def output_folder(out: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `out`; on success it becomes `out`.
+
+    If `out` is the output of an earlier run, the files that this run wrote are removed. All others stay where they are,
+    also those of a folder that somebody made meanwhile. If a new file has taken the place of one, it goes to a folder
+    beside `out`, whose name is printed. What a killed run left beside `out` is cleared. Raises UserError, before
+    anything is written, if `out` cannot be replaced.
+    """
+    if obstacle := _obstacle(out):
+        raise UserError(f"{out}: {obstacle}; choose another folder with --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _clear(out.parent)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=UNFINISHED) as name:
+        work = Path(name)
+        write_text(work / "process", signature())
+        (work / "new").mkdir()
+        yield work / "new"
+        write_text(work / "new" / MANIFEST, "".join(f"{path}\n" for path in [*_leaves(work / "new"), MANIFEST]))
+        try:
+            _put(work, out)
+        except BaseException:
+            _put_back(work, out.parent)
+            raise
+
+
+def _obstacle(out: Path) -> str | None:
+    """Return why a run cannot write to `out`, or None if it can."""
+    if len(os.fsencode(out.name)) > NAME_BYTES:
+        return f"its name has {len(os.fsencode(out.name))} bytes; expected at most {NAME_BYTES}"
+    try:
+        parent = next(folder for folder in out.absolute().parents if folder.exists())
+        checks = {
+            "is a symbolic link": out.is_symlink(),
+            "is a mount point": os.path.ismount(out),
+            "is the current folder, or contains it": Path.cwd().is_relative_to(out.resolve()),
+            "exists and is not an output of `straightline run`": out.exists() and not _is_output(out),
+            f"the folder {parent} is not writable": not os.access(parent, os.W_OK | os.X_OK),
+            "is not writable": out.exists() and not os.access(out, os.W_OK | os.X_OK),
+        }
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return next((obstacle for obstacle, is_found in checks.items() if is_found), None)
+
+
+def _is_output(out: Path) -> bool:
+    return (out / MANIFEST).is_file() or (out.is_dir() and not any(out.iterdir()))
+
+
+def _put(work: Path, out: Path) -> None:
+    """Move `work`/new to `out`, and what was in `out` to `work`/old until its foreign files are in `out` again."""
+    old = work / "old" / out.name
+    old.parent.mkdir()
+    if out.exists():
+        out.rename(old)
+    (work / "new").rename(out)
+    _carry_over(old, out)
+
+
+def _carry_over(old: Path, out: Path) -> None:
+    """Move the files of `old` that no run wrote to `out`."""
+    manifest = old / MANIFEST
+    written = set(manifest.read_text(encoding="utf-8").splitlines()) if manifest.is_file() else set()
+    if foreign := [path for path in _leaves(old) if str(path) not in written]:
+        homeless = [path for path in foreign if not _moved(old / path, out / path)]
+        if homeless:
+            kept = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{out.name[:100]}-kept-"))
+            for path in homeless:
+                _moved(old / path, kept / path)
+            print(f"run: kept {len(homeless):,} files that no run wrote in {kept}, since {out} has new ones there")
+
+
+def _moved(path: Path, place: Path) -> bool:
+    """Move a file to a place, or return False if something else is there."""
+    if os.path.lexists(place):
+        return False
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        return False
+    path.rename(place)
+    return True
+
+
+def _leaves(root: Path) -> list[Path]:
+    """Return the files, links and empty folders below `root`, relative to it."""
+    found: list[Path] = []
+    for folder, folders, files in os.walk(root):
+        here = Path(folder)
+        links = [name for name in folders if (here / name).is_symlink()]
+        found += [(here / name).relative_to(root) for name in [*links, *files]]
+        if not folders and not files and here != root:
+            found.append(here.relative_to(root))
+    return sorted(found)
+
+
+def _clear(parent: Path) -> None:
+    """Remove what killed runs left in `parent`; an output that a run was about to replace comes back."""
+    for work in parent.glob(f"{UNFINISHED}*"):
+        process = work / "process"
+        if not process.is_file() or not is_dead(process.read_text(encoding="utf-8")):
+            continue
+        _put_back(work, parent)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _put_back(work: Path, parent: Path) -> None:
+    """Undo a replacement that did not end, or end it if only foreign files are left to move."""
+    for old in (work / "old").glob("*"):
+        out = parent / old.name
+        if out.exists():
+            _carry_over(old, out)
+        else:
+            old.rename(out)

@@ -1,1 +1,1 @@
-"""Compare two revisions: `lockfile` reads dvc.lock, `changes` finds the differences, the others print them."""
+"""Compare two revisions: `lockfile` reads dvc.lock, `changes` finds the differences, others print them; DVC's cache."""
