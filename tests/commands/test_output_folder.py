@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,16 @@ def test_an_end_at_any_step_loses_nothing(tmp_path: Path, step: int, killed: boo
     assert found.pop("a") == ("second" if step >= 2 else "first")
     assert found == {"mine": "mine", "c/mine": "mine"}
     assert not list(tmp_path.glob(f"{UNFINISHED}*"))
+
+
+def test_what_another_user_left_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a user could move files into the folder of another."""
+    work = tmp_path / f"{UNFINISHED}other"
+    write(work, {"old/result/planted"}, "planted")
+    (work / "process").write_text(f"{socket.gethostname()} 1 0")  # a process that has ended
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    run(tmp_path / "result", {"a"}, "mine")
+    assert contents(work)["old/result/planted"] == "planted"
 
 
 def test_a_run_that_is_alive_is_left_alone(tmp_path: Path) -> None:

@@ -130,6 +130,20 @@ def test_a_fold_does_not_depend_on_the_folds_beside_it() -> None:
             np.testing.assert_array_equal(one.monitored, other.monitored)
 
 
+@pytest.mark.parametrize("power", [-250, 400])
+def test_the_share_of_the_line_does_not_depend_on_the_units(power: int) -> None:
+    """The squares of losses in such units are infinite, or 0."""
+    features = np.random.default_rng(0).normal(size=(90, 2))
+    labels = features[:, 0] + 0.2 * features[:, 1] ** 2 + 0.3 * np.cos(50 * features[:, 0])
+    settings, fit_settings = averaged(hidden=[16], l2=0.0, learning_rate=0.01), replace(FIT, epochs=20)
+    (known,), (found,) = (
+        average(training_table(features, values), (fold_of(range(70)),), settings, fit_settings, lambda *now: None)
+        for values in (labels, labels * 2.0**power)
+    )
+    assert found.share == known.share
+    assert 0 < known.share < 1
+
+
 def test_test_rows_are_not_looked_at() -> None:
     rows, fold = table(), fold_of(range(70))
     (before,) = averages(averaged(), folds=(fold,))

@@ -170,13 +170,14 @@ def _leaves(root: Path) -> list[Path]:
 
 
 def _clear(parent: Path) -> None:
-    """Remove what killed runs left in `parent`; an output that a run was about to replace comes back."""
+    """Remove what killed runs of this user left in `parent`; an output that a run was about to replace comes back."""
     for work in parent.glob(f"{UNFINISHED}*"):
         process = work / "process"
-        if not process.is_file() or not is_dead(process.read_text(encoding="utf-8")):
+        if work.lstat().st_uid != os.getuid() or not process.is_file():
             continue
-        _put_back(work, parent)
-        shutil.rmtree(work, ignore_errors=True)
+        if is_dead(process.read_text(encoding="utf-8")):
+            _put_back(work, parent)
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _put_back(work: Path, parent: Path) -> None:

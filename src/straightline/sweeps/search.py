@@ -78,7 +78,7 @@ def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
             return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         if name == "qmc":
             return optuna.samplers.QMCSampler(seed=seed)
-        # A grid has no sampler, since Optuna's GridSampler does not work with `ask` and `tell`: see `grid`.
+        # It proposes no point of a grid: `grid` does, since Optuna's GridSampler does not work with `ask` and `tell`.
         return optuna.samplers.RandomSampler(seed)
 
 

@@ -63,7 +63,7 @@ def winner(
     fitted = {name: _trained(table, config, name, fresh, show_progress) for name in (baseline, model)}
     folds = {name: trained.folds for name, trained in fitted.items()}
     means = {name: fold_means(table).to_numpy() for name, table in folds.items()}
-    raised = excess / means[model].mean()
+    raised = excess / (means[model].mean() or 1.0)
     means[model] = means[model] + excess
     ratio = mean_test_ratio(folds[baseline]) if table.ordered else None
     comparison = Comparison(means[baseline], means[model], fresh.k, ratio)

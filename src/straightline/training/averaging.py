@@ -110,12 +110,14 @@ def _shares(table: TrainingTable, found: Found, settings: Averaged) -> list[floa
     """Return the share of the line for each set of rows: the largest one that the losses on the parts permit."""
     if settings.line is not None:
         return [settings.line] * len(found.parts)
+    unit = table.family.loss_unit(float(table.labels.std()) or 1.0)
 
     def blended(network: Predictor, line: Predictor) -> Pass:
         def losses(rows: Rows) -> NDArray:
             of_network, of_line = network(rows.features), line(rows.features)
             blends = (share * of_line + (1 - share) * of_network for share in SHARES)
             of_rows = np.array([table.family.row_losses(rows.labels, blend) for blend in blends])
+            of_rows /= unit  # In other units the squares of losses might overflow.
             return np.column_stack([of_rows.sum(axis=1), of_rows @ of_rows.T])
 
         return Pass(losses, np.add)

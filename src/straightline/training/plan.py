@@ -29,7 +29,8 @@ def fold_plan(table: TrainingTable, model_settings: Model, fit_settings: Fit, fo
     """Return `folds`; repeats and seeds that are None become the numbers that the size of `table` allows.
 
     Rows in time order are divided only once. Otherwise the number of repeats is what a network with hidden layers
-    16-16 can afford, since all variants share their folds. A more expensive variant gets one seed instead.
+    16-16 can afford, since all variants share their folds, but at most `folds.max_repeats`. A more expensive variant
+    gets one seed instead.
     """
     rows = len(table.labels)
     steps, epochs = _epochs(rows, fit_settings)
