@@ -5,7 +5,7 @@ import re
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow.entities.model_registry import ModelVersion
 from typer.testing import CliRunner
 
 from straightline.__main__ import app
+from straightline.commands import serve
 from straightline.errors import UserError
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import read_json, write_json
@@ -56,6 +58,12 @@ def client_of(root: Path) -> Iterator[mlflow.MlflowClient]:
         mlflow.set_tracking_uri("")
 
 
+def kept_files(client: mlflow.MlflowClient, version: ModelVersion) -> Path:
+    """Return the folder of a version in the artifact store."""
+    location = client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
+    return Path(location.removeprefix("file://"))
+
+
 def changed(root: Path, target: str, model: str, factor: float) -> None:
     """Multiply a model's held-out loss, as other results would."""
     path = root / f"metrics/{target}-{model}.json"
@@ -77,7 +85,10 @@ def test_each_targets_model_by_the_verdict_and_the_gate(tmp_path: Path, empty_st
             assert (
                 float(version.tags["held_out_loss"]) == read_json(tmp_path / f"metrics/{target}-{chosen}.json")["loss"]
             )
-            assert version.tags["digest"] == read_json(tmp_path / f"runs/{target}/{chosen}/weights.json")["digest"]
+            folder = kept_files(client, version)
+            assert version.tags[registry.DIGEST] == mlmodel.digest_of(folder)
+            digest = read_json(tmp_path / f"runs/{target}/{chosen}/weights.json")["digest"]
+            assert read_json(folder / "data/model/model.json")["digest"] == digest
             model = mlflow.models.get_model_info(f"models:/balloons-{target}@champion")
             assert model.signature.inputs.input_names() == ["relationship", "children", "age"]
             assert model.saved_input_example_info is not None
@@ -145,9 +156,10 @@ class TestMLmodel:
     @pytest.mark.parametrize(
         ("change", "told"),
         [
-            ({"loader_module": "mlflow.sklearn"}, "expected the loader straightline.serving or mlflow.keras"),
+            ({"loader_module": "mlflow.sklearn"}, "expected only the loader straightline.serving, got mlflow.sklearn"),
+            ({"loader_module": "mlflow.keras"}, "expected only the loader straightline.serving, got mlflow.keras"),
             ({"code": "code"}, "brings code of its own"),
-            ({"loader_module": None}, "expected the loader"),
+            ({"loader_module": None}, "expected only the loader"),
         ],
     )
     def test_any_other_loader_or_code_is_refused(self, kept: Path, change: dict, told: str) -> None:
@@ -170,10 +182,52 @@ class TestMLmodel:
             mlflow.pyfunc.load_model(str(kept))
 
 
-def post(url: str, content: Any, kind: str = "application/json") -> tuple[int, Any]:
+class TestServingOnlyWhatWasRegistered:
+    @pytest.fixture
+    def kept(self, empty_store: Path, tmp_path: Path) -> Path:
+        """Return the folder in the artifact store with the champion's files."""
+        write_project(tmp_path, models=True)
+        shutil.copy(empty_store, tmp_path / "mlflow.db")
+        publication.publish(load_results(tmp_path))
+        with client_of(tmp_path) as client:
+            return kept_files(client, client.get_model_version_by_alias("balloons-color", "champion"))
+
+    def refused(self, root: Path) -> str:
+        with pytest.raises(UserError) as caught:
+            serve.run(root, "color", 1, with_token=False)
+        return str(caught.value)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda folder: (folder / "data/other").mkdir() or (folder / "data/other/model.keras").write_bytes(b"a"),
+            lambda folder: (folder / "requirements.txt").write_text("other"),
+            lambda folder: (folder / "data/model/model.json").unlink(),
+            lambda folder: (folder / "MLmodel").write_text("flavors: {python_function: {loader_module: mlflow.keras}}"),
+            lambda folder: (folder / "data/model/model.json").rename(folder / "data/model/other.json"),
+        ],
+    )
+    def test_a_changed_file_is_not_served(self, tmp_path: Path, kept: Path, change: Callable[[Path], Any]) -> None:
+        change(kept)
+        assert "a model that was changed is not served" in self.refused(tmp_path)
+
+    def test_a_version_without_a_digest_is_not_served(self, tmp_path: Path, kept: Path) -> None:
+        with client_of(tmp_path) as client:
+            client.delete_model_version_tag("balloons-color", "1", registry.DIGEST)
+        assert "registered without a digest of all its files" in self.refused(tmp_path)
+
+    def test_a_link_is_no_file_of_a_model(self, kept: Path) -> None:
+        (kept / "data/model/other").symlink_to("/etc/passwd")
+        with pytest.raises(UserError, match="is a link"):
+            mlmodel.digest_of(kept)
+
+
+def post(
+    url: str, content: Any, kind: str = "application/json", headers: Mapping[str, str] | None = None
+) -> tuple[int, Any]:
     """Return the status and the JSON that a POST answers."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": kind})
+    request = urllib.request.Request(url, body, {"Content-Type": kind} | (headers or {}))
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
@@ -227,8 +281,22 @@ def test_the_champion_answers_over_http_as_the_pipeline_does(words: Path) -> Non
             ({"dataframe_records": [one | {"built": "yesterday"}]}, "built"),
             ({"rows": [one]}, "dataframe_split"),
             (b"{", "JSON"),
+            (b'{"dataframe_records": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
+            (b'{"dataframe_records": [{"rooms": ' + b"9" * 5_000 + b"}]}", "digits"),
+            ({"dataframe_records": [one | {"rooms": 1e300, "size": 1e300}]}, "rooms"),
+            (b'{"dataframe_records": 3}', ""),
+            (b"3", ""),
+            (b"", ""),
+            (b"\xff", ""),
         ):
             status, answer = post(f"{url}/invocations", content)
             assert 400 <= status < 500, (content, answer)
             assert told in str(answer)
+            assert "Traceback" not in str(answer)
+            assert "stack_trace" not in str(answer)
         assert post(f"{url}/invocations", b"a", "image/png")[0] == 415
+        for headers, expected in (
+            ({"Host": "evil.example"}, 400),
+            ({"Origin": "http://evil.example"}, 403),
+        ):
+            assert post(f"{url}/invocations", {"dataframe_records": [one]}, headers=headers)[0] == expected

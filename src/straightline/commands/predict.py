@@ -41,7 +41,10 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     from straightline.serving.encoder import predictions
 
     fitted = load_model(folder / "model.keras", weights["digest"])
-    table = predicted_columns(target, predictions(fitted, frame, features))
+    try:
+        table = predicted_columns(target, predictions(fitted, frame, features))
+    except UserError as error:
+        raise UserError(f"{rows}: {error}") from None
     if out is None:
         table.to_csv(sys.stdout, index=False)
     else:

@@ -1,54 +1,66 @@
-"""`straightline serve`: MLflow's server predicts with the champion model of a target, on this machine only."""
+"""`straightline serve`: predicts over HTTP with the champion model of a target, on this machine only."""
 
 import os
 import shutil
-import sys
 from pathlib import Path
-from typing import NoReturn
 
 from straightline.runtime.backend import import_mlflow
 
 import_mlflow()
 
+import uvicorn
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.store.artifact.models_artifact_repo import REGISTERED_MODEL_META_FILE_NAME
 
 from straightline.config.settings import chosen_target, load
 from straightline.errors import UserError
 from straightline.serving import mlmodel
-from straightline.serving.prediction import DESCRIPTION, read_description
+from straightline.serving.guard import TOKEN, require_token
 from straightline.tracking import registry, store
 
 
-def run(root: Path, target: str | None, port: int) -> NoReturn:
-    """Replace this process by a server for the champion of `target`, on the loopback address.
+def run(root: Path, target: str | None, port: int, with_token: bool) -> None:
+    """Serve the champion of `target` on the loopback address until the process is interrupted.
 
-    Raises UserError if there is no champion, or if its files were changed after it was registered.
+    Raises UserError if there is no champion, or if its files are not those that were registered.
     """
     config = load(root / "params.yaml")
     name = registry.registered_name(config.data.path, chosen_target(config.targets, target))
+    os.environ |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
     with store.opened(root) as (client, _):
         champion = registry.find_champion(client, name)
         if champion is None:
             raise UserError(f"serve: {name} has no champion yet; run `straightline track` first")
         folder = _fetched(root, champion)
-    print(f"serving {name} {champion.version} ({champion.tags['model']}) at http://127.0.0.1:{port}/invocations")
-    sys.stdout.flush()
-    os.environ |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder), "--env-manager", "local"]
-    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)])
+    address = f"http://127.0.0.1:{port}/invocations"
+    print(f"serving {name} {champion.version} ({champion.tags['model']}) at {address}", flush=True)
+    if with_token or TOKEN in os.environ:
+        print(f"every request needs the header `Authorization: Bearer {require_token()}`", flush=True)
+
+    from straightline.serving.scoring_app import create_app
+
+    uvicorn.run(create_app(folder), host="127.0.0.1", port=port, log_level="warning")
 
 
 def _fetched(root: Path, champion: ModelVersion) -> Path:
+    """Return a private copy of the champion's files, whose digest is the one in the registry."""
     folder = root / ".straightline/serving" / f"{champion.name}-{champion.version}"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    path = Path(download_artifacts(f"models:/{champion.name}/{champion.version}", dst_path=str(folder)))
-    mlmodel.require_ours(path)
-    digest = read_description(next(path.rglob(DESCRIPTION))).digest
-    if digest != champion.tags.get("digest"):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700)
+    path = Path(download_artifacts(str(champion.source), dst_path=str(folder)))
+    (path / REGISTERED_MODEL_META_FILE_NAME).unlink(missing_ok=True)  # MLflow adds it to each copy, and never reads it
+    registered = champion.tags.get(registry.DIGEST)
+    if registered is None:
         raise UserError(
-            f"{path}: the model's digest is {digest[:12]}, but {champion.name} {champion.version} was registered with "
-            f"{str(champion.tags.get('digest'))[:12]}; a model that was changed is not served"
+            f"serve: {champion.name} {champion.version} was registered without a digest of all its files; "
+            "delete its run in MLflow, then call `straightline track`"
         )
+    if (digest := mlmodel.digest_of(path)) != registered:
+        raise UserError(
+            f"{path}: the digest of the model's files is {digest[:12]}, but {champion.name} {champion.version} was "
+            f"registered with {registered[:12]}; a model that was changed is not served"
+        )
+    mlmodel.require_ours(path)
     return path

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from straightline.errors import UserError
+from straightline.serving.guard import TOKEN, require_token
 from straightline.tracking.identity import shown_uri, store_uri
 
 HARDENED = {
@@ -17,9 +18,10 @@ HARDENED = {
 }
 
 
-def run(root: Path, port: int, host: str) -> NoReturn:
+def run(root: Path, port: int, host: str, with_token: bool) -> NoReturn:
     """Replace this process by MLflow's server at `host`. It answers only requests for that address.
 
+    With a token, only whoever opens the printed address, or sends the token in it, gets an answer.
     Raises UserError if other machines can reach the address, unless a password for the admin is set.
     """
     if store_uri(root).startswith("http"):
@@ -27,10 +29,13 @@ def run(root: Path, port: int, host: str) -> NoReturn:
     # The environment, unlike an argument, hides a password in the URI from other users.
     os.environ |= HARDENED | {"MLFLOW_BACKEND_STORE_URI": store_uri(root)}
     options = ["--app-name", "straightline"] if is_loopback(host) else _authenticated(host)
+    if with_token and not is_loopback(host):
+        raise UserError(f"--token: expected a --host that only this machine reaches, got {host}; MLflow has passwords")
     names = {host, "localhost", "127.0.0.1"} if is_loopback(host) else {host, socket.gethostname(), socket.getfqdn()}
     hosts = sorted(f"{f'[{name}]' if ':' in name else name}:{port}" for name in names)
     origins = [f"http://{name}" for name in hosts]
-    print(f"MLflow UI: http://{hosts[0]} (Ctrl-C stops it)", flush=True)
+    shown = f"{hosts[0]}/?token={require_token()}" if with_token or TOKEN in os.environ else hosts[0]
+    print(f"MLflow UI: http://{shown} (Ctrl-C stops it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
     command += ["--allowed-hosts", ",".join(hosts), "--cors-allowed-origins", ",".join(origins), *options]
     os.execv(sys.executable, command)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from straightline.data import encoding
 from straightline.data.schema import OTHER, Feature
+from straightline.errors import UserError
 
 PREFIX = "encoding_"  # the names of the layers of the encoding start with it
 TAKEN = ("regression", "quadratic", "neural", "upgraded", "averaged")  # names of the models, which no layer may have
@@ -48,9 +49,17 @@ def _keys(features: Sequence[Feature]) -> list[str]:
 def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
     """Return the predictions `(rows,)` of `model`, saved by training, for the rows of `frame`.
 
-    Raises UserError if the columns of `frame` do not fit `features`.
+    Raises UserError if the columns of `frame` do not fit `features`, or if a prediction is not a finite number.
     """
-    return predictions_of(model, {feature.name: encoding.raw(frame, feature) for feature in features}, features)
+    columns = {feature.name: encoding.raw(frame, feature) for feature in features}
+    predicted = predictions_of(model, columns, features)
+    if not np.isfinite(predicted).all():
+        row = int(np.flatnonzero(~np.isfinite(predicted))[0])
+        raise UserError(
+            f"row {row + 1}: expected a finite prediction, got {predicted[row]}; are its numbers far larger than those "
+            "of the training rows?"
+        )
+    return predicted
 
 
 def predictions_of(

@@ -1,6 +1,9 @@
 """Models in MLflow: a Keras archive that `straightline.serving` loads, without pickled objects and without code."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,21 +34,34 @@ TYPES_OF_VALUES = {bool: DataType.boolean, int: DataType.long, float: DataType.d
 EXAMPLES = 5  # rows of the input example
 
 
+@dataclass(frozen=True)
+class Logged:
+    """A model in MLflow: its URI, and the digest of the files that were sent there."""
+
+    uri: str
+    digest: str
+
+
 class _Pyfunc:
-    """mlflow.pyfunc without a test of the input example while logging, since that would import TensorFlow."""
+    """mlflow.pyfunc without a test of the input example while logging, since that would import TensorFlow.
+
+    `digest` becomes that of the saved files before they are sent to the artifact store.
+    """
 
     __name__ = "mlflow.pyfunc"
+    digest = ""
 
-    @staticmethod
-    def save_model(path: str, validate_serving_input: bool, **options: Any) -> None:
+    def save_model(self, path: str, validate_serving_input: bool, **options: Any) -> None:
         mlflow.pyfunc.save_model(path=path, **options)
+        self.digest = digest_of(Path(path))
 
 
-def log(archive: Path, digest: str, target: Target, features: Sequence[Feature], rows: pd.DataFrame) -> str:
-    """Log the Keras archive with the SHA-256 `digest` to the active run; return the model's URI.
+def log(archive: Path, digest: str, target: Target, features: Sequence[Feature], rows: pd.DataFrame) -> Logged:
+    """Log the Keras archive with the SHA-256 `digest` to the active run.
 
     `target` and `features` are those of schema.json. `rows` are training rows; the first ones are the input example.
     """
+    flavor = _Pyfunc()
     with temporary_folder() as temporary:
         folder = temporary / "model"
         folder.mkdir()
@@ -53,7 +69,7 @@ def log(archive: Path, digest: str, target: Target, features: Sequence[Feature],
         write_json(folder / DESCRIPTION, Description(target, list(features), digest).to_json())
         logged = Model.log(
             artifact_path=None,
-            flavor=_Pyfunc,
+            flavor=flavor,
             name="model",
             loader_module=LOADER,
             data_path=str(folder),
@@ -62,7 +78,18 @@ def log(archive: Path, digest: str, target: Target, features: Sequence[Feature],
             validate_serving_input=False,
             pip_requirements=[f"{name}=={version(name)}" for name in LIBRARIES],
         )
-    return str(logged.model_uri)
+    return Logged(str(logged.model_uri), flavor.digest)
+
+
+def digest_of(folder: Path) -> str:
+    """Return one SHA-256 over the names and the bytes of all files in `folder`. Raises UserError if one is a link."""
+    digests = {}
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise UserError(f"{path}: is a link; a model consists of files only, so it is refused")
+        if path.is_file():
+            digests[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
 def _signature(features: Sequence[Feature], target: Target) -> ModelSignature:
@@ -80,17 +107,14 @@ def _example(rows: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
 
 
 def require_ours(folder: Path) -> None:
-    """Raise UserError unless the MLmodel in `folder` is safe to load.
-
-    It must name the loader of this package, or MLflow's loader for Keras, and it must not contain code.
-    """
+    """Raise UserError unless the MLmodel in `folder` names the loader of this package and brings no code."""
     path = folder / "MLmodel"
     try:
         flavors: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["flavors"]
         loader = flavors["python_function"]["loader_module"]
-    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
+    except (OSError, KeyError, TypeError, ValueError, RecursionError, yaml.YAMLError):
         raise UserError(f"{path}: expected an MLmodel with a python_function, as `straightline track` writes") from None
-    if loader not in (LOADER, "mlflow.keras") or not set(flavors) <= {"python_function", "keras"}:
-        raise UserError(f"{path}: expected the loader {LOADER} or mlflow.keras, got {loader}; the model is refused")
-    if any(flavor.get("code") for flavor in flavors.values()):
+    if loader != LOADER or set(flavors) != {"python_function"}:
+        raise UserError(f"{path}: expected only the loader {LOADER}, got {loader}; the model is refused")
+    if flavors["python_function"].get("code"):
         raise UserError(f"{path}: brings code of its own, which would run here; the model is refused")

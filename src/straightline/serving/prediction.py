@@ -49,9 +49,10 @@ class Predictor:
 
         try:
             encoding.require(frame, self._features)
+            predicted = predictions(self._model, frame, self._features)
         except UserError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        return predicted_columns(self._target, predictions(self._model, frame, self._features))
+        return predicted_columns(self._target, predicted)
 
 
 def predicted_columns(target: Target, predictions: NDArray) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from straightline.results.sentences import choice_sentences, headline, ridge_sen
 from straightline.runtime.artifacts import md5, read_parquet
 from straightline.runtime.folders import TIMINGS
 from straightline.serving import mlmodel
+from straightline.serving.mlmodel import Logged
 from straightline.serving.prediction import ARCHIVE
 from straightline.tracking import bulk, live_runs, registry, store
 from straightline.tracking.identity import PIPELINE_TAG, PROCESS_TAG, ROLE_TAG, pipeline_hash, shown_uri
@@ -62,7 +63,7 @@ def _publish(client: MlflowClient, experiment: str, results: Results, identity: 
     note = {"mlflow.note.content": "\n\n".join(headlines)}
     parent = client.create_run(experiment, tags=tags | {ROLE_TAG: "pipeline"} | note, run_name=name).info.run_id
     datasets = _datasets(results)
-    models: dict[tuple[str, str], tuple[str, str]] = {}
+    models: dict[tuple[str, str], tuple[str, Logged]] = {}
     with store.closing(client, parent):
         client.log_batch(parent, params=store.params(asdict(results.config)))
         gains = {f"{target}_relative_gain": verdict.relative_gain for target, verdict in results.verdicts.items()}
@@ -95,20 +96,20 @@ def _publish_reference(
 
 
 def _candidates(
-    results: Results, models: Mapping[tuple[str, str], tuple[str, str]], tags: Mapping[str, str]
+    results: Results, models: Mapping[tuple[str, str], tuple[str, Logged]], tags: Mapping[str, str]
 ) -> Iterator[Candidate]:
     """Yield the model of each target that the verdict chooses: the regression unless a network is clearly better."""
     lock = results.root / "dvc.lock"
     for target, verdict in results.verdicts.items():
         model = verdict.challenger if verdict.answer == "no" else verdict.baseline
         variant = results.variants[target, model]
-        run, uri = models[target, model]
+        run, logged = models[target, model]
         version_tags = {key: value for key, value in tags.items() if key != PROCESS_TAG}
         version_tags |= {"target": target, "model": model, "verdict": verdict.answer}
-        version_tags |= {"digest": variant.weights["digest"]} | ({"dvc.lock": md5(lock)} if lock.exists() else {})
+        version_tags |= {registry.DIGEST: logged.digest} | ({"dvc.lock": md5(lock)} if lock.exists() else {})
         yield Candidate(
             name=registry.registered_name(results.config.data.path, target),
-            model_uri=uri,
+            model_uri=logged.uri,
             run=run,
             tags=version_tags,
             loss=variant.metrics.get("loss"),
@@ -133,7 +134,7 @@ def _log_metrics(client: MlflowClient, run: str, metrics: list[Metric], is_strea
     bulk.log_metrics(client, run, [metric for metric in metrics if (metric.key, metric.step) not in known])
 
 
-def _log_variant(client: MlflowClient, run: str, results: Results, variant: Variant, datasets: list[Any]) -> str:
+def _log_variant(client: MlflowClient, run: str, results: Results, variant: Variant, datasets: list[Any]) -> Logged:
     config = results.config
     settings = {
         "target": asdict(config.targets[variant.target]),

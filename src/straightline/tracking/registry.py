@@ -16,6 +16,7 @@ from straightline.tracking.identity import PIPELINE_TAG
 
 CHAMPION = "champion"  # the alias of the version that is served
 LOSS, REASON = "held_out_loss", "promotion"  # tags of a version
+DIGEST = "files_digest"  # tag of a version: the digest of all of its files, which no artifact store can change
 
 
 def registered_name(data: str, target: str) -> str:

@@ -1,0 +1,60 @@
+"""The scoring server of `straightline serve`: MLflow's protocol, with checks of each request (docs/security.md)."""
+
+import json
+from pathlib import Path
+
+from straightline.runtime.backend import import_mlflow
+
+import_mlflow()
+
+import mlflow
+import mlflow.pyfunc
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from straightline.serving.guard import Guarded
+
+HOSTS = ["127.0.0.1", "localhost"]
+
+
+def create_app(folder: Path) -> Guarded:
+    """Return a server for the model in `folder`, which the caller has checked.
+
+    `/invocations` takes and returns what MLflow's scoring server does. A request that cannot be read, or that the model
+    cannot answer, gets a status from 400 on and a message, without a stack trace.
+    """
+    model = mlflow.pyfunc.load_model(str(folder))
+    schema = model.metadata.get_input_schema()
+
+    async def invocations(request: Request) -> Response:
+        kind = request.headers.get("content-type", "")
+        try:
+            answer = await run_in_threadpool(scoring_server.invocations, await request.body(), kind, model, schema)
+        except MlflowException as error:
+            return JSONResponse(_without_trace(error), error.get_http_status_code())
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            reason = f"the request cannot be read: {error}"
+            return JSONResponse({"error_code": "INVALID_PARAMETER_VALUE", "message": reason}, 400)
+        return Response(answer.response, answer.status, media_type=answer.mimetype)
+
+    async def ping(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def version(_: Request) -> Response:
+        return PlainTextResponse(mlflow.__version__)
+
+    routes = [Route("/invocations", invocations, methods=["POST"]), Route("/version", version)]
+    routes += [Route(path, ping) for path in ("/ping", "/health")]
+    app = Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)])
+    return Guarded(app, frozenset(), lambda method, path: None)
+
+
+def _without_trace(error: MlflowException) -> dict[str, str]:
+    return {key: value for key, value in json.loads(error.serialize_as_json()).items() if key != "stack_trace"}
