@@ -189,7 +189,7 @@ def additions() -> list[Addition]:
             {
                 "conf/data/table.yaml": [("# null: detected", "first_rows: null\n")],
                 f"{source}/config/settings.py": [
-                    ("    delimiter: Annotated[str", "    first_rows: Annotated[int, Field(ge=1)] | None\n")
+                    ("    delimiter: str | None", "    first_rows: Annotated[int, Field(ge=1)] | None\n")
                 ],
                 f"{source}/cli/arguments.py": [
                     ("    delimiter: Delimiter", "    first_rows: int | None = None,\n"),

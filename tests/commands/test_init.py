@@ -148,6 +148,16 @@ def test_what_is_wrong_is_said_before_anything_is_there(here: Path, arguments: t
     assert sorted(path.name for path in here.iterdir()) == ["full", "table.csv"]
 
 
+@pytest.mark.parametrize("name", ["2024", "on", "null", "1e5", "table", "inf", "x" * 200])
+def test_names_that_yaml_reads_as_values_are_names(here: Path, name: str) -> None:
+    pd.read_csv("table.csv").rename(columns={"s3": name}).to_csv(f"{name}.csv", index=False)
+    found = invoke(f"{name}.csv", "project", "--target", name)
+    assert found.exit_code == 0, found.exception
+    config = yaml.safe_load((here / "project/params.yaml").read_text())
+    assert config["data"]["path"] == f"data/{name}.csv"
+    assert [target["column"] for target in config["targets"].values()] == [name]
+
+
 def test_without_git_or_a_name_it_says_what_to_do(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in AUTHOR:
         monkeypatch.delenv(name)

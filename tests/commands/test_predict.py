@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -82,9 +83,71 @@ def test_all_that_does_not_fit_is_told_at_once(project: Path) -> None:
     assert "; has no column 'age'" in str(caught.value)
 
 
-def test_a_folder_that_is_none_of_a_model_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["a/b/c/model.keras", "a", ".", "/", "a/b/c/weights.json"])
+def test_a_folder_that_is_none_of_a_model_is_said(tmp_path: Path, place: str) -> None:
     with pytest.raises(UserError, match=r"expected a folder runs/<target>/<model>"):
-        predict.run(tmp_path / "a/b/c/model.keras", tmp_path / "new.csv", None)
+        predict.run(tmp_path / place, tmp_path / "new.csv", None)
+
+
+@pytest.mark.parametrize(
+    ("folder", "model"), [("runs", "color/neural"), ("runs/color", "neural"), ("runs/color/neural", "model.keras")]
+)
+def test_a_model_is_found_from_inside_its_project(
+    project: Path, monkeypatch: pytest.MonkeyPatch, folder: str, model: str
+) -> None:
+    rows = new_rows(project)
+    monkeypatch.chdir(project / folder)
+    predict.run(Path(model), rows, project / "out.csv")
+    assert_scored(project, "color", "neural")
+
+
+def test_what_cannot_be_written_is_said_first(project: Path) -> None:
+    rows = new_rows(project)
+    before = rows.read_bytes()
+    for out, told in ((project, "is a folder"), (rows, "is the table of new rows")):
+        with pytest.raises(UserError, match=f"--out: .* {told}; expected the name of a CSV file to write"):
+            predict.run(project / "runs/color/neural", rows, out)
+    assert rows.read_bytes() == before
+
+
+@pytest.mark.parametrize("file", ["data/schema.json", "runs/color/neural/weights.json"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", "[]", "3", "null", "[" * 100_000, '{"digest": 3}', '{"digest": null}', '{"a": NaN}', "9" * 5000],
+)
+def test_a_malformed_file_of_a_model_is_said(project: Path, file: str, content: str) -> None:
+    rows = new_rows(project)
+    (project / file).write_text(content)
+    with pytest.raises(UserError) as caught:
+        predict.run(project / "runs/color/neural", rows, None)
+    assert str(caught.value).startswith(str(project / file))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda schema: schema["targets"]["color"].update(family="other"), "expected the family bernoulli or gaussian"),
+        (lambda schema: schema["encoding"].clear(), "are others than those of its schema"),
+        (lambda schema: schema["encoding"].pop(), "are others than those of its schema"),
+        (lambda schema: schema["encoding"][0].update(fill=1.0), "are others than those of its schema"),
+    ],
+)
+def test_a_schema_of_another_model_is_said(project: Path, change: Callable[[dict], object], told: str) -> None:
+    rows = new_rows(project)
+    schema = read_json(project / "data/schema.json")
+    change(schema)
+    write_json(project / "data/schema.json", schema)
+    with pytest.raises(UserError, match=told):
+        predict.run(project / "runs/color/neural", rows, None)
+
+
+def test_a_large_number_is_one_and_its_prediction_is_finite_or_refused(project: Path) -> None:
+    rows = new_rows(project)
+    pd.read_csv(rows).assign(age=[1e39] + [30] * (len(pd.read_csv(rows)) - 1)).to_csv(rows, index=False)
+    predict.run(project / "runs/num_balloons/regression", rows, project / "out.csv")
+    assert np.isfinite(pd.read_csv(project / "out.csv")["num_balloons"]).all()
+    with pytest.raises(UserError, match=r"new\.csv: row 1: expected a finite prediction, got (nan|-?inf)"):
+        predict.run(project / "runs/num_balloons/neural", rows, None)
 
 
 def test_a_model_that_training_did_not_write_is_refused(project: Path) -> None:

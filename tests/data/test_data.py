@@ -87,6 +87,11 @@ def test_a_table_reads_back(tmp_path: Path, suffix: str) -> None:
         (b"a,y\n1,p\n2,q\n3,r\n", "target 'y' has 3 different words (p, q, r); expected numbers or two classes"),
         (b"a,y\n1,4\n2,5\n3,r\n", "target 'y', row 3: expected a number, got 'r'"),
         (b"y\n1\n2\n3\n", "no column is left"),
+        (b"a,y\n1,2026-01-01\n2,2026-01-02\n", "target 'y' has dates, expected numbers or classes"),
+        (b"a,y\n1,1e59\n2,2e59\n3,0\n", "target 'y': its largest number is 2e+59, expected one from 1e-30 to 1e+30"),
+        (b"a,y\n1,1e-59\n2,2e-59\n3,0\n", "target 'y': its largest number is 2e-59"),
+        (b"c,c[red],y\n" + b"red,1,2\nblue,2,3\nblue,2,4\n" * 9, "the name 'c[red]' stands for a level of a category"),
+        (b"a," + b"y" * 1001 + b"\n1,2\n", "the name of column 2 has more than 1,000 characters"),
     ],
 )
 def test_a_faulty_table_is_one_clear_line(tmp_path: Path, params: dict, content: bytes, expected: str) -> None:

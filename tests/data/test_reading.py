@@ -1,14 +1,20 @@
 """Files that are no table, or not quite: one clear line each; and tables as people write them."""
 
+import datetime
 import gzip
+from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from straightline.data import encoding
 from straightline.data.reading import read_table
 from straightline.errors import UserError
 
@@ -140,3 +146,101 @@ def test_a_mutilated_file_is_read_or_refused_and_columns_never_shift(
         read = {tuple(map(str, row)) for row in frame.itertuples(index=False)}
         read |= {tuple(str(value).removesuffix(".0") for value in row) for row in frame.itertuples(index=False)}
         assert {tuple(line.split(",")) for line in untouched} <= read
+
+
+def test_a_long_cell_is_a_cell(tmp_path: Path) -> None:
+    frame, _ = read_table(write(tmp_path, f"a,b\n1,x\n2,{'z' * 140_000}\n"))
+    assert frame["b"].str.len().tolist() == [1, 140_000]
+
+
+@pytest.mark.parametrize("delimiter", ["é", "ab", "", '"', "\n"])
+def test_a_delimiter_is_one_ascii_character(tmp_path: Path, delimiter: str) -> None:
+    with pytest.raises(UserError, match="delimiter: expected one ASCII character"):
+        read_table(write(tmp_path, PLAIN), delimiter)
+
+
+def parquet(folder: Path, values: pa.Array) -> Path:
+    pa.parquet.write_table(pa.table({"a": values}), folder / "table.parquet")
+    return folder / "table.parquet"
+
+
+NOT_UTF8 = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff\xfe", b"ok"]).buffers())
+
+
+class TestParquet:
+    @pytest.mark.parametrize("kind", [pa.decimal128(10, 2), pa.decimal256(40, 2)])
+    def test_decimals_are_numbers(self, tmp_path: Path, kind: pa.DataType) -> None:
+        frame, _ = read_table(parquet(tmp_path, pa.array([Decimal("1.25"), None, Decimal("-2.50")], kind)))
+        np.testing.assert_array_equal(frame["a"], [1.25, np.nan, -2.5])
+
+    def test_the_index_of_a_pandas_table_is_columns(self, tmp_path: Path) -> None:
+        index = pd.MultiIndex.from_tuples([("x", 3), ("y", 4)], names=["group", None])
+        pd.DataFrame({"a": [1, 2]}, index).to_parquet(tmp_path / "t.parquet")
+        frame, _ = read_table(tmp_path / "t.parquet")
+        assert frame.to_dict("list") == {"a": [1, 2], "group": ["x", "y"], "__index_level_1__": [3, 4]}
+
+    @pytest.mark.parametrize(
+        ("values", "told"),
+        [
+            (pa.array(["a\0b", "c"]), "column 'a', row 1: has a NUL character, expected text; remove it"),
+            (pa.array(["c", "a\0b"]).dictionary_encode(), "column 'a', row 2: has a NUL character"),
+            (NOT_UTF8, "column 'a' has words that are not UTF-8"),
+        ],
+    )
+    def test_what_is_no_text_is_said(self, tmp_path: Path, values: pa.Array, told: str) -> None:
+        with pytest.raises(UserError) as caught:
+            read_table(parquet(tmp_path, values))
+        assert told in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("values", "kind"),
+        [
+            (pa.array([[1], [2, 3]]), "list<element: int64>"),
+            (pa.array([{"b": 1}, {"b": 2}]), "struct<b: int64>"),
+            (pa.array([[("b", 1)], []], pa.map_(pa.string(), pa.int64())), "map<string, int64"),
+            (pa.array([b"a", b"b"]), "binary"),
+            (pa.array([datetime.time(1), datetime.time(2)]), "time64[us]"),
+            (pa.array([datetime.timedelta(1), datetime.timedelta(2)]), "duration[us]"),
+        ],
+    )
+    def test_a_type_that_no_model_takes_is_refused_if_it_is_used(
+        self, tmp_path: Path, values: pa.Array, kind: str
+    ) -> None:
+        pa.parquet.write_table(pa.table({"a": values, "b": [1.0, 2.0]}), tmp_path / "t.parquet")
+        frame, _ = read_table(tmp_path / "t.parquet")
+        with pytest.raises(UserError) as caught:
+            encoding.fit(frame, np.arange(2), ["a", "b"], [])
+        assert "column 'a': expected numbers, words, dates or true and false, got the Parquet type" in str(caught.value)
+        assert kind in str(caught.value)
+        assert encoding.fit(frame, np.arange(2), ["b"], [])[0]
+
+    def test_true_and_false_with_a_gap(self, tmp_path: Path) -> None:
+        frame, _ = read_table(parquet(tmp_path, pa.array([True, None, False, True])))
+        features, _ = encoding.fit(frame, np.arange(4), ["a"], [])
+        np.testing.assert_allclose(encoding.matrix(frame, features), [[1, 0], [2 / 3, 1], [0, 0], [1, 0]])
+
+    def test_more_rows_than_memory_holds_are_refused_before_they_are_read(self, tmp_path: Path) -> None:
+        table = pa.table({"a": pa.array(np.zeros(10**7))})
+        with pa.parquet.ParquetWriter(tmp_path / "t.parquet", table.schema, compression="zstd") as file:
+            for _ in range(1000):
+                file.write_table(table)
+        assert (tmp_path / "t.parquet").stat().st_size < 2**27
+        with pytest.raises(
+            UserError, match="says that it has 10,000,000,000 rows of 1 columns, which need some 240 GB"
+        ):
+            read_table(tmp_path / "t.parquet")
+
+    @given(changes=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=4)), min_size=1, max_size=9))
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+    def test_a_damaged_file_is_read_or_refused(self, tmp_path: Path, changes: list[tuple[float, bytes]]) -> None:
+        path = tmp_path / "table.parquet"
+        dates = pd.date_range("2026-01-01", periods=4)
+        pd.DataFrame({"a": [1.5, 2, 3, 4], "b": ["x", "y", "x", None], "c": dates}).to_parquet(path)
+        content = bytearray(path.read_bytes())
+        for place, new in changes:
+            at = int(place * (len(content) - 1))
+            content[at : at + len(new)] = new
+        path.write_bytes(content)
+        with suppress(UserError):
+            assert len(read_table(path)[0])

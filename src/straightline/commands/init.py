@@ -12,6 +12,7 @@ from typing import Any
 
 import jinja2
 import yaml
+from omegaconf import OmegaConf
 
 from straightline.config.composition import CONF
 from straightline.config.table_options import TableOptions, table_settings
@@ -32,6 +33,8 @@ PLACES = {
 PLOTS = ".dvc/plots"
 BUNDLED = re.compile(r"data/(?!table)|target/(?!table)")  # configs of other tables than the user's
 REQUIREMENTS = "requirements.txt"
+# Names that a config cannot have, since it exists already, or since YAML and Hydra read the name as another value.
+TAKEN = re.compile(r"|table|\d.*|true|false|yes|no|on|off|null|nan|inf", re.IGNORECASE)
 
 
 def run(options: TableOptions, folder: Path, effort: str | None) -> None:
@@ -90,11 +93,12 @@ def _configure(conf: Path, file: Path, table: Mapping[str, Any], targets: Mappin
     """
     chosen: list[Any] = []
     for key, target in targets.items():
-        name = f"{key}_" if (conf / f"target/{key}.yaml").exists() else key
+        name = f"own_{key}" if TAKEN.fullmatch(key) or (conf / f"target/{key}.yaml").exists() else key
         write_text(conf / f"target/{name}.yaml", _dumped(target))
         chosen.append({f"/target@_global_.targets.{key}": name})
     source = re.sub(r"[^A-Za-z0-9]+", "_", file.stem).strip("_")
-    source = f"own_{source}".rstrip("_") if source in ("", "table") else source
+    if TAKEN.fullmatch(source):
+        source = f"own_{source}".rstrip("_")
     text = _dumped({"defaults": [*chosen, "_self_"], **table})
     write_text(conf / f"data/{source}.yaml", f"# Written by `straightline init`; table.yaml explains the keys.\n{text}")
     config = (conf / "config.yaml").read_text(encoding="utf-8")
@@ -106,8 +110,8 @@ def _configure(conf: Path, file: Path, table: Mapping[str, Any], targets: Mappin
 
 
 def _dumped(values: Mapping[str, Any]) -> str:
-    """Return YAML in which `${` is escaped, so that OmegaConf does not resolve it."""
-    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True).replace("${", "\\${")
+    """Return YAML that OmegaConf reads as the same values: it takes 1e5 as a number, and would resolve `${`."""
+    return OmegaConf.to_yaml(OmegaConf.create(dict(values))).replace("${", "\\${")
 
 
 def _stages() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from straightline.data.reading import read_table
 from straightline.data.schema import Feature, read_schema
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json, write_csv
-from straightline.serving.prediction import predicted_columns
+from straightline.serving.prediction import ARCHIVE, predicted_columns
 
 
 def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None, decimal: str | None = None) -> None:
@@ -21,11 +21,12 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     detected. Raises UserError if the rows lack a column or have another type, or if the model was changed after
     training.
     """
-    folder = model if model.is_dir() else model.parent
+    folder = _folder(model)
     root = folder.parents[2]
-    for path in (root / "data/schema.json", folder / "weights.json"):
-        _require(folder, path)
-    schema, weights = read_schema(root), read_json(folder / "weights.json")
+    if out is not None and (out.is_dir() or out.resolve() == rows.resolve()):
+        problem = "is a folder" if out.is_dir() else "is the table of new rows"
+        raise UserError(f"--out: {out} {problem}; expected the name of a CSV file to write")
+    schema, digest = read_schema(root), _digest(folder / "weights.json")
     frame, _ = read_table(rows, delimiter, decimal)
     features = schema.encoding
     for note in _checked(frame, features, rows):
@@ -40,7 +41,7 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     from straightline.serving.archive import load_model
     from straightline.serving.encoder import predictions
 
-    fitted = load_model(folder / "model.keras", weights["digest"])
+    fitted = load_model(folder / ARCHIVE, digest)
     try:
         table = predicted_columns(target, predictions(fitted, frame, features))
     except UserError as error:
@@ -60,9 +61,22 @@ def _checked(frame: pd.DataFrame, features: list[Feature], rows: Path) -> list[s
     return encoding.unseen(frame, features)
 
 
-def _require(folder: Path, path: Path) -> None:
-    if not path.is_file():
-        raise UserError(
-            f"{folder}: expected a folder runs/<target>/<model> of a project or of `straightline run`, but there is "
-            f"no {path}"
-        )
+def _digest(path: Path) -> str:
+    weights = read_json(path)
+    digest = weights.get("digest") if isinstance(weights, dict) else None
+    if not isinstance(digest, str):
+        raise UserError(f"{path}: expected the weights that training wrote, with a digest; run `dvc repro`")
+    return digest
+
+
+def _folder(model: Path) -> Path:
+    """Return the folder runs/<target>/<model> of a project that `model`, a file or a folder, stands for."""
+    folder = (model.parent if model.name == ARCHIVE else model).resolve()
+    root = folder.parents[2] if len(folder.parents) > 2 else folder
+    for path in (root / "data/schema.json", folder / "weights.json"):
+        if not path.is_file():
+            raise UserError(
+                f"{model}: expected a folder runs/<target>/<model> of a project or of `straightline run`, but there is "
+                f"no {path}"
+            )
+    return folder

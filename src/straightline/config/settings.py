@@ -53,11 +53,18 @@ class Table:
     groups: str | None
     split: Literal["chance", "time"]
     time: str | None
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None
+    delimiter: str | None
     decimal: Literal[".", ","] | None
     seed: Seed
     held_out: Share
     standardize: bool
+
+    @field_validator("features", "exclude", "categorical")
+    @classmethod
+    def _each_once(cls, names: list[str] | None) -> list[str] | None:
+        if names is not None and len(set(names)) < len(names):
+            raise PydanticCustomError("names", "each column once")
+        return names
 
     @field_validator("time")
     @classmethod

@@ -16,6 +16,8 @@ from straightline.config.settings import parse
 from straightline.errors import UserError
 from straightline.families import AUTO
 
+LONGEST_KEY = 60  # characters; a key is a part of file names
+
 
 @dataclass(frozen=True)
 class TableOptions:
@@ -67,7 +69,7 @@ def table_settings(options: TableOptions) -> str:
 def _targets(options: TableOptions) -> dict[str, dict[str, str]]:
     targets: dict[str, dict[str, str]] = {}
     for column in options.targets:
-        key = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_") or "target"
+        key = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_")[:LONGEST_KEY] or "target"
         while key in targets:
             key += "_"
         targets[key] = {"column": column, "family": options.family}

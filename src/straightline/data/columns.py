@@ -19,13 +19,14 @@ def encode_target(frame: pd.DataFrame, settings: TargetSettings, origin: str) ->
 
     Raises UserError if the column is absent, has missing values, is constant, or does not suit its family.
     """
-    require_column(frame, settings.column, origin)
-    values = frame[settings.column]
+    values = column(frame, settings.column, origin)
     where = f"{origin}: target {settings.column!r}"
     if values.isna().any():
         raise UserError(f"{where} is missing in {values.isna().sum()} of {len(values)} rows; fill or drop those rows")
     if values.nunique() < 2:
         raise UserError(f"{where} is {values.tolist()[0]!r} in every row; there is nothing to predict")
+    if is_date(values):
+        raise UserError(f"{where} has dates, expected numbers or classes; make a column of days or of years")
     family = family_for(values, settings.family)
     labels, classes = family.labels(values, where)
     return labels, Target(settings.column, family.name, classes)
@@ -75,13 +76,25 @@ def days(values: pd.Series, name: str) -> pd.Series:
 
 
 def _require_complete(frame: pd.DataFrame, name: str, origin: str) -> None:
-    require_column(frame, name, origin)
-    gaps = frame[name].isna()
+    gaps = column(frame, name, origin).isna()
     if gaps.any():
         raise UserError(
             f"{origin}: column {name!r} is missing in {gaps.sum():,} of {len(frame):,} rows, first in row "
             f"{frame.index[int(gaps.argmax())] + 1}; rows cannot be divided by it: fill or drop those rows"
         )
+
+
+def column(frame: pd.DataFrame, name: str, origin: str) -> pd.Series:
+    """Return the column `name`. Raises UserError if it is absent, or has values of a type that no model takes."""
+    require_column(frame, name, origin)
+    values = frame[name]
+    if isinstance(values.dtype, pd.ArrowDtype):  # The reader leaves such columns as Parquet has them.
+        kind = str(values.dtype.pyarrow_dtype)
+        raise UserError(
+            f"{origin}: column {name!r}: expected numbers, words, dates or true and false, got the Parquet type "
+            f"{kind}; exclude it, or write it in another type"
+        )
+    return values
 
 
 def require_column(frame: pd.DataFrame, name: str, origin: str) -> None:

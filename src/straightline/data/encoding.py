@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from straightline.data.columns import days, is_date, require_column
+from straightline.data.columns import column, days, is_date
 from straightline.data.schema import OTHER, Feature
 from straightline.errors import UserError
 from straightline.families.numbers import require_finite
@@ -32,8 +32,7 @@ def fit(
     features, messages, problems = [], [], []
     for name in names:
         try:
-            require_column(frame, name, "")
-            feature, note = _feature(frame[name], rows, name, name in categorical)
+            feature, note = _feature(column(frame, name, ""), rows, name, name in categorical)
         except UserError as error:
             problems.append(str(error).removeprefix(": "))
             continue
@@ -78,22 +77,22 @@ def matrix(frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float
 
     Raises UserError if its columns do not fit `features`.
     """
-    columns = []
+    terms = []
     for feature in features:
         values = raw(frame, feature)
         if feature.kind == "category":
             codes = pd.Index(feature.levels, dtype=object).get_indexer(pd.Index(values, dtype=object))  # unknown: -1
             levels = [*([-1] if feature.other else []), *range(len(feature.levels))]
             reference = feature.levels.index(feature.reference) if feature.reference in feature.levels else None
-            columns += [(codes == level).astype(np.float64) for level in levels if level != reference]
+            terms += [(codes == level).astype(np.float64) for level in levels if level != reference]
         elif feature.fill is None:
-            columns.append(values)
+            terms.append(values)
         else:
             gaps = np.isnan(values)
-            columns += [np.where(gaps, feature.fill, values), gaps.astype(np.float64)]
-    encoded = np.empty((len(frame), len(columns)), order="F")
-    for number, column in enumerate(columns):
-        encoded[:, number] = column
+            terms += [np.where(gaps, feature.fill, values), gaps.astype(np.float64)]
+    encoded = np.empty((len(frame), len(terms)), order="F")
+    for number, term in enumerate(terms):
+        encoded[:, number] = term
     return encoded
 
 
@@ -102,14 +101,15 @@ def raw(frame: pd.DataFrame, feature: Feature) -> NDArray:
 
     Raises UserError, naming column and row, if the column is absent or has another type.
     """
-    require_column(frame, feature.name, "")
-    values = frame[feature.name]
+    values = column(frame, feature.name, "")
     if feature.kind == "category":
         return _words(values)
     if feature.kind == "date":
         values = days(values, feature.name)
     if feature.fill is not None and values.isna().all():
         return np.full(len(values), np.nan)
+    if values.dtype == object and _is_bool(values):
+        values = values.astype("boolean")
     present = values if feature.fill is None else values.dropna()
     require_finite(present, f"column {feature.name!r}")
     return values.to_numpy(np.float64, na_value=np.nan)
@@ -188,4 +188,5 @@ def _words(values: pd.Series) -> NDArray:
 
 
 def _is_bool(values: pd.Series) -> bool:
-    return bool(values.dropna().map(lambda value: isinstance(value, bool | np.bool_)).all())
+    present = values.dropna()
+    return len(present) > 0 and bool(present.map(lambda value: isinstance(value, bool | np.bool_)).all())

@@ -1,5 +1,6 @@
 """From a table as it was read to what training sees: features, labels, held-out rows, and warnings."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,7 @@ def prepare(config: Config, frame: pd.DataFrame) -> Prepared:
     split = Split(_strata(labels, targets), groups, by == "time")
     train, test = _held_out(split, config, len(frame), problems)
     features, notes = _encoded(config, frame, train, names, problems)
+    problems += _repeated_names([*encoding.term_names(features), *labels])
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
     encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
@@ -56,6 +58,14 @@ def prepare(config: Config, frame: pd.DataFrame) -> Prepared:
         warnings=notes,
     )
     return Prepared(table.iloc[train], table.iloc[test], schema)
+
+
+def _repeated_names(names: list[str]) -> list[str]:
+    return [
+        f"the name {name!r} stands for a level of a category and for another column; rename one of them"
+        for name, count in Counter(names).items()
+        if count > 1
+    ]
 
 
 def _feature_names(config: Config, frame: pd.DataFrame) -> list[str]:

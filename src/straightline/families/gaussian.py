@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from straightline.errors import UserError
 from straightline.families.family import Family, Newton
-from straightline.families.numbers import require_finite
+from straightline.families.numbers import require_finite, require_scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +52,7 @@ class Gaussian(Family):
                 "rows of two classes, or make a column that says whether a row has one of them"
             )
         require_finite(values, where)
+        require_scale(values, where)
         return values.astype(np.float64), None
 
     def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LARGEST = 1e60  # The square of a product of two such numbers is still finite.
+LARGEST_TARGET, SMALLEST_TARGET = 1e30, 1e-30  # Networks predict in float32, which ends near 1e38 and 1e-38.
 
 
 def require_finite(values: pd.Series, where: str) -> None:
@@ -41,4 +42,14 @@ def require_finite(values: pd.Series, where: str) -> None:
         raise UserError(
             f"{where}, row {values.index[at] + 1}: {numbers[at]:g} is too large to compute with, expected at most "
             f"{LARGEST:g}; correct it, or take another unit"
+        )
+
+
+def require_scale(values: pd.Series, where: str) -> None:
+    """Raise UserError if the largest of all `values` is too large or too small for a network to predict."""
+    largest = float(np.abs(values.to_numpy(np.float64)).max())
+    if not SMALLEST_TARGET <= largest <= LARGEST_TARGET:
+        raise UserError(
+            f"{where}: its largest number is {largest:g}, expected one from {SMALLEST_TARGET:g} to {LARGEST_TARGET:g}; "
+            "take another unit"
         )

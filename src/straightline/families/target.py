@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+
+def _known(name: str) -> str:
+    from straightline.families import FAMILIES
+
+    if name not in FAMILIES:
+        raise ValueError(f"expected the family {' or '.join(FAMILIES)}, got {name}")
+    return name
 
 
 @dataclass(frozen=True)
@@ -11,5 +21,5 @@ class Target:
     """The column to predict, the name of its family, and the classes with the labels 0 and 1, or None."""
 
     column: str
-    family: str
+    family: Annotated[str, AfterValidator(_known)]
     classes: list[Any] | None = None

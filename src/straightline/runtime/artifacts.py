@@ -50,7 +50,7 @@ def read_json(path: Path) -> Any:
     """Return the value in a JSON file. Raises UserError if the file is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(path, error) from None
 
 

@@ -52,7 +52,11 @@ def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feat
     Raises UserError if the columns of `frame` do not fit `features`, or if a prediction is not a finite number.
     """
     columns = {feature.name: encoding.raw(frame, feature) for feature in features}
-    predicted = predictions_of(model, columns, features)
+    try:
+        predicted = predictions_of(model, columns, features)
+    except ValueError as error:  # Keras and NumPy raise it for other inputs than the model has.
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"the columns of the saved model are others than those of its schema: {reason}") from None
     if not np.isfinite(predicted).all():
         row = int(np.flatnonzero(~np.isfinite(predicted))[0])
         raise UserError(

@@ -105,5 +105,6 @@ def _token_in_headers(headers: Mapping[str, str]) -> str:
 
 def _cookie(token: str) -> str:
     cookie: SimpleCookie = SimpleCookie({COOKIE: token})
-    cookie[COOKIE].update({"path": "/", "httponly": True, "samesite": "Strict"})
+    for attribute, value in (("path", "/"), ("samesite", "Strict"), ("httponly", "yes")):
+        cookie[COOKIE][attribute] = value
     return cookie[COOKIE].OutputString()

@@ -76,13 +76,13 @@ def log_metrics(client: MlflowClient, run: str, metrics: Sequence[Metric]) -> No
 
 def insert(tracking_store: SqlAlchemyStore, experiment: str, runs: Sequence[FinishedRun]) -> None:
     """Add to the database the same rows that `call` would add."""
-    location = tracking_store.get_experiment(experiment).artifact_location  # type: ignore[no-untyped-call]
+    location = tracking_store.get_experiment(experiment).artifact_location
     now = int(time.time() * 1000)
     rows: dict[type, list[dict[str, Any]]] = {SqlRun: [], SqlTag: [], SqlParam: [], SqlMetric: [], SqlLatestMetric: []}
     for run in runs:
         run_id = uuid.uuid4().hex
         key = {"run_uuid": run_id}
-        uri = append_to_uri_path(location, run_id, SqlAlchemyStore.ARTIFACTS_FOLDER_NAME)  # type: ignore[no-untyped-call]
+        uri = append_to_uri_path(location, run_id, SqlAlchemyStore.ARTIFACTS_FOLDER_NAME)
         rows[SqlRun].append(
             key
             | {"name": run.name, "status": run.status, "experiment_id": int(experiment), "artifact_uri": uri}

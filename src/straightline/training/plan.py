@@ -48,7 +48,7 @@ def descent_settings(table: TrainingTable, model_settings: Neural | Regression, 
     """Return the settings of gradient descent on `table`, with the number of epochs chosen by its rows."""
     rows = len(table.labels)
     if not isinstance(model_settings, Regression):
-        rows -= round(rows * fit_settings.validation)
+        rows = max(rows - round(rows * fit_settings.validation), 1)
     steps, epochs = _epochs(rows, fit_settings)
     return fit.Settings(
         family=table.family,
