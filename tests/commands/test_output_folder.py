@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from straightline.commands.run import MANIFEST, UNFINISHED, output_folder
 from straightline.errors import UserError
+from straightline.runtime.leftovers import signed
 
 NAMES = st.sampled_from(["a", "b", "c/d", "c/e", "c/f/g", "h/i"])
 
@@ -71,6 +71,7 @@ def test_a_failed_run_leaves_the_earlier_result(tmp_path: Path) -> None:
 ENDED = """
 import os, sys
 from pathlib import Path
+from straightline.runtime.leftovers import signed
 from straightline.commands.run import output_folder
 
 renames, rename, (out, step, kill) = [], Path.rename, sys.argv[1:]
@@ -111,12 +112,15 @@ def test_an_end_at_any_step_loses_nothing(tmp_path: Path, step: int, killed: boo
 
 def test_what_another_user_left_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a user could move files into the folder of another."""
-    work = tmp_path / f"{UNFINISHED}other"
+    ended = signed(UNFINISHED).rpartition("~")[0].rpartition("~")[0] + "~5~"  # a process that began in 1970
+    work = tmp_path / f"{ended}other"
     write(work, {"old/result/planted"}, "planted")
-    (work / "process").write_text(f"{socket.gethostname()} 1 0")  # a process that has ended
-    monkeypatch.setattr(os, "getuid", lambda: 12345)
-    run(tmp_path / "result", {"a"}, "mine")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getuid", lambda: 12345)
+        run(tmp_path / "result", {"a"}, "mine")
     assert contents(work)["old/result/planted"] == "planted"
+    run(tmp_path / "result", {"a"}, "mine")
+    assert not work.exists()
 
 
 def test_a_run_that_is_alive_is_left_alone(tmp_path: Path) -> None:

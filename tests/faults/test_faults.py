@@ -19,7 +19,7 @@ import pytest
 
 from straightline.errors import UserError, message
 from straightline.results.files import load_results
-from straightline.runtime import processes
+from straightline.runtime import leftovers, processes
 from straightline.runtime.artifacts import read_json, read_parquet, write_json
 from straightline.stages import evaluate, report, track, train
 from straightline.tracking import publication, store
@@ -84,31 +84,6 @@ class TestProcesses:
         assert "b: another process is doing this in the same folder; waiting for it" in capsys.readouterr().out
         with processes.turn(tmp_path / "lock", "train"):
             pass
-
-    def test_what_dead_processes_left_is_cleared(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(processes.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
-        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-            ended.wait()
-        kept, gone = [], []
-        for owner, found in ((ended.pid, gone), (os.getpid(), kept)):
-            found += [tmp_path / f"data/deep/.partial-{owner}-a.csv", tmp_path / f".partial-{owner}-b.yaml"]
-            found.append(tmp_path / f"tmp/straightline-{owner}-c/rows.parquet")
-        kept += [tmp_path / "data/deep/partial.csv", tmp_path / "other/.partial-1-x"]
-        for path in [*kept, *gone]:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        processes.clear(tmp_path, ["data", "absent"])
-        assert all(path.exists() for path in kept)
-        assert not any(path.exists() for path in gone)
-        assert not (tmp_path / f"tmp/straightline-{ended.pid}-c").exists()
-
-    def test_a_signature_tells_the_living_from_the_dead(self) -> None:
-        own = processes.signature()
-        assert not processes.is_dead(own)
-        host, number, start = own.rsplit(" ", 2)
-        assert processes.is_dead(f"{host} {number} {int(start) - 5}")
-        assert not processes.is_dead(f"elsewhere {number} 0")
-        assert not processes.is_dead("")
 
 
 class TestInterrupts:
@@ -239,9 +214,9 @@ def test_runs_of_dead_processes_are_closed_and_others_left(faked: Path) -> None:
 
     publication.publish(load_results(faked))
     client = mlflow.MlflowClient(f"sqlite:///{faked}/mlflow.db")
-    own = processes.signature()
-    host, number, start = own.rsplit(" ", 2)
-    for name, signed in (("dead", f"{host} {number} {int(start) - 5}"), ("living", own), ("elsewhere", "there 1 0")):
+    own = leftovers.signature()
+    dead = own.rpartition("~")[0] + "~5"
+    for name, signed in (("dead", dead), ("living", own), ("elsewhere", f"there{dead}")):
         client.create_run("1", tags={PROCESS_TAG: signed}, run_name=name)
     assert "already" in publication.publish(load_results(faked))
     with closing(sqlite3.connect(faked / "mlflow.db")) as connection:

@@ -48,7 +48,7 @@ def living(root: Path) -> list[psutil.Process]:
 
 
 def repaired(root: Path) -> bool:
-    """Tell whether `straightline repair` removed a dvc.lock."""
+    """Tell whether `straightline repair` removed a file."""
     try:
         repair.run(root)
     except UserError:
@@ -57,6 +57,7 @@ def repaired(root: Path) -> bool:
 
 
 def test_half_a_lock_is_removed_and_a_whole_one_stays(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
     lock, whole = tmp_path / "dvc.lock", (ROOT / "dvc.lock").read_bytes()
     lock.write_bytes(whole)
     assert not repaired(tmp_path)
@@ -65,6 +66,53 @@ def test_half_a_lock_is_removed_and_a_whole_one_stays(tmp_path: Path) -> None:
         lock.write_bytes(whole[: whole.index(b"size: ", whole.index(stage)) + len(b"size: ")])
         assert repaired(tmp_path)
         assert not lock.exists()
+
+
+def test_half_a_file_of_dvcs_locks_is_removed(repository: Repository) -> None:
+    path = repository.root / ".dvc/tmp/rwlock"
+    whole = path.read_bytes()
+    assert not repaired(repository.root)
+    assert path.read_bytes() == whole
+    for content in (b"", b'{"write": {"', b"[" * 100_000, b'{"write": 3}', b"\xff"):
+        path.write_bytes(content)
+        assert repaired(repository.root)
+        assert not path.exists()
+        assert "rwlock" not in repository.dvc("status")
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from dvc.lock import make_lock
+lock = Path("dvc.lock")
+whole = lock.read_bytes()
+with make_lock(".dvc/tmp/lock"):
+    lock.write_bytes(whole[: len(whole) // 2])
+    print("half", flush=True)
+    input()
+    lock.write_bytes(whole)
+"""
+
+
+def test_a_file_that_dvc_is_writing_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    lock, whole = tmp_path / "dvc.lock", (ROOT / "dvc.lock").read_bytes()
+    lock.write_bytes(whole)
+    command = [sys.executable, "-c", WRITER]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "half\n"
+        with pytest.raises(UserError, match="DVC is at work in this folder"):
+            repair.run(tmp_path)
+        assert len(lock.read_bytes()) == len(whole) // 2
+        writer.communicate("\n")
+    assert lock.read_bytes() == whole
+    assert not repaired(tmp_path)
+
+
+def test_a_folder_without_dvc_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no DVC project"):
+        repair.run(tmp_path)
 
 
 @pytest.mark.slow
@@ -85,7 +133,7 @@ def test_half_a_lock_is_made_again_without_training(repository: Repository, stag
         output = repository.dvc("repro")
         assert path.read_bytes() == whole
         assert not [name for name in ran(output) if name.startswith("train")], output
-    with pytest.raises(UserError, match="is complete"):
+    with pytest.raises(UserError, match="complete or absent"):
         repair.run(repository.root)
 
 

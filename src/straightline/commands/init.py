@@ -19,6 +19,7 @@ from straightline.config.table_options import TableOptions, table_settings
 from straightline.errors import UserError
 from straightline.revisions.site_cache import use_private_cache
 from straightline.runtime.artifacts import write_text
+from straightline.runtime.leftovers import temporary_folder
 from straightline.stages import compose, data
 
 PROJECT = (
@@ -66,9 +67,9 @@ def run(options: TableOptions, folder: Path, effort: str | None) -> None:
 
 def _require_valid_table(values: Mapping[str, Any]) -> None:
     """Run the data stage in a temporary folder. Raises UserError if it refuses the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_text(Path(folder) / "params.yaml", yaml.safe_dump(dict(values), allow_unicode=True))
-        data.run(Path(folder))
+    with temporary_folder() as folder:
+        write_text(folder / "params.yaml", yaml.safe_dump(dict(values), allow_unicode=True))
+        data.run(folder)
 
 
 def _write(root: Path, file: Path, values: dict[str, Any], effort: str | None) -> None:

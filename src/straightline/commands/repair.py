@@ -1,26 +1,55 @@
-"""`straightline repair`: remove dvc.lock if DVC was killed while it wrote the file."""
+"""`straightline repair`: remove what DVC left half written when it was killed."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from straightline.errors import UserError
 
+ADVICE = "is incomplete and removed; `dvc repro` writes it again, and takes finished stages from its cache"
+
 
 def run(root: Path) -> None:
-    """Remove dvc.lock below `root` if DVC cannot read it. Raises UserError if there is nothing to repair.
+    """Remove dvc.lock and .dvc/tmp/rwlock below `root` if DVC cannot read them.
 
-    `dvc repro` then writes it again. Finished stages come from DVC's run cache, so nothing is trained again.
+    Raises UserError if there is nothing to repair, or if DVC is at work, which may be writing these files just now.
     """
     import yaml
+    from dvc.lock import LockError, make_lock
+    from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK, SCHEMA
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from voluptuous import Invalid
 
-    path = root / "dvc.lock"
+    folder = root / ".dvc/tmp"
+    if not folder.parent.is_dir():
+        raise UserError(f"{root.resolve()}: is no DVC project; run this in the folder with dvc.yaml")
+    folder.mkdir(exist_ok=True)
+    files: dict[Path, Callable[[str], Any]] = {
+        root / "dvc.lock": lambda text: COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(text)),
+        folder / RWLOCK_FILE: lambda text: SCHEMA(json.loads(text)),
+    }
     try:
-        COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(path.read_text(encoding="utf-8")))
+        # DVC writes these files under these locks only, and a lock ends with the process that has it.
+        with make_lock(str(folder / "lock"), str(folder)), make_lock(str(folder / RWLOCK_LOCK), str(folder)):
+            broken = [path for path, parse in files.items() if not _is_whole(path, parse)]
+            for path in broken:
+                path.unlink()
+    except LockError:
+        raise UserError("DVC is at work in this folder; wait until it ends, or end it, then repair") from None
+    if not broken:
+        raise UserError(f"{' and '.join(map(str, files))}: complete or absent; nothing to repair")
+    for path in broken:
+        print(f"repair: {path} {ADVICE}")
+
+
+def _is_whole(path: Path, parse: Callable[[str], Any]) -> bool:
+    from voluptuous import Invalid
+    from yaml import YAMLError
+
+    try:
+        parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: does not exist; nothing to repair") from None
-    except (Invalid, yaml.YAMLError, UnicodeDecodeError):
-        path.unlink()
-        print("repair: dvc.lock was incomplete and is removed; `dvc repro` writes it again from its cache")
-        return
-    raise UserError(f"{path}: is complete; nothing to repair")
+        return True
+    except (Invalid, YAMLError, ValueError, RecursionError):
+        return False
+    return True

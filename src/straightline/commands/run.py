@@ -17,7 +17,8 @@ from straightline.errors import UserError
 from straightline.results import terminal
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import write_text
-from straightline.runtime.processes import end_only_with_parent, is_dead, signature
+from straightline.runtime.leftovers import is_left, signed
+from straightline.runtime.processes import end_only_with_parent
 from straightline.runtime.stage import timed
 from straightline.stages import compare, data, reference, report
 
@@ -86,9 +87,8 @@ def output_folder(out: Path) -> Iterator[Path]:
         raise UserError(f"{out}: {obstacle}; choose another folder with --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     _clear(out.parent)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=UNFINISHED) as name:
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=signed(UNFINISHED)) as name:
         work = Path(name)
-        write_text(work / "process", signature())
         (work / "new").mkdir()
         yield work / "new"
         write_text(work / "new" / MANIFEST, "".join(f"{path}\n" for path in [*_leaves(work / "new"), MANIFEST]))
@@ -172,10 +172,7 @@ def _leaves(root: Path) -> list[Path]:
 def _clear(parent: Path) -> None:
     """Remove what killed runs of this user left in `parent`; an output that a run was about to replace comes back."""
     for work in parent.glob(f"{UNFINISHED}*"):
-        process = work / "process"
-        if work.lstat().st_uid != os.getuid() or not process.is_file():
-            continue
-        if is_dead(process.read_text(encoding="utf-8")):
+        if is_left(work, UNFINISHED):
             _put_back(work, parent)
             shutil.rmtree(work, ignore_errors=True)
 

@@ -20,7 +20,7 @@ from straightline.data.training_table import training_table
 from straightline.errors import UserError
 from straightline.report.pictures import studies
 from straightline.runtime.artifacts import md5, read_parquet, replacing, write_csv, write_json, write_text
-from straightline.runtime.processes import temporary_folder
+from straightline.runtime.leftovers import temporary_folder
 from straightline.stages import data
 from straightline.sweeps import ranking, search, terminal
 from straightline.sweeps.adoption import adopt

@@ -18,7 +18,7 @@ from straightline.data.source import Source, held, rewritten, streamed
 from straightline.families import FAMILIES, Family
 from straightline.models import terms
 from straightline.runtime.artifacts import read_parquet
-from straightline.runtime.processes import temporary_folder
+from straightline.runtime.leftovers import temporary_folder
 
 HELD_ROWS, HELD_VALUES = 250_000, 2**22  # The most rows and values to hold in memory, unless fit.held_rows is set.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from straightline.errors import UserError
-from straightline.runtime.processes import PARTIAL
+from straightline.runtime.leftovers import PARTIAL, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{PARTIAL}{os.getpid()}-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=signed(PARTIAL), suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -1,20 +1,15 @@
-"""End a process with its parent, let processes take turns, and remove the temporary files of killed processes."""
+"""End a process with its parent, and let processes take turns."""
 
 import ctypes
 import os
-import re
-import shutil
 import signal
-import socket
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-import psutil
 from filelock import FileLock, Timeout
 
 from straightline.errors import UserError
@@ -22,7 +17,6 @@ from straightline.errors import UserError
 TURN_SECONDS = 600  # The longest wait for another process, in seconds.
 INIT = 1  # the number of the first process, which adopts those whose parent has died
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2).
-PARTIAL, FOLDER = ".partial-", "straightline-"  # Prefixes of temporary files and folders; the process id follows.
 
 
 def end_with_parent() -> None:
@@ -76,40 +70,3 @@ def turn(lock: Path, title: str) -> Iterator[None]:
         yield
     finally:
         file_lock.release()
-
-
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Yield a new folder and remove it at the end. `clear` removes the folders of killed processes."""
-    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-") as name:
-        yield Path(name)
-
-
-def clear(root: Path, folders: Sequence[str]) -> None:
-    """Remove temporary folders of dead processes, and their partial files in `root` and below its `folders`."""
-    paths = [*Path(tempfile.gettempdir()).glob(f"{FOLDER}*"), *root.glob(f"{PARTIAL}*")]
-    for path in [*paths, *(path for folder in folders for path in (root / folder).rglob(f"{PARTIAL}*"))]:
-        owner = re.match(rf"(?:{re.escape(PARTIAL)}|{FOLDER})(\d+)-", path.name)
-        if owner is None or psutil.pid_exists(int(owner[1])):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def signature(pid: int | None = None) -> str:
-    """Return a text that identifies a process, by default this one: its host, its id and its start in seconds."""
-    process = psutil.Process(pid)
-    return f"{socket.gethostname()} {process.pid} {process.create_time():.0f}"
-
-
-def is_dead(signed: str) -> bool:
-    """Return whether the process with the signature `signed` has ended. A process of another host gives False."""
-    host, *id_and_start = signed.rsplit(" ", 2)
-    if host != socket.gethostname() or len(id_and_start) != 2:
-        return False
-    try:
-        return signature(int(id_and_start[0])) != signed
-    except psutil.Error:
-        return True

@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from straightline.errors import message
 from straightline.runtime.folders import RESULT_FOLDERS, TIMINGS
-from straightline.runtime.processes import clear, end_with_parent, interrupt_on_termination, turn
+from straightline.runtime.leftovers import clear
+from straightline.runtime.processes import end_with_parent, interrupt_on_termination, turn
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from straightline.errors import UserError
 from straightline.families import FAMILIES
 from straightline.families.target import Target
 from straightline.runtime.artifacts import write_json
-from straightline.runtime.processes import temporary_folder
+from straightline.runtime.leftovers import temporary_folder
 from straightline.serving.prediction import ARCHIVE, DESCRIPTION, Description
 
 LOADER = "straightline.serving"

@@ -16,7 +16,7 @@ from filelock import FileLock
 from straightline.config.composition import flattened
 from straightline.errors import UserError
 from straightline.runtime.backend import import_mlflow
-from straightline.runtime.processes import is_dead, signature
+from straightline.runtime.leftovers import is_dead, signature
 from straightline.tracking.identity import PROCESS_TAG, shown_uri, store_home, store_uri
 
 import_mlflow()

@@ -1,0 +1,93 @@
+"""Names of temporary files and folders that say who works on them, so that those of killed processes are removed."""
+
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+PARTIAL, FOLDER = ".partial-", "straightline-"  # Prefixes of temporary files and folders; a signature follows.
+APART = "~"  # stands between the parts of a signature, all of which may be parts of a file name
+CLOCK_SECONDS = 2.0  # The start of a process is known through the clock, which may be set meanwhile.
+
+
+def signature(pid: int | None = None) -> str:
+    """Return a text that identifies a process for ever, by default this one; it may be part of a file name.
+
+    It has the name of the machine, the start of the machine and the namespace in which ids count, the id, and the start
+    of the process in seconds.
+    """
+    process = psutil.Process(pid)
+    return APART.join([*_machine(), str(process.pid), f"{process.create_time():.0f}"])
+
+
+def is_dead(signed: str) -> bool:
+    """Return whether the process with the signature `signed` has surely ended.
+
+    Nothing is known about processes of another machine, or of another namespace of ids, such as those of a container.
+    """
+    host, boot, namespace, pid, start = (signed.split(APART) + [""] * 5)[:5]
+    own_host, own_boot, own_namespace = _machine()
+    if host != own_host or not pid.isdecimal() or not start.isdecimal():
+        return False
+    if boot != own_boot:
+        return True
+    if namespace != own_namespace:
+        return False
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - int(start)) > CLOCK_SECONDS
+    except (psutil.Error, OverflowError):
+        return True
+
+
+@cache
+def _machine() -> tuple[str, str, str]:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:8]
+        namespace = re.sub(r"\D", "", os.readlink("/proc/self/ns/pid"))
+    except OSError:  # not Linux: the start of the process has to be enough
+        boot, namespace = "", ""
+    return socket.gethostname().replace(APART, ""), boot, namespace
+
+
+def signed(prefix: str) -> str:
+    """Return `prefix` and the signature of this process, as the beginning of the name of a temporary file or folder."""
+    return f"{prefix}{signature()}{APART}"
+
+
+def is_left(path: Path, prefix: str) -> bool:
+    """Return whether a process of this user, which has ended, left `path`, whose name begins with `signed(prefix)`."""
+    try:
+        return path.lstat().st_uid == os.getuid() and is_dead(path.name.removeprefix(prefix))
+    except OSError:
+        return False
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a new folder that no other user can read, and remove it at the end. Remove those of dead processes too."""
+    _remove(Path(tempfile.gettempdir()).glob(f"{FOLDER}*"), FOLDER)
+    with tempfile.TemporaryDirectory(prefix=signed(FOLDER)) as name:
+        yield Path(name)
+
+
+def clear(root: Path, folders: Sequence[str]) -> None:
+    """Remove temporary folders of dead processes, and their partial files in `root` and below its `folders`."""
+    _remove(Path(tempfile.gettempdir()).glob(f"{FOLDER}*"), FOLDER)
+    _remove(root.glob(f"{PARTIAL}*"), PARTIAL)
+    for folder in folders:
+        _remove((root / folder).rglob(f"{PARTIAL}*"), PARTIAL)
+
+
+def _remove(paths: Iterable[Path], prefix: str) -> None:
+    for path in [path for path in paths if is_left(path, prefix)]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
