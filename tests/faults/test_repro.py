@@ -80,6 +80,17 @@ def test_half_a_file_of_dvcs_locks_is_removed(repository: Repository) -> None:
         assert "rwlock" not in repository.dvc("status")
 
 
+def test_dvc_may_be_the_first_process_of_a_container(repository: Repository) -> None:
+    alone = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if os.getuid() != 0 or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine starts no process in another namespace of ids")
+    command = [*alone, sys.executable, "-m", "dvc", "repro", "--force", "--single-item", "compose"]
+    done = subprocess.run(
+        command, cwd=repository.root, env=repository.environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 WRITER = """
 import sys, time
 from pathlib import Path

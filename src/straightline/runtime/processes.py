@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+import psutil
 from filelock import FileLock, Timeout
 
 from straightline.errors import UserError
@@ -24,14 +25,22 @@ def end_with_parent() -> None:
 
     Otherwise, a killed DVC would leave its stage running, and the stage would overwrite the files of the next
     `dvc repro`. A stage that DVC started and whose parent is the first process of the machine has lost DVC already,
-    while it was importing TensorFlow; it is killed at once.
+    while it was importing TensorFlow; it is killed at once. In a container the first process may be DVC itself.
     """
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-        has_lost_dvc = parent == INIT and "DVC_STAGE" in os.environ
+        has_lost_dvc = parent == INIT and "DVC_STAGE" in os.environ and not _is_dvc(INIT)
         if os.getppid() != parent or has_lost_dvc:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _is_dvc(pid: int) -> bool:
+    try:
+        words = psutil.Process(pid).cmdline()[:3]  # dvc, python .../bin/dvc, or python -m dvc
+    except psutil.Error:
+        return False
+    return "dvc" in [Path(word).name for word in words]
 
 
 def end_only_with_parent() -> None:
