@@ -83,7 +83,7 @@ def test_the_streamed_runs_are_completed_and_none_is_added(streamed: Path) -> No
         assert rows(streamed, METRICS, run) == logged(history)
     publication.publish(results)
     found = dict(rows(streamed, "SELECT name, run_uuid FROM runs"))
-    assert len(rows(streamed, "SELECT 1 FROM runs")) == len(found) == 5
+    assert len(rows(streamed, "SELECT 1 FROM runs")) == len(found) == 7  # a pipeline, four variants, two references
     assert {name: found[name] for name in known} == known
     assert set(rows(streamed, "SELECT DISTINCT status FROM runs")) == {("FINISHED",)}
     parents = rows(streamed, "SELECT DISTINCT value FROM tags WHERE key = 'mlflow.parentRunId'")
@@ -99,6 +99,18 @@ def test_the_streamed_runs_are_completed_and_none_is_added(streamed: Path) -> No
     assert rows(alone, query) == rows(streamed, query)
     latest = query.replace("FROM metrics", "FROM latest_metrics metrics")
     assert rows(alone, latest) == rows(streamed, latest)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_never_completed_is_killed_by_its_repetition(streamed: Path) -> None:
+    """As if DVC had been killed after the training, so that it trains again."""
+    query = "SELECT status FROM runs WHERE name = 'color / regression' ORDER BY start_time"
+    for expected in (["KILLED", "FINISHED"], ["KILLED", "KILLED", "FINISHED"]):
+        train.run(streamed, "color", "regression")
+        assert [status for (status,) in rows(streamed, query)] == expected
+    publication.publish(load_results(streamed))
+    train.run(streamed, "color", "regression")  # the completed one keeps its status
+    assert [status for (status,) in rows(streamed, query)] == ["KILLED", "KILLED", "FINISHED", "FINISHED"]
 
 
 @pytest.mark.slow

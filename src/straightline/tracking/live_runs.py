@@ -23,10 +23,9 @@ def publish(root: Path, target: str, model: str, messages: Iterator[Losses | Fin
     """Stream losses into a new run until the training has finished; return the id of the run.
 
     If the messages end before that, the run is KILLED. Otherwise a note below `root`/.straightline records the run for
-    `run_of`. Raises UserError if the store cannot be used.
+    `run_of`. If an earlier run received the same losses and was never completed, since something killed the pipeline
+    after it, that run becomes KILLED. Raises UserError if the store cannot be used.
     """
-    note = _note(root, target, model)
-    note.unlink(missing_ok=True)
     with store.opened(root, alone=False, later="`straightline track` publishes the results") as (client, experiment):
         tags = {ROLE_TAG: "variant", "target": target, "model": model} | store.environment_tags(root)
         run = client.create_run(experiment, tags=tags, run_name=f"{target} / {model}").info.run_id
@@ -36,7 +35,12 @@ def publish(root: Path, target: str, model: str, messages: Iterator[Losses | Fin
                 if isinstance(message, Losses):
                     client.log_batch(run, metrics=_metrics(message))
                 else:
-                    write_json(note, {"store": shown_uri(root), "run": run, "history": message.history})
+                    repeated = _noted_run(client, root, (target, model), message.history)
+                    if repeated is not None:
+                        client.set_terminated(repeated, "KILLED")
+                    write_json(
+                        _note(root, target, model), {"store": shown_uri(root), "run": run, "history": message.history}
+                    )
                     status = "FINISHED"
         finally:
             client.set_terminated(run, status)
@@ -49,11 +53,15 @@ def run_of(client: MlflowClient, root: Path, variant: Variant) -> str | None:
     It is None if there is no such run, if it belongs to other results or another store, or if it is already part of a
     pipeline.
     """
-    note = _note(root, variant.target, variant.model)
+    return _noted_run(client, root, (variant.target, variant.model), md5(variant.folder / "history.csv"))
+
+
+def _noted_run(client: MlflowClient, root: Path, variant: tuple[str, str], history: str) -> str | None:
+    note = _note(root, *variant)
     if not note.exists():
         return None
     noted = read_json(note)
-    if noted["store"] != shown_uri(root) or noted["history"] != md5(variant.folder / "history.csv"):
+    if noted["store"] != shown_uri(root) or noted["history"] != history:
         return None
     try:
         run = client.get_run(noted["run"])
