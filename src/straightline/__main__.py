@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 from straightline.runtime.processor import use_common_instructions
+from straightline.runtime.terminal import say
 
 use_common_instructions()
 
@@ -44,7 +45,7 @@ def compose(
 
     if check:
         stage.check(ROOT)
-        print("params.yaml is up to date with conf/")
+        say("params.yaml is up to date with conf/")
     else:
         stage.run(ROOT)
 
@@ -68,11 +69,11 @@ def main() -> None:
     except BrokenPipeError:  # The reader of the output, such as `head`, has seen enough.
         os._exit(1)
     except Exception as error:
-        print(f"straightline: {message(error)}", file=sys.stderr)
+        say(f"straightline: {message(error)}", is_error=True)
         _exit(2 if is_users(error) else 1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            print("straightline: interrupted", file=sys.stderr)
+            say("straightline: interrupted", is_error=True)
         _exit(end.code)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
@@ -29,6 +28,7 @@ from straightline.models import Averaged, Neural, Regression, baseline_of
 from straightline.report.pictures import studies
 from straightline.results.terminal import wide_console
 from straightline.runtime.artifacts import replacing, write_csv
+from straightline.runtime.console import SafeConsole
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 @contextmanager
 def _progress(simulations: int) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
-    console = Console()
+    console = SafeConsole()
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("simulations", total=simulations)
         yield lambda count: bar.advance(task, count), console.print

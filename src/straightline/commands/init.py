@@ -20,6 +20,7 @@ from straightline.errors import UserError
 from straightline.revisions.site_cache import use_private_cache
 from straightline.runtime.artifacts import write_text
 from straightline.runtime.leftovers import temporary_folder
+from straightline.runtime.terminal import say
 from straightline.stages import compose, data
 
 PROJECT = (
@@ -62,7 +63,7 @@ def run(options: TableOptions, folder: Path, effort: str | None) -> None:
     note = (
         "" if is_committed else "git does not know your name yet (git config --global user.name, user.email); then:\n"
     )
-    print(f"{folder}: a DVC and git project\n{note}cd {folder}{commit} && dvc repro && straightline show")
+    say(f"{folder}: a DVC and git project\n{note}cd {folder}{commit} && dvc repro && straightline show")
 
 
 def _require_valid_table(values: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from straightline.data.reading import read_table
 from straightline.data.schema import Feature, read_schema
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json, write_csv
+from straightline.runtime.terminal import say
 from straightline.serving.prediction import ARCHIVE, predicted_columns
 
 
@@ -30,7 +31,7 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     frame, _ = read_table(rows, delimiter, decimal)
     features = schema.encoding
     for note in _checked(frame, features, rows):
-        print(f"predict: warning: {note}", file=sys.stderr)
+        say(f"predict: warning: {note}", is_error=True)
     target = schema.targets.get(folder.parent.name)
     if target is None:
         raise UserError(f"{folder}: {root / 'data/schema.json'} has no target of this name; train again")
@@ -50,7 +51,7 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
         table.to_csv(sys.stdout, index=False)
     else:
         write_csv(out, table)
-        print(f"predict: {len(table):,} rows to {out}")
+        say(f"predict: {len(table):,} rows to {out}")
 
 
 def _checked(frame: pd.DataFrame, features: list[Feature], rows: Path) -> list[str]:

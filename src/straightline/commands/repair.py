@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from straightline.errors import UserError
+from straightline.runtime.terminal import say
 
 ADVICE = "is incomplete and removed; `dvc repro` writes it again, and takes finished stages from its cache"
 
@@ -39,7 +40,7 @@ def run(root: Path) -> None:
     if not broken:
         raise UserError(f"{' and '.join(map(str, files))}: complete or absent; nothing to repair")
     for path in broken:
-        print(f"repair: {path} {ADVICE}")
+        say(f"repair: {path} {ADVICE}")
 
 
 def _is_whole(path: Path, parse: Callable[[str], Any]) -> bool:

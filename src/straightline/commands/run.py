@@ -20,6 +20,7 @@ from straightline.runtime.artifacts import write_text
 from straightline.runtime.leftovers import is_left, signed
 from straightline.runtime.processes import end_only_with_parent
 from straightline.runtime.stage import timed
+from straightline.runtime.terminal import say
 from straightline.stages import compare, data, reference, report
 
 MANIFEST = ".straightline-output"  # It holds the paths of all files that a run wrote, one in each line.
@@ -40,7 +41,7 @@ def run(options: TableOptions, out: Path, track: bool) -> None:
     if track:
         from straightline.tracking import publication
 
-        print(publication.publish(results))
+        say(publication.publish(results))
     terminal.show(results)
 
 
@@ -142,7 +143,7 @@ def _carry_over(old: Path, out: Path) -> None:
             kept = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{out.name[:100]}-kept-"))
             for path in homeless:
                 _moved(old / path, kept / path)
-            print(f"run: kept {len(homeless):,} files that no run wrote in {kept}, since {out} has new ones there")
+            say(f"run: kept {len(homeless):,} files that no run wrote in {kept}, since {out} has new ones there")
 
 
 def _moved(path: Path, place: Path) -> bool:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from straightline.runtime.backend import import_mlflow
+from straightline.runtime.terminal import say
 
 import_mlflow()
 
@@ -34,9 +35,9 @@ def run(root: Path, target: str | None, port: int, with_token: bool) -> None:
             raise UserError(f"serve: {name} has no champion yet; run `straightline track` first")
         folder = _fetched(root, champion)
     address = f"http://127.0.0.1:{port}/invocations"
-    print(f"serving {name} {champion.version} ({champion.tags['model']}) at {address}", flush=True)
+    say(f"serving {name} {champion.version} ({champion.tags['model']}) at {address}")
     if with_token or TOKEN in os.environ:
-        print(f"every request needs the header `Authorization: Bearer {require_token()}`", flush=True)
+        say(f"every request needs the header `Authorization: Bearer {require_token()}`")
 
     from straightline.serving.scoring_app import create_app
 

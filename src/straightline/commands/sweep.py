@@ -21,6 +21,7 @@ from straightline.errors import UserError
 from straightline.report.pictures import studies
 from straightline.runtime.artifacts import md5, read_parquet, replacing, write_csv, write_json, write_text
 from straightline.runtime.leftovers import temporary_folder
+from straightline.runtime.terminal import say
 from straightline.stages import data
 from straightline.sweeps import ranking, search, terminal
 from straightline.sweeps.adoption import adopt
@@ -110,7 +111,7 @@ def _sweep(root: Path, home: Path, space: Space, target: str, options: Options) 
         point, tried, conclusion = _search_and_conclude(root, home, space, target, options, publisher)
         if publisher is not None:
             publisher.send(conclusion)
-            print(publisher.close())
+            say(publisher.close())
     if conclusion.metrics is None:
         reason = "no config could be trained; the last column gives the reasons"
         reason = "interrupted" if conclusion.status == "KILLED" else reason
@@ -222,6 +223,6 @@ def _write_verdict(root: Path, space: Space, options: Options, point: Mapping[st
     settings = [*fixed, *ranking.overrides(space, point)]
     line = " ".join(["dvc exp run", *(f"-S {shlex.quote(text)}" for text in settings)])
     write_json(root / f"sweeps/{options.name}.json", {"point": dict(point), **winner.to_json(), "try": line})
-    print("\n".join(terminal.winner_lines(winner, space.model)))
-    print(f"Try it in the pipeline: {line}" if options.table is None else f"Its settings: {' '.join(settings)}")
-    print(f"written: sweeps/{options.name}.csv, .json and .png")
+    say("\n".join(terminal.winner_lines(winner, space.model)))
+    say(f"Try it in the pipeline: {line}" if options.table is None else f"Its settings: {' '.join(settings)}")
+    say(f"written: sweeps/{options.name}.csv, .json and .png")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from straightline.errors import UserError
+from straightline.runtime.terminal import say
 from straightline.serving.guard import TOKEN, require_token
 from straightline.tracking.identity import shown_uri, store_uri
 
@@ -35,7 +36,7 @@ def run(root: Path, port: int, host: str, with_token: bool) -> NoReturn:
     hosts = sorted(f"{f'[{name}]' if ':' in name else name}:{port}" for name in names)
     origins = [f"http://{name}" for name in hosts]
     shown = f"{hosts[0]}/?token={require_token()}" if with_token or TOKEN in os.environ else hosts[0]
-    print(f"MLflow UI: http://{shown} (Ctrl-C stops it)", flush=True)
+    say(f"MLflow UI: http://{shown} (Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
     command += ["--allowed-hosts", ",".join(hosts), "--cors-allowed-origins", ",".join(origins), *options]
     os.execv(sys.executable, command)

@@ -21,6 +21,7 @@ from straightline.results.sentences import (
     selection_sentences,
     ui_command,
 )
+from straightline.runtime.console import SafeConsole
 
 STYLES = {"yes": "bold green", "no": "bold red", "undecided": "bold yellow"}
 WIDTH = 120  # columns of the output if it is not a terminal
@@ -134,8 +135,8 @@ def write(output: RenderableType) -> None:
 
 def wide_console() -> Console:
     """Return a console on stdout. If that is no terminal, it is WIDTH columns wide."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    console = SafeConsole(highlight=False)
+    return console if console.is_terminal else SafeConsole(highlight=False, width=WIDTH)
 
 
 def _places(results: Results) -> list[str]:

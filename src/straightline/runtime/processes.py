@@ -14,6 +14,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from straightline.errors import UserError
+from straightline.runtime.terminal import say
 
 TURN_SECONDS = 600  # The longest wait for another process, in seconds.
 INIT = 1  # the number of the first process, which adopts those whose parent has died
@@ -68,7 +69,7 @@ def turn(lock: Path, title: str) -> Iterator[None]:
     try:
         file_lock.acquire(timeout=0)
     except Timeout:
-        print(f"{title}: another process is doing this in the same folder; waiting for it to end", flush=True)
+        say(f"{title}: another process is doing this in the same folder; waiting for it to end")
         try:
             file_lock.acquire(timeout=TURN_SECONDS)
         except Timeout:

@@ -14,6 +14,7 @@ from straightline.errors import message
 from straightline.runtime.folders import RESULT_FOLDERS, TIMINGS
 from straightline.runtime.leftovers import clear
 from straightline.runtime.processes import end_with_parent, interrupt_on_termination, turn
+from straightline.runtime.terminal import say
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def stage(name: str, **labels: str) -> Iterator[None]:
 
 def _end(name: str, message: str, status: int) -> NoReturn:
     _restore_outputs()
-    print(f"{name}: {message}", file=sys.stderr)
+    say(f"{name}: {message}", is_error=True)
     sys.exit(status)
 
 
@@ -56,7 +57,7 @@ def timed(root: Path, name: str, **labels: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     seconds = time.perf_counter() - start
-    print(f"{' '.join([name, '/'.join(labels.values())]).strip()}: {seconds:.1f} s")
+    say(f"{' '.join([name, '/'.join(labels.values())]).strip()}: {seconds:.1f} s")
     path = root / TIMINGS
     path.parent.mkdir(exist_ok=True)
     with path.open("a", encoding="utf-8") as file:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from straightline.runtime.processor import use_common_instructions
+from straightline.runtime.terminal import say
 
 use_common_instructions()
 
@@ -24,7 +25,7 @@ def run(root: Path) -> None:
     for target in config.targets:
         verdict = _verdict(root, config, schema, target)
         write_json(root / f"verdicts/{target}.json", verdict.to_json())
-        print(f"compare: {target}: is a straight line enough? {verdict.answer} ({verdict.finding})")
+        say(f"compare: {target}: is a straight line enough? {verdict.answer} ({verdict.finding})")
 
 
 def _verdict(root: Path, config: Config, schema: Schema, target: str) -> Verdict:

@@ -13,6 +13,7 @@ from straightline.config.settings import Config, parse
 from straightline.errors import UserError
 from straightline.runtime.artifacts import write_text
 from straightline.runtime.stage import stage
+from straightline.runtime.terminal import say
 
 AGAIN = ".straightline/again"  # This file makes the Makefile run `dvc repro` again.
 
@@ -35,7 +36,7 @@ def run(root: Path) -> None:
         old, new = flattened(yaml.safe_load(before) or {}), flattened(yaml.safe_load(after))
         for key in sorted(old.keys() | new.keys()) if old else ():
             if old.get(key) != new.get(key):
-                print(f"compose: {key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}")
+                say(f"compose: {key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}")
         write_text(path, after)
     _remove_gone(root, config)
     if before and _expansion(yaml.safe_load(before)) != _expansion(yaml.safe_load(after)):

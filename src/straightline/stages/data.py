@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from straightline.runtime.processor import use_common_instructions
+from straightline.runtime.terminal import say
 
 use_common_instructions()
 
@@ -28,13 +29,13 @@ def run(root: Path) -> None:
     prepared = prepare(config, _source(root, config))
     schema = prepared.schema
     for warning in schema.warnings:
-        print(f"data: warning: {warning}")
+        say(f"data: warning: {warning}")
     group_rows = max(1, min(GROUP_ROWS, GROUP_VALUES // prepared.train.shape[1]))
     write_parquet(root / "data/train.parquet", prepared.train, group_rows)
     write_parquet(root / "data/test.parquet", prepared.test, group_rows)
     write_json(root / "data/schema.json", schema.to_json())
     rows = schema.rows
-    print(f"data: {rows.train:,} training rows, {rows.test:,} held out, {len(schema.features)} features")
+    say(f"data: {rows.train:,} training rows, {rows.test:,} held out, {len(schema.features)} features")
 
 
 def _source(root: Path, config: Config) -> pd.DataFrame:
@@ -44,7 +45,7 @@ def _source(root: Path, config: Config) -> pd.DataFrame:
         return examples.load(config.data.name)
     frame, file_format = read_table(root / config.data.path, config.data.delimiter, config.data.decimal)
     if file_format is not None:
-        print(f"data: {config.data.path}: {file_format.description}")
+        say(f"data: {config.data.path}: {file_format.description}")
     return frame
 
 

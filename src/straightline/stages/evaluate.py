@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from straightline.runtime.backend import import_tensorflow
+from straightline.runtime.terminal import say
 
 import_tensorflow()
 
@@ -47,7 +48,7 @@ def run(root: Path) -> None:
             by_bin = effects(shown, losses[model], losses[baseline] if model != baseline else None)
             write_csv(root / f"effects/{name}.csv", by_bin)
             write_csv(root / f"effects/dependence/{name}.csv", dependence(predictors[model], columns, shown))
-    print(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")
+    say(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")
 
 
 def _predictor(

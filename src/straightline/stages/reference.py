@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from straightline.runtime.processor import use_common_instructions
+from straightline.runtime.terminal import say
 
 use_common_instructions()
 
@@ -24,7 +25,7 @@ def run(root: Path) -> None:
         table = _folds(root, config, target) if config.reference == "trees" else pd.DataFrame(columns=COLUMNS)
         write_csv(root / f"references/{target}.csv", table)
         for model, folds in table.groupby("model"):
-            print(f"reference: {target}: {model}: {len(folds)} folds, mean loss {folds['loss'].mean():.6g}")
+            say(f"reference: {target}: {model}: {len(folds)} folds, mean loss {folds['loss'].mean():.6g}")
 
 
 def run_timed(root: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from straightline.runtime.processor import use_common_instructions
+from straightline.runtime.terminal import say
 
 use_common_instructions()
 
@@ -36,7 +37,7 @@ def run(root: Path) -> None:
     for path in (path for pattern in PICTURES for path in (root / "reports").glob(pattern)):
         if path.name not in pictures:
             path.unlink()
-    print("report: reports/index.html")
+    say("report: reports/index.html")
 
 
 def _settings(root: Path) -> str:

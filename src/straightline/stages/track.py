@@ -5,6 +5,7 @@ from pathlib import Path
 from straightline.errors import UserError
 from straightline.runtime.artifacts import write_text
 from straightline.runtime.stage import stage
+from straightline.runtime.terminal import say
 from straightline.tracking.identity import is_published, pipeline_hash
 
 
@@ -12,16 +13,16 @@ def run(root: Path) -> None:
     """Publish and write published.txt, the identity of the results, below `root`."""
     identity = pipeline_hash(root)
     if is_published(root):
-        print("track: already in MLflow")
+        say("track: already in MLflow")
     else:
         from straightline.results.files import load_results
         from straightline.tracking import publication
 
         try:
-            print(publication.publish(load_results(root)))
+            say(publication.publish(load_results(root)))
         except UserError as error:
             # The comparison is complete; only its copy in MLflow is missing.
-            print(f"track: not published: {error}")
+            say(f"track: not published: {error}")
     write_text(root / "published.txt", identity + "\n")
 
 

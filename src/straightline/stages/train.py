@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from straightline.runtime.backend import import_tensorflow
+from straightline.runtime.terminal import say
 
 import_tensorflow()
 
@@ -35,7 +36,7 @@ def run(root: Path, target: str, model: str) -> None:
         seeds = f" x {folds.seeds} seeds" if not isinstance(settings, Regression) else ""
         reason = f", chosen for {len(table.labels):,} rows (set folds.repeats and folds.seeds to change them)"
         reason = "" if folds == config.folds else reason
-        print(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{reason}", flush=True)
+        say(f"train {target}/{model}: {folds.repeats} x {folds.k} folds{seeds}{reason}")
         # The history of an averaged network is known only after the choice of its members.
         is_streamed = config.tracking.live and not isinstance(settings, Averaged)
         stream = losses_streamed(root, target, model, not isinstance(settings, Regression), is_streamed)
@@ -49,8 +50,8 @@ def run(root: Path, target: str, model: str) -> None:
             _save(trained, with_encoding(trained.model, read_schema(root).encoding), root / "runs" / target / model)
             live.finish(md5(root / "runs" / target / model / "history.csv"))
     for message in trained.messages:
-        print(f"train {target}/{model}: {message}")
-    print(
+        say(f"train {target}/{model}: {message}")
+    say(
         f"train {target}/{model}: {len(trained.folds)} fold fits, mean loss {trained.folds['loss'].mean():.6g}; final "
         f"model: {trained.weights['epochs']} of at most {epochs} epochs of {steps} steps"
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from straightline.config.composition import choices
 from straightline.runtime.artifacts import write_text
+from straightline.runtime.terminal import say
 from straightline.sweeps.space import Space
 
 
@@ -29,4 +30,4 @@ def adopt(conf: Path, space: Space, overrides: Sequence[str], point: Mapping[str
         text = file.read_text(encoding="utf-8")
         changed, count = re.subn(rf"(?m)^{setting}:.*$", line, text)
         write_text(file, changed if count else f"{text.rstrip()}\n{line}\n")
-        print(f"adopted: {file}: {line}")
+        say(f"adopted: {file}: {line}")

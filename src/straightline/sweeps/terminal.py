@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from straightline.results.sentences import gain_words
+from straightline.runtime.console import SafeConsole
+from straightline.runtime.terminal import say
 from straightline.sweeps.winner import Winner
 
 SHOWN = 10  # most configs in the printed table
@@ -37,7 +38,7 @@ def shown(trials: int) -> Iterator[tuple[Any, Any]]:
     Yields two callbacks: one for the rows of new results, and one for messages on progress (`trainer.OnProgress`). If
     the output is not a terminal, a line is printed for each batch of results.
     """
-    console = Console()
+    console = SafeConsole()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,9 +55,7 @@ def shown(trials: int) -> Iterator[tuple[Any, Any]]:
             best = min([best, *(outcome["loss"] for outcome in outcomes if outcome["loss"] is not None)])
             bar.update(task, advance=len(outcomes), best=f"{best:.5g}", now="")
             if outcomes and not console.is_terminal:
-                print(
-                    f"sweep: {bar.tasks[task].completed:,.0f} of {trials:,} configs, best loss {best:.5g}", flush=True
-                )
+                say(f"sweep: {bar.tasks[task].completed:,.0f} of {trials:,} configs, best loss {best:.5g}")
 
         def on_progress(message: str) -> None:
             bar.update(task, now=message)
@@ -66,8 +65,8 @@ def shown(trials: int) -> Iterator[tuple[Any, Any]]:
 
 def show(table: pd.DataFrame) -> None:
     """Print the best rows of the ranked `table`, and the most frequent reason why configs failed."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=120)
+    console = SafeConsole()
+    console = console if console.is_terminal else SafeConsole(width=120)
     keys = [name for name in table.columns if "." in name]
     best = Table("rank", *(key.removeprefix("models.") for key in keys), "loss", "between folds")
     for row in table.head(SHOWN).to_dict("records"):

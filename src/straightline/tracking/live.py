@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from straightline.errors import UserError
+from straightline.runtime.terminal import say
 from straightline.tracking.messages import Finished, Losses
 from straightline.tracking.publisher import Publisher
 
@@ -43,7 +44,7 @@ class Stream:
         try:
             self._publisher.close()
         except UserError as error:
-            print(f"train: not streamed: {error}")
+            say(f"train: not streamed: {error}")
 
     def _send(self) -> None:
         new = self._waiting[:, self._sent :]

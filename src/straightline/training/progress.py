@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from straightline.runtime.console import SafeConsole
+from straightline.runtime.terminal import say
 
 LINES = 5  # progress lines of a training, about, if the output is not a terminal
 
@@ -18,7 +20,7 @@ def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, ND
 
     Two threads may call it; only calls with a later epoch than before are shown.
     """
-    console = Console()
+    console = SafeConsole()
     lock = threading.Lock()
     latest, started = 0, time.monotonic()
     columns = (
@@ -45,6 +47,6 @@ def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, ND
                 if not console.is_terminal and is_due:
                     left = (time.monotonic() - started) * (epochs / epoch - 1)
                     text = f"{title}: epoch {epoch} of at most {epochs}, loss {summary}, about {left:.0f} s left"
-                    print(text, flush=True)
+                    say(text)
 
         yield on_epoch

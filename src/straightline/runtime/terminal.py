@@ -1,0 +1,17 @@
+"""Lines for people. Control characters, which names in a table may have, never reach a terminal as they are."""
+
+import sys
+
+# The C0 and C1 controls but for tab and line feed, and the characters that change the direction of writing.
+_CODES = [*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_ESCAPES = {code: repr(chr(code))[1:-1] for code in _CODES}
+
+
+def escaped(text: str) -> str:
+    """Return `text` with control characters as Python writes them in a string, such as `\\\\x1b`."""
+    return text.translate(_ESCAPES)
+
+
+def say(text: str, is_error: bool = False) -> None:
+    """Print a line at once, to stdout or, for an error, to stderr."""
+    print(escaped(text), file=sys.stderr if is_error else sys.stdout, flush=True)
