@@ -46,17 +46,22 @@ run: .venv/installed .dvc/config.local
 	@straightline track
 	@straightline show
 
+# Tests need more packages: Ray, a driver for Chromium, linters. `make` alone does without them.
+.venv/tested: .venv/installed tests/requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r tests/requirements.lock
+	touch $@
+
 # Lint takes one core beside the tests.
-test: .venv/installed
+test: .venv/tested
 	@$(MAKE) --no-print-directory -j 2 lint quick-tests
 
-quick-tests: .venv/installed
+quick-tests: .venv/tested
 	pytest
 
-test-all: .venv/installed lint
+test-all: .venv/tested lint
 	pytest -m ""
 
-lint: .venv/installed
+lint: .venv/tested
 	ruff check
 	ruff format --check
 	mypy
@@ -72,5 +77,5 @@ ui: .venv/installed
 serve: .venv/installed
 	straightline serve $(if $(TARGET),--target $(TARGET))
 
-faults: .venv/installed
+faults: .venv/tested
 	STRAIGHTLINE_KILLS=50 pytest -m "" tests/faults

@@ -5,7 +5,11 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -19,6 +23,7 @@ from tests.conftest import ROOT
 from tests.repository import Repository, ran, small_repository
 
 KILLS = int(os.environ.get("STRAIGHTLINE_KILLS", "10"))
+FILLS = max(KILLS // 5, 3)  # times that the pipeline runs on a disk that fills
 SECONDS = 20  # in which it is killed: about what it takes
 SEED = int(os.environ.get("STRAIGHTLINE_SEED", "0"))
 
@@ -89,6 +94,22 @@ def test_dvc_may_be_the_first_process_of_a_container(repository: Repository) -> 
         command, cwd=repository.root, env=repository.environment, check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_temporary_files_of_dvc_are_removed_and_others_stay(tmp_path: Path) -> None:
+    kept = [
+        tmp_path / "data/.0EB9S0Wr4ePH8yd1XfqfsQ",
+        tmp_path / "data/mine.tmp",
+        tmp_path / ".0EB9S0Wr4ePH8yd1XfqfsQ.tmp",
+    ]
+    left = tmp_path / "data/deep/.KJ2c-1KTnBm5OxYSs9-OEQ.tmp"
+    for path in [*kept, left, tmp_path / ".dvc/config"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert repaired(tmp_path)
+    assert not left.exists()
+    assert all(path.exists() for path in kept)
+    assert not repaired(tmp_path)
 
 
 WRITER = """
@@ -190,6 +211,65 @@ def test_killed_at_random_it_ends_as_if_undisturbed(repository: Repository) -> N
         broken += repaired(repository.root)
     print(f"{KILLS} kills, half a dvc.lock {broken} times")
     assert_undisturbed(repository, undisturbed, runs)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder on a file system of its own, which can be filled."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600m", "tmpfs", str(folder)], check=False)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small file system, and not everywhere")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def filled_at_random(disk: Path, drawn: random.Random) -> Iterator[None]:
+    """Fill the file system of `disk` again and again until the block ends, and free it in between."""
+    over = threading.Event()
+
+    def fill() -> None:
+        while not over.wait(drawn.uniform(0, SECONDS / 4)):
+            with tempfile.TemporaryFile(dir=disk, buffering=0) as file:
+                with suppress(OSError):
+                    while True:
+                        file.write(bytes(2**20))
+                file.truncate(max(file.tell() - 4096 * drawn.randrange(20), 0))  # a full disk has a few blocks or none
+                over.wait(drawn.uniform(0, SECONDS / 8))
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_at_random_leaves_nothing_broken(repository: Repository, small_disk: Path) -> None:
+    """The folder for temporary files is on it too."""
+    root = Path(shutil.copytree(repository.root, small_disk / "project", symlinks=True))
+    (small_disk / "tmp").mkdir()
+    there = Repository(root)
+    there.environment["TMPDIR"] = str(small_disk / "tmp")
+    there.dvc("repro")
+    undisturbed, runs = files(root), there.live_runs()
+    drawn, failed, broken = random.Random(SEED), 0, 0
+    for _ in range(FILLS):
+        with filled_at_random(small_disk, drawn):
+            command = [sys.executable, "-m", "dvc", "repro", "--force"]
+            done = subprocess.run(
+                command, cwd=root, env=there.environment, check=False, capture_output=True, text=True, timeout=600
+            )
+        failed += done.returncode != 0
+        broken += repaired(root)
+        assert "Traceback" not in done.stdout + done.stderr
+    print(f"{FILLS} times with a disk that fills: {failed} failed, {broken} left a half file of DVC")
+    assert_undisturbed(there, undisturbed, runs)
+    assert [path.name for path in (small_disk / "tmp").iterdir() if path.name.startswith("straightline-")] == []
 
 
 @pytest.mark.slow

@@ -82,12 +82,13 @@ def test_files_of_others_in_the_folder_for_all_block_nobody(
     assert tmp_path.exists()
 
 
-def test_a_temporary_folder_is_private_and_goes(temp: Path) -> None:
-    left = temp / f"{FOLDER}{parts(boot='before')}~x"
+@pytest.mark.parametrize("prefix", [FOLDER, f".{FOLDER}"])
+def test_a_temporary_folder_is_private_and_goes(temp: Path, prefix: str) -> None:
+    left = temp / f"{prefix}{parts(boot='before')}~x"
     left.mkdir()
-    with temporary_folder() as folder:
+    with temporary_folder(None if prefix == FOLDER else temp) as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
-        assert folder.name.startswith(signed(FOLDER))
+        assert folder.name.startswith(signed(prefix))
         assert not left.exists()
     assert list(temp.iterdir()) == []
 

@@ -1,9 +1,13 @@
 """Archives of models: equal bytes for equal models, and no code inside."""
 
 import hashlib
+import io
+import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -55,3 +59,42 @@ def test_what_is_no_keras_archive_is_refused(tmp_path: Path) -> None:
     assert "got code.py, config.json" in refused(path)
     with pytest.raises(UserError, match="no such file"):
         load_model(tmp_path / "none.keras", "")
+
+
+def of_a_file(content: bytes, file: Path) -> bytes:
+    """Let a layer take its words from `file`."""
+    config = json.loads(content)
+    for layer in config["config"]["layers"]:
+        if layer["class_name"] == "StringLookup":
+            layer["config"]["vocabulary"] = str(file)
+    return json.dumps(config).encode()
+
+
+def linked(content: bytes, file: Path) -> bytes:
+    """Let weights be those in another HDF5 file."""
+    with h5py.File(file, "w") as other:
+        other["secret"] = [[1.0], [2.0], [3.0]]
+    with h5py.File(io.BytesIO(content), "r") as weights, h5py.File(file.with_suffix(".linked"), "w") as changed:
+        for name in weights:
+            weights.copy(name, changed)
+        variables = changed["layers/dense/vars"]
+        del variables["0"]
+        variables["0"] = h5py.ExternalLink(str(file), "secret")
+    return file.with_suffix(".linked").read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+@pytest.mark.parametrize(("part", "change"), [("config.json", of_a_file), ("model.weights.h5", linked)])
+def test_a_model_reads_no_other_file(tmp_path: Path, part: str, change: Callable[[bytes, Path], bytes]) -> None:
+    path, other = tmp_path / "model.keras", tmp_path / "other"
+    other.write_text("secret\nwords\n")
+    words = keras.Input((1,), dtype="string")
+    levels = keras.layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(words)
+    save_model(keras.Model(words, keras.layers.Dense(1, name="dense")(levels)), path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts[part] = change(parts[part], other)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert "Keras does not load it" in refused(path)

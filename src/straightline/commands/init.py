@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -52,8 +51,8 @@ def run(options: TableOptions, folder: Path, effort: str | None) -> None:
     values = yaml.safe_load(table_settings(options))
     _require_valid_table(values)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".straightline-") as temporary:
-        work = Path(temporary) / folder.name
+    with temporary_folder(folder.parent) as temporary:
+        work = temporary / folder.name
         _write(work, options.file, values, effort)
         is_committed = _make_repository(work, values)
         if folder.exists():

@@ -1,18 +1,21 @@
 """`straightline repair`: remove what DVC left half written when it was killed."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from straightline.errors import UserError
+from straightline.runtime.folders import RESULT_FOLDERS
 from straightline.runtime.terminal import say
 
+DVCS = re.compile(r"\.[\w-]{22}\.tmp$")  # the name of a file that DVC copies to before it renames it
 ADVICE = "is incomplete and removed; `dvc repro` writes it again, and takes finished stages from its cache"
 
 
 def run(root: Path) -> None:
-    """Remove dvc.lock and .dvc/tmp/rwlock below `root` if DVC cannot read them.
+    """Remove dvc.lock and .dvc/tmp/rwlock below `root` if DVC cannot read them, and temporary files that DVC left.
 
     Raises UserError if there is nothing to repair, or if DVC is at work, which may be writing these files just now.
     """
@@ -33,12 +36,15 @@ def run(root: Path) -> None:
         # DVC writes these files under these locks only, and a lock ends with the process that has it.
         with make_lock(str(folder / "lock"), str(folder)), make_lock(str(folder / RWLOCK_LOCK), str(folder)):
             broken = [path for path, parse in files.items() if not _is_whole(path, parse)]
-            for path in broken:
+            left = [path for name in RESULT_FOLDERS for path in (root / name).rglob("*.tmp") if DVCS.match(path.name)]
+            for path in [*broken, *left]:
                 path.unlink()
     except LockError:
         raise UserError("DVC is at work in this folder; wait until it ends, or end it, then repair") from None
-    if not broken:
+    if not broken and not left:
         raise UserError(f"{' and '.join(map(str, files))}: complete or absent; nothing to repair")
+    if left:
+        say(f"repair: {len(left):,} temporary files of DVC are removed")
     for path in broken:
         say(f"repair: {path} {ADVICE}")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Gaussian(Family):
-    """Finite numbers of any size."""
+    """Finite numbers, the largest of which is between 1e-30 and 1e30 without its sign."""
 
     name = "gaussian"
     loss = "mean_squared_error"
@@ -40,7 +40,7 @@ class Gaussian(Family):
         return True
 
     def labels(self, values: pd.Series, where: str) -> tuple[pd.Series, list[Any] | None]:
-        """Return the numbers as float64, and None. Raises UserError for words and for numbers that are not finite."""
+        """Return the numbers as float64, and None. Raises UserError for words, and for numbers that are not usable."""
         import pandas as pd
 
         is_number = pd.to_numeric(values, errors="coerce").notna()

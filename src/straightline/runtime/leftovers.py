@@ -70,10 +70,14 @@ def is_left(path: Path, prefix: str) -> bool:
 
 
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Yield a new folder that no other user can read, and remove it at the end. Remove those of dead processes too."""
-    _remove(Path(tempfile.gettempdir()).glob(f"{FOLDER}*"), FOLDER)
-    with tempfile.TemporaryDirectory(prefix=signed(FOLDER)) as name:
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Yield a new folder that no other user can read, and remove it at the end, like those that dead processes left.
+
+    It is in `parent`, hidden, or in the system's folder for temporary files.
+    """
+    place, prefix = (Path(tempfile.gettempdir()), FOLDER) if parent is None else (parent, f".{FOLDER}")
+    _remove(place.glob(f"{prefix}*"), prefix)
+    with tempfile.TemporaryDirectory(dir=place, prefix=signed(prefix)) as name:
         yield Path(name)
 
 

@@ -46,8 +46,9 @@ def save_model(model: keras.Model, path: Path) -> str:
 def load_model(path: Path, digest: str) -> keras.Model:
     """Return the model that `save_model` wrote with the SHA-256 `digest`.
 
-    Raises UserError if the file is absent, if it differs from the file that training wrote, or if it is no plain Keras
-    archive: if it has other parts, or a layer that is not Keras' own or that runs code (Lambda).
+    Raises UserError if the file is absent, if it differs from the file that training wrote, if Keras does not load
+    it, or if it is no plain Keras archive: if it has other parts, or a layer that is not Keras' own or that runs code
+    (Lambda).
     """
     try:
         content = path.read_bytes()
@@ -59,7 +60,13 @@ def load_model(path: Path, digest: str) -> keras.Model:
             "get the file that belongs to weights.json"
         )
     _require_plain(path, content)
-    return keras.models.load_model(path, safe_mode=True)
+    try:
+        return keras.models.load_model(path, safe_mode=True)
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path}: Keras does not load it ({reason}); expected a model.keras that training wrote"
+        ) from None
 
 
 def _require_plain(path: Path, content: bytes) -> None:

@@ -25,7 +25,9 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 try:
     import ray
 except ModuleNotFoundError:
-    raise UserError("--engine ray: Ray is not installed; pip install 'straightline[ray]'") from None
+    raise UserError(
+        "--engine ray: Ray is not installed; pip install 'straightline[ray]', or in a clone `make .venv/tested`"
+    ) from None
 
 import_tensorflow()
 
