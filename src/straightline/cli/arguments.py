@@ -70,6 +70,16 @@ Delimiter = Annotated[
     str | None, typer.Option(help="Character that separates the values in a CSV file. Default: detected.")
 ]
 Decimal = Annotated[str | None, typer.Option(help="Decimal mark in a CSV file: a point or a comma. Default: detected.")]
+Missing = Annotated[
+    str | None,
+    typer.Option(help="Marks of a gap besides the usual ones (NA, ?, -, ...), separated by commas. Example: -999."),
+]
+DayFirst = Annotated[
+    bool | None,
+    typer.Option(
+        "--dayfirst/--no-dayfirst", help="Whether 3/4/2026 is the third of April. Default: the column shows it."
+    ),
+]
 Effort = Annotated[
     Literal["single", "quick", "standard", "thorough"] | None,
     typer.Option(
@@ -114,13 +124,15 @@ def _table_options(
     held_out: HeldOut = None,
     delimiter: Delimiter = None,
     decimal: Decimal = None,
+    missing: Missing = None,
+    dayfirst: DayFirst = None,
     family: Family = AUTO,
 ) -> "TableOptions":
     from straightline.config.table_options import TableOptions, column_names
 
-    columns = {"features": features, "exclude": exclude, "categorical": categorical}
+    columns = {"features": features, "exclude": exclude, "categorical": categorical, "missing": missing}
     values = {"groups": groups, "split": split, "time": time, "held_out": held_out}
-    values |= {"delimiter": delimiter, "decimal": decimal}
+    values |= {"delimiter": delimiter, "decimal": decimal, "dayfirst": dayfirst}
     data = {name: column_names(text) for name, text in columns.items() if text} | {
         name: value for name, value in values.items() if value is not None
     }

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -41,7 +42,8 @@ class Table:
     Columns in `exclude` are left out. Columns in `categorical` are categories even if they hold numbers. Rows with the
     same value in the column `groups` stay together. With `split: time` earlier rows are trained on and later rows are
     scored. The column `time` gives the order; if it is None, the order is that of the file. If `delimiter` or `decimal`
-    (the decimal mark) is None, it is detected in the CSV file.
+    (the decimal mark) is None, it is detected in the CSV file. Cells that equal an entry of `missing` are gaps.
+    `dayfirst` says whether 3/4 is the third of April; if it is None, the column has to show it.
     """
 
     source: Literal["table"]
@@ -58,6 +60,8 @@ class Table:
     seed: Seed
     held_out: Share
     standardize: bool
+    missing: list[str] = field(default_factory=list)
+    dayfirst: bool | None = None
 
     @field_validator("features", "exclude", "categorical")
     @classmethod

@@ -39,8 +39,12 @@ def command_line(options: TableOptions) -> str:
     arguments = [("target", target) for target in options.targets]
     arguments += [(name, _listed(value) if isinstance(value, list) else value) for name, value in options.data.items()]
     arguments += [("family", options.family)] if options.family != AUTO else []
-    words = [word for name, value in arguments for word in (f"--{name.replace('_', '-')}", str(value))]
+    words = [word for name, value in arguments for word in _option(name.replace("_", "-"), value)]
     return shlex.join(["straightline", "run", str(options.file), *words, *options.overrides])
+
+
+def _option(name: str, value: Any) -> list[str]:
+    return [f"--{'' if value else 'no-'}{name}"] if isinstance(value, bool) else [f"--{name}", str(value)]
 
 
 def _listed(columns: Sequence[str]) -> str:

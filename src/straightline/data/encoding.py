@@ -7,16 +7,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from straightline.data import notation
 from straightline.data.columns import column, days, is_date
 from straightline.data.schema import OTHER, Feature
 from straightline.errors import UserError
 from straightline.families.numbers import require_finite
 
 MISSING = "(missing)"
+MANY_LEVELS = 12  # The user is told about a category with more levels than this.
 LEVELS = 50  # The largest number of levels of a category. Rarer words are combined into the level OTHER.
 RARE = 5  # A word with fewer rows than this is combined into the level OTHER.
 TEXT_SHARE = 0.5  # A column with more different words than this share of its rows is text, or holds names of rows.
 SHOWN = 5  # The largest number of columns that an error names.
+MOST = 0.5  # If at least this share of the values are numbers, the user is told about the others.
 NUMBER_SHARE = 0.9  # If at least this share of the values are numbers, the other values are mistakes.
 
 
@@ -104,6 +107,7 @@ def raw(frame: pd.DataFrame, feature: Feature) -> NDArray:
     values = column(frame, feature.name, "")
     if feature.kind == "category":
         return _words(values)
+    values = _as_written(values, feature)
     if feature.kind == "date":
         values = days(values, feature.name)
     if feature.fill is not None and values.isna().all():
@@ -113,6 +117,13 @@ def raw(frame: pd.DataFrame, feature: Feature) -> NDArray:
     present = values if feature.fill is None else values.dropna()
     require_finite(present, f"column {feature.name!r}")
     return values.to_numpy(np.float64, na_value=np.nan)
+
+
+def _as_written(values: pd.Series, feature: Feature) -> pd.Series:
+    written = feature.written or notation.Notation()
+    if notation.is_text(values) and (feature.kind == "number" or written.date is not None):
+        return notation.parsed(values, written, feature.name)
+    return notation.without_missing(values, written.missing) if feature.kind == "number" else values
 
 
 def unseen(frame: pd.DataFrame, features: Sequence[Feature]) -> list[str]:
@@ -153,8 +164,7 @@ def _number(
 
 
 def _category(values: pd.Series, rows: NDArray, name: str, is_requested: bool) -> tuple[Feature | None, str | None]:
-    if not is_requested:
-        _refuse_mistakes(values, name)
+    mixed = None if is_requested else _refuse_mistakes(values, name)
     words = pd.Series(_words(values.iloc[rows]))
     counts = words.value_counts()
     if len(counts) == 1:
@@ -165,18 +175,33 @@ def _category(values: pd.Series, rows: NDArray, name: str, is_requested: bool) -
     rare = len(counts) - len(levels)
     combined = f"all but the {LEVELS} commonest" if len(levels) == LEVELS else f"{rare:,} rare words"
     note = f"{name}: {combined} of {len(counts):,} are combined into one level, {name}[{OTHER}]" if rare else None
-    return Feature(name, "category", None, tuple(levels), str(counts.index[0]), bool(rare)), note
+    many = f"{name}: {len(levels)} levels, each a column of 0 and 1" if len(levels) > MANY_LEVELS else None
+    notes = "; ".join(filter(None, [mixed, note or many]))
+    return Feature(name, "category", None, tuple(levels), str(counts.index[0]), bool(rare)), notes or None
 
 
-def _refuse_mistakes(values: pd.Series, name: str) -> None:
+def _refuse_mistakes(values: pd.Series, name: str) -> str | None:
+    """Return a note if most values are numbers. Raises UserError if nearly all are, so that the others are mistakes."""
     present = values.dropna()
-    is_number = pd.to_numeric(present, errors="coerce").notna()
-    if NUMBER_SHARE <= is_number.mean() < 1:
-        at = int(np.flatnonzero(~is_number)[0])
+    is_number = notation.are_numbers(present)
+    if is_number.mean() < MOST:
+        return None
+    if is_number.all():
         raise UserError(
-            f"column {name!r}, row {present.index[at] + 1}: expected a number as in {is_number.mean():.0%} of the "
-            f"rows, got {present.iloc[at]!r}; correct it, leave the column out, or make it a category"
+            f"column {name!r}: has numbers with decimal commas and others with decimal points; write them alike, leave "
+            "the column out, or make it a category"
         )
+    at = int(np.flatnonzero(~is_number)[0])
+    where = f"row {present.index[at] + 1}"
+    if is_number.mean() >= NUMBER_SHARE:
+        raise UserError(
+            f"column {name!r}, {where}: expected a number as in {is_number.mean():.0%} of the rows, got "
+            f"{present.iloc[at]!r}; correct it, name it in --missing if it stands for a gap, leave the column out, or "
+            "make it a category"
+        )
+    return (
+        f"{name}: numbers in {is_number.mean():.0%} of the rows and words in the others, such as {present.iloc[at]!r}"
+    )
 
 
 def _words(values: pd.Series) -> NDArray:

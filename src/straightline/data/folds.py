@@ -96,8 +96,7 @@ class Split:
             divided = self._ordered(len(rows), max(min(count, len(rows) // 2), 2))
         else:
             classes, groups = (None if numbers is None else numbers[rows] for numbers in (self.classes, self.groups))
-            if groups is not None:
-                count = min(count, len(np.unique(groups)))
+            count = min(count, len(rows) if groups is None else len(np.unique(groups)))
             if count < 2:
                 raise _one_group(len(rows))
             rarest = count if classes is None else int(np.unique(classes, return_counts=True)[1].min())

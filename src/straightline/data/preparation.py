@@ -1,7 +1,8 @@
 """From a table as it was read to what training sees: features, labels, held-out rows, and warnings."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from straightline.data.columns import encode_target, group_numbers, require_colu
 from straightline.data.folds import Split
 from straightline.data.rows import RowNumbers
 from straightline.data.schema import Division, DivisionKind, Feature, RowCounts, Schema
+from straightline.data.understanding import understood
 from straightline.errors import UserError
 from straightline.families import FAMILIES
 from straightline.families.target import Target
@@ -28,19 +30,24 @@ class Prepared:
     schema: Schema
 
 
-def prepare(config: Config, frame: pd.DataFrame) -> Prepared:
+def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared:
     """Check the table `frame`, encode its targets, find out how its columns become numbers, and hold rows out.
 
+    `decimal` is the decimal mark of the file, which decides how text such as 1,200 is read.
     Raises UserError with all problems of the table in one line.
     """
     path, names = config.data.path, _feature_names(config, frame)
     problems: list[str] = []
     by, column = _divided_by(config)
-    frame, groups = _in_order(frame, by, column, path, problems)
+    read = understood(config, frame, _read_columns(config, frame, [*names, column]), decimal)
+    problems += read.problems
+    frame, groups = _in_order(read.frame, by, column, path, problems)
     labels, targets = _targets(config, frame, problems)
     split = Split(_strata(labels, targets), groups, by == "time")
     train, test = _held_out(split, config, len(frame), problems)
     features, notes = _encoded(config, frame, train, names, problems)
+    features = [replace(feature, written=read.notations.get(feature.name)) for feature in features]
+    notes = [*read.notes, *notes]
     problems += _repeated_names([*encoding.term_names(features), *labels])
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
@@ -58,6 +65,13 @@ def prepare(config: Config, frame: pd.DataFrame) -> Prepared:
         warnings=notes,
     )
     return Prepared(table.iloc[train], table.iloc[test], schema)
+
+
+def _read_columns(config: Config, frame: pd.DataFrame, names: Iterable[str | None]) -> list[str]:
+    """Return those of the columns `names`, and of the targets, that are there and may be numbers or dates."""
+    wanted = dict.fromkeys([*names, *(target.column for target in config.targets.values())])
+    categorical = config.data.categorical if isinstance(config.data, Table) else []
+    return [name for name in wanted if name in frame.columns and name not in categorical and name is not None]
 
 
 def _repeated_names(names: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from straightline.data.notation import Notation
 from straightline.families.target import Target
 from straightline.runtime.artifacts import read_json
 from straightline.runtime.contracts import Contract
@@ -20,7 +21,8 @@ class Feature:
     A `number` is used as it is, a `date` as days since 1970-01-01. If `fill` is not None, it replaces missing values,
     and a second column is 1 in these rows and 0 in all others. A `category` gives a column of 0 and 1 for each of its
     `levels` except the `reference`. With `other`, one more column is 1 for rare and unknown words; without it, they
-    are encoded as the reference.
+    are encoded as the reference. `written` says how people wrote the numbers or dates, or is None if the file has them
+    as such.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Feature:
     levels: tuple[str, ...] = ()
     reference: str | None = None
     other: bool = False
+    written: Notation | None = None
 
     @property
     def terms(self) -> list[str]:

@@ -26,7 +26,8 @@ def run(root: Path) -> None:
     Raises UserError with all problems of the table in one line.
     """
     config = load(root / "params.yaml")
-    prepared = prepare(config, _source(root, config))
+    frame, decimal = _source(root, config)
+    prepared = prepare(config, frame, decimal)
     schema = prepared.schema
     for warning in schema.warnings:
         say(f"data: warning: {warning}")
@@ -38,15 +39,16 @@ def run(root: Path) -> None:
     say(f"data: {rows.train:,} training rows, {rows.test:,} held out, {len(schema.features)} features")
 
 
-def _source(root: Path, config: Config) -> pd.DataFrame:
+def _source(root: Path, config: Config) -> tuple[pd.DataFrame, str]:
+    """Return the table and the decimal mark of its file."""
     if isinstance(config.data, Balloons):
-        return balloons.generate(config.data.rows, config.data.seed, config.data.partnered_children)
+        return balloons.generate(config.data.rows, config.data.seed, config.data.partnered_children), "."
     if isinstance(config.data, Example):
-        return examples.load(config.data.name)
+        return examples.load(config.data.name), "."
     frame, file_format = read_table(root / config.data.path, config.data.delimiter, config.data.decimal)
     if file_format is not None:
         say(f"data: {config.data.path}: {file_format.description}")
-    return frame
+    return frame, config.data.decimal or (file_format.decimal if file_format is not None else ".")
 
 
 if __name__ == "__main__":
