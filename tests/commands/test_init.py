@@ -158,6 +158,16 @@ def test_names_that_yaml_reads_as_values_are_names(here: Path, name: str) -> Non
     assert [target["column"] for target in config["targets"].values()] == [name]
 
 
+def test_the_current_folder_may_become_the_project(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "empty").mkdir()
+    monkeypatch.chdir(here / "empty")
+    found = invoke("../table.csv", ".", "--target", "age")
+    assert found.exit_code == 0, found.exception
+    names = {path.name for path in (here / "empty").iterdir()}
+    assert {"conf", "data", "dvc.yaml", ".git", ".dvc"} <= names
+    assert not [name for name in names if name.startswith(".straightline-")]
+
+
 def test_without_git_or_a_name_it_says_what_to_do(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in AUTHOR:
         monkeypatch.delenv(name)

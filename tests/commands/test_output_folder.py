@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from straightline.commands import run as run_command
 from straightline.commands.run import MANIFEST, UNFINISHED, output_folder
 from straightline.errors import UserError
 from straightline.runtime.leftovers import signed
@@ -158,3 +159,53 @@ def test_what_cannot_be_replaced_is_refused_at_once(tmp_path: Path, monkeypatch:
         ):
             raise AssertionError("it was not refused")
     assert contents(tmp_path) == before
+
+
+def test_what_cannot_be_carried_over_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As if a folder of the user's allowed no change."""
+    out = tmp_path / "result"
+    run(out, {"a"}, "first")
+    write(out, {"mine/thesis"}, "precious")
+
+    def refused(path: Path, place: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(run_command, "_moved", refused)
+    with pytest.raises(PermissionError):
+        run(out, {"a"}, "second")
+    kept = [path for path in tmp_path.rglob("thesis") if path.read_text() == "precious"]
+    assert len(kept) == 1
+    assert f"what was in {out} before is kept in {kept[0].parents[2]}" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_moved_from_is_refused_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "result"
+    run(out, {"a"}, "first")
+    write(out, {"b/mine/thesis"}, "precious")
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "mine" and allowed(path, mode))
+    with pytest.raises(UserError, match="has a folder that is not readable and writable"):
+        run(out, {"a"}, "second")
+    assert contents(out)["b/mine/thesis"] == "precious"
+
+
+def test_a_damaged_manifest_loses_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "result"
+    run(out, {"a"}, "first")
+    write(out, {"mine"}, "mine")
+    with (out / MANIFEST).open("ab") as file:
+        file.write(b"\xff\n")
+    run(out, {"a"}, "second")
+    assert {name: text for name, text in contents(out).items() if name != MANIFEST} == {"a": "second", "mine": "mine"}
+
+
+def test_a_long_name_leaves_room_for_the_kept_files(tmp_path: Path) -> None:
+    out = tmp_path / ("名" * 70)
+    run(out, {"a"}, "first")
+    write(out, {"b"}, "mine")
+    run(out, {"a", "b"}, "second")
+    kept = [path for path in tmp_path.rglob("b") if path.read_text() == "mine"]
+    assert len(kept) == 1
+    assert "-kept-" in kept[0].parent.name

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from straightline.commands import predict
+from straightline.data import encoding
 from straightline.data.schema import read_schema
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json, write_json
@@ -104,7 +106,17 @@ def test_a_model_is_found_from_inside_its_project(
 def test_what_cannot_be_written_is_said_first(project: Path) -> None:
     rows = new_rows(project)
     before = rows.read_bytes()
-    for out, told in ((project, "is a folder"), (rows, "is the table of new rows")):
+    link = project / "link.csv"
+    link.symlink_to(rows)
+    result = "is a result of the pipeline"
+    for out, told in (
+        (project, "is a folder"),
+        (rows, "is the table of new rows"),
+        (link, "is the table of new rows"),
+        (Path("/dev/null"), "is no ordinary file"),
+        (project / "runs/color/neural/model.keras", result),
+        (project / "data/schema.json", result),
+    ):
         with pytest.raises(UserError, match=f"--out: .* {told}; expected the name of a CSV file to write"):
             predict.run(project / "runs/color/neural", rows, out)
     assert rows.read_bytes() == before
@@ -139,6 +151,16 @@ def test_a_schema_of_another_model_is_said(project: Path, change: Callable[[dict
     write_json(project / "data/schema.json", schema)
     with pytest.raises(UserError, match=told):
         predict.run(project / "runs/color/neural", rows, None)
+
+
+def test_a_date_is_a_date(project: Path) -> None:
+    schema = read_schema(project)
+    feature = replace(schema.encoding[0], name="day", kind="date")
+    known = encoding.raw(pd.DataFrame({"day": ["2020-02-01", "2020-02-02"]}), feature)
+    assert known.tolist() == [18293, 18294]
+    for wrong in (["now"], ["today"], ["01/02/2020"], [20200201], [2020.5]):
+        with pytest.raises(UserError, match="column 'day', row 1: expected a date"):
+            encoding.raw(pd.DataFrame({"day": wrong}), feature)
 
 
 def test_a_large_number_is_one_and_its_prediction_is_finite_or_refused(project: Path) -> None:

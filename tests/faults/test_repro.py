@@ -69,8 +69,10 @@ def test_half_a_lock_is_removed_and_a_whole_one_stays(tmp_path: Path) -> None:
     assert lock.read_bytes() == whole
     for stage in (b"  data:", b"  train@color-neural:", b"  track:"):
         lock.write_bytes(whole[: whole.index(b"size: ", whole.index(stage)) + len(b"size: ")])
+        half = lock.read_bytes()
         assert repaired(tmp_path)
         assert not lock.exists()
+        assert (tmp_path / ".dvc/tmp/dvc.lock.incomplete").read_bytes() == half
 
 
 def test_half_a_file_of_dvcs_locks_is_removed(repository: Repository) -> None:

@@ -82,6 +82,24 @@ def test_files_of_others_in_the_folder_for_all_block_nobody(
     assert tmp_path.exists()
 
 
+def test_where_all_may_rename_nothing_is_cleared(temp: Path) -> None:
+    """Otherwise another user would give a folder of this user's the name of a leftover."""
+    left = temp / f"{FOLDER}{parts(boot='before')}~x"
+    left.mkdir()
+    for mode, stays in ((0o777, True), (0o1777, False)):
+        temp.chmod(mode)
+        leftovers.clear(temp, [])
+        assert left.exists() == stays
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the start of a process without the clock")
+def test_a_change_of_the_clock_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = signature()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: 0.0)
+    assert signature() == own
+    assert not is_dead(own)
+
+
 @pytest.mark.parametrize("prefix", [FOLDER, f".{FOLDER}"])
 def test_a_temporary_folder_is_private_and_goes(temp: Path, prefix: str) -> None:
     left = temp / f"{prefix}{parts(boot='before')}~x"

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from straightline.commands import ui
 from straightline.errors import UserError
 from straightline.results.files import load_results
-from straightline.serving.guard import LIMIT, TOKEN
+from straightline.serving.guard import LIMIT, TOKEN, require_token
 from straightline.tracking import publication
 from straightline.tracking.identity import shown_uri
 from tests.fake_project import write_project
@@ -149,6 +150,8 @@ def test_no_request_writes_a_file_of_a_model(served: str, published: Path) -> No
         ("DELETE", "model-versions/delete-tag"),
         ("DELETE", "model-versions/delete"),
         ("POST", "webhooks"),
+        ("POST", "runs/create-promptlab-run"),
+        ("POST", "runs/log-model"),
         ("POST", "prompt-optimization/jobs"),
     ],
 )
@@ -184,7 +187,7 @@ def test_what_people_do_in_the_page_works(served: str) -> None:
 
 def test_with_a_token_nothing_is_answered_without_it(published: Path) -> None:
     with server(published, "straightline", "ui", "--token", health="/health", environment={TOKEN: "a secret"}) as url:
-        assert "/?token=a secret" in (published / "server.log").read_text()
+        assert "/?token=a%20secret" in (published / "server.log").read_text()
         for headers in ({}, {"Authorization": "Bearer other"}, {"Cookie": "straightline_token=other"}):
             for method, path in (("GET", "/"), ("POST", f"{API}/experiments/search"), ("GET", "/?token=other")):
                 assert ask(url, method, path, SEARCH, JSON | headers)[0] == 401
@@ -198,6 +201,12 @@ def test_with_a_token_nothing_is_answered_without_it(published: Path) -> None:
         assert "HttpOnly" in cookie
         assert "SameSite=Strict" in cookie
         assert ask(url, "GET", "/", headers={"Cookie": cookie.partition(";")[0]})[0] == 200
+
+
+def test_an_empty_token_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN, "")
+    assert len(require_token()) > 20
+    assert os.environ[TOKEN] == require_token()
 
 
 def test_a_token_needs_a_loopback_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,12 +52,14 @@ def run(options: TableOptions, folder: Path, effort: str | None) -> None:
     _require_valid_table(values)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(folder.parent) as temporary:
-        work = temporary / folder.name
+        work = temporary / "project"
         _write(work, options.file, values, effort)
         is_committed = _make_repository(work, values)
         if folder.exists():
-            folder.rmdir()
-        work.rename(folder)
+            for path in work.iterdir():
+                path.rename(folder / path.name)
+        else:
+            work.rename(folder)
     commit = "" if is_committed else " && git commit -m 'Begin'"
     note = (
         "" if is_committed else "git does not know your name yet (git config --global user.name, user.email); then:\n"

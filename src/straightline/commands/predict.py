@@ -10,7 +10,8 @@ from straightline.data.reading import read_table
 from straightline.data.schema import Feature, read_schema
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json, write_csv
-from straightline.runtime.terminal import say
+from straightline.runtime.folders import RESULT_FOLDERS
+from straightline.runtime.terminal import escaped, say
 from straightline.serving.prediction import ARCHIVE, predicted_columns
 
 
@@ -24,8 +25,7 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     """
     folder = _folder(model)
     root = folder.parents[2]
-    if out is not None and (out.is_dir() or out.resolve() == rows.resolve()):
-        problem = "is a folder" if out.is_dir() else "is the table of new rows"
+    if out is not None and (problem := _obstacle(out.resolve(), rows, root)):
         raise UserError(f"--out: {out} {problem}; expected the name of a CSV file to write")
     schema, digest = read_schema(root), _digest(folder / "weights.json")
     frame, _ = read_table(rows, delimiter, decimal)
@@ -48,9 +48,10 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     except UserError as error:
         raise UserError(f"{rows}: {error}") from None
     if out is None:
-        table.to_csv(sys.stdout, index=False)
+        text = table.to_csv(index=False)
+        sys.stdout.write(escaped(text) if sys.stdout.isatty() else text)
     else:
-        write_csv(out, table)
+        write_csv(out.resolve(), table)
         say(f"predict: {len(table):,} rows to {out}")
 
 
@@ -60,6 +61,16 @@ def _checked(frame: pd.DataFrame, features: list[Feature], rows: Path) -> list[s
     except UserError as error:
         raise UserError(f"{rows}: {error}") from None
     return encoding.unseen(frame, features)
+
+
+def _obstacle(out: Path, rows: Path, root: Path) -> str | None:
+    checks = {
+        "is a folder": out.is_dir(),
+        "is no ordinary file": out.exists() and not out.is_file(),
+        "is the table of new rows": out == rows.resolve(),
+        "is a result of the pipeline": any(out.is_relative_to(root / folder) for folder in RESULT_FOLDERS),
+    }
+    return next((problem for problem, is_found in checks.items() if is_found), None)
 
 
 def _digest(path: Path) -> str:

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 
@@ -88,16 +89,25 @@ def output_folder(out: Path) -> Iterator[Path]:
         raise UserError(f"{out}: {obstacle}; choose another folder with --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     _clear(out.parent)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=signed(UNFINISHED)) as name:
-        work = Path(name)
+    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=signed(UNFINISHED)))
+    is_safe = True
+    try:
         (work / "new").mkdir()
         yield work / "new"
         write_text(work / "new" / MANIFEST, "".join(f"{path}\n" for path in [*_leaves(work / "new"), MANIFEST]))
+        is_safe = False
         try:
             _put(work, out)
         except BaseException:
             _put_back(work, out.parent)
+            is_safe = True
             raise
+        is_safe = True
+    finally:
+        if is_safe:
+            shutil.rmtree(work, ignore_errors=True)
+        else:
+            say(f"run: what was in {out} before is kept in {work / 'old'}", is_error=True)
 
 
 def _obstacle(out: Path) -> str | None:
@@ -113,10 +123,19 @@ def _obstacle(out: Path) -> str | None:
             "exists and is not an output of `straightline run`": out.exists() and not _is_output(out),
             f"the folder {parent} is not writable": not os.access(parent, os.W_OK | os.X_OK),
             "is not writable": out.exists() and not os.access(out, os.W_OK | os.X_OK),
+            "has a folder that is not readable and writable": out.is_dir() and not _is_open(out),
         }
     except OSError as error:
         return (error.strerror or str(error)).lower()
     return next((obstacle for obstacle, is_found in checks.items() if is_found), None)
+
+
+def _is_open(folder: Path) -> bool:
+    """Return whether all files in `folder`, at any depth, can be moved."""
+    needed = os.R_OK | os.W_OK | os.X_OK
+    return os.access(folder, needed) and all(
+        _is_open(Path(entry.path)) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)
+    )
 
 
 def _is_output(out: Path) -> bool:
@@ -136,11 +155,13 @@ def _put(work: Path, out: Path) -> None:
 def _carry_over(old: Path, out: Path) -> None:
     """Move the files of `old` that no run wrote to `out`."""
     manifest = old / MANIFEST
-    written = set(manifest.read_text(encoding="utf-8").splitlines()) if manifest.is_file() else set()
+    lines = manifest.read_text(encoding="utf-8", errors="surrogateescape") if manifest.is_file() else ""
+    written = set(lines.splitlines())
     if foreign := [path for path in _leaves(old) if str(path) not in written]:
         homeless = [path for path in foreign if not _moved(old / path, out / path)]
         if homeless:
-            kept = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{out.name[:100]}-kept-"))
+            name = os.fsencode(out.name)[:100].decode(errors="ignore")
+            kept = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{name}-kept-"))
             for path in homeless:
                 _moved(old / path, kept / path)
             say(f"run: kept {len(homeless):,} files that no run wrote in {kept}, since {out} has new ones there")
@@ -161,13 +182,17 @@ def _moved(path: Path, place: Path) -> bool:
 def _leaves(root: Path) -> list[Path]:
     """Return the files, links and empty folders below `root`, relative to it."""
     found: list[Path] = []
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=_raised) if root.exists() else ():
         here = Path(folder)
         links = [name for name in folders if (here / name).is_symlink()]
         found += [(here / name).relative_to(root) for name in [*links, *files]]
         if not folders and not files and here != root:
             found.append(here.relative_to(root))
     return sorted(found)
+
+
+def _raised(error: OSError) -> NoReturn:
+    raise error
 
 
 def _clear(parent: Path) -> None:

@@ -36,7 +36,7 @@ def run(root: Path, target: str | None, port: int, with_token: bool) -> None:
         folder = _fetched(root, champion)
     address = f"http://127.0.0.1:{port}/invocations"
     say(f"serving {name} {champion.version} ({champion.tags['model']}) at {address}")
-    if with_token or TOKEN in os.environ:
+    if with_token or os.environ.get(TOKEN):
         say(f"every request needs the header `Authorization: Bearer {require_token()}`")
 
     from straightline.serving.scoring_app import create_app

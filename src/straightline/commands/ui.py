@@ -6,6 +6,7 @@ import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote
 
 from straightline.errors import UserError
 from straightline.runtime.terminal import say
@@ -35,7 +36,8 @@ def run(root: Path, port: int, host: str, with_token: bool) -> NoReturn:
     names = {host, "localhost", "127.0.0.1"} if is_loopback(host) else {host, socket.gethostname(), socket.getfqdn()}
     hosts = sorted(f"{f'[{name}]' if ':' in name else name}:{port}" for name in names)
     origins = [f"http://{name}" for name in hosts]
-    shown = f"{hosts[0]}/?token={require_token()}" if with_token or TOKEN in os.environ else hosts[0]
+    has_token = is_loopback(host) and bool(with_token or os.environ.get(TOKEN))
+    shown = f"{hosts[0]}/?token={quote(require_token())}" if has_token else hosts[0]
     say(f"MLflow UI: http://{shown} (Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
     command += ["--allowed-hosts", ",".join(hosts), "--cors-allowed-origins", ",".join(origins), *options]

@@ -29,7 +29,7 @@ def render(conf: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] 
         if missing:
             raise UserError(f"conf: no value for {', '.join(missing)}; set it in conf/ or with `dvc exp run -S`")
         OmegaConf.resolve(config)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
         raise UserError(f"conf: Hydra cannot compose the config: {' '.join(str(error).split())}") from None
     return OmegaConf.to_yaml(config)
 

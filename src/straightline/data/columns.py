@@ -68,11 +68,19 @@ def is_date(values: pd.Series) -> bool:
 
 def days(values: pd.Series, name: str) -> pd.Series:
     """Return dates as days since 1970-01-01. Raises UserError, with the row, for a value that is not a date."""
-    dates = pd.to_datetime(values, errors="coerce", utc=True)
+    dates = pd.to_datetime(values.where(_may_be_dates(values)), errors="coerce", utc=True)
     if (invalid := dates.isna() & values.notna()).any():
         at = int(np.flatnonzero(invalid)[0])
         raise UserError(f"column {name!r}, row {values.index[at] + 1}: expected a date, got {values.iloc[at]!r}")
     return (dates - pd.Timestamp("1970-01-01", tz="UTC")) / DAY
+
+
+def _may_be_dates(values: pd.Series) -> pd.Series:
+    """Return which values may be dates. pandas also takes numbers (as nanoseconds), `now`, and 3/4 (month first)."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return values.notna()
+    is_iso = values.astype("string").str.match(r"\s*\d{4}-\d{1,2}-\d{1,2}").fillna(False).astype(bool)
+    return is_iso & ~pd.Series(pd.api.types.is_numeric_dtype(values), values.index)
 
 
 def _require_complete(frame: pd.DataFrame, name: str, origin: str) -> None:

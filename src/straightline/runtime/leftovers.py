@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,17 +15,16 @@ import psutil
 
 PARTIAL, FOLDER = ".partial-", "straightline-"  # Prefixes of temporary files and folders; a signature follows.
 APART = "~"  # stands between the parts of a signature, all of which may be parts of a file name
-CLOCK_SECONDS = 2.0  # The start of a process is known through the clock, which may be set meanwhile.
 
 
 def signature(pid: int | None = None) -> str:
     """Return a text that identifies a process for ever, by default this one; it may be part of a file name.
 
     It has the name of the machine, the start of the machine and the namespace in which ids count, the id, and the start
-    of the process in seconds.
+    of the process: in ticks since the start of the machine, which no change of the clock moves, or else in seconds.
     """
-    process = psutil.Process(pid)
-    return APART.join([*_machine(), str(process.pid), f"{process.create_time():.0f}"])
+    number = os.getpid() if pid is None else pid
+    return APART.join([*_machine(), str(number), _start(number)])
 
 
 def is_dead(signed: str) -> bool:
@@ -41,9 +41,17 @@ def is_dead(signed: str) -> bool:
     if namespace != own_namespace:
         return False
     try:
-        return abs(psutil.Process(int(pid)).create_time() - int(start)) > CLOCK_SECONDS
+        return _start(int(pid)) != start
     except (psutil.Error, OverflowError):
         return True
+
+
+def _start(pid: int) -> str:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return fields[19]  # starttime, field 22 of proc(5), of which the first two stand before the parenthesis
+    except OSError:
+        return f"{psutil.Process(pid).create_time():.0f}"
 
 
 @cache
@@ -62,9 +70,14 @@ def signed(prefix: str) -> str:
 
 
 def is_left(path: Path, prefix: str) -> bool:
-    """Return whether a process of this user, which has ended, left `path`, whose name begins with `signed(prefix)`."""
+    """Return whether a process of this user, which has ended, left `path`, whose name begins with `signed(prefix)`.
+
+    It is False in a folder in which every user may rename the files of others.
+    """
     try:
-        return path.lstat().st_uid == os.getuid() and is_dead(path.name.removeprefix(prefix))
+        mode = path.parent.stat().st_mode
+        is_shared = mode & stat.S_IWOTH and not mode & stat.S_ISVTX
+        return not is_shared and path.lstat().st_uid == os.getuid() and is_dead(path.name.removeprefix(prefix))
     except OSError:
         return False
 

@@ -29,7 +29,8 @@ class Refusal:
 
 def require_token() -> str:
     """Return the token of the environment, or a new random token that the servers of this process will require."""
-    return os.environ.setdefault(TOKEN, secrets.token_urlsafe(24))
+    os.environ[TOKEN] = os.environ.get(TOKEN) or secrets.token_urlsafe(24)
+    return os.environ[TOKEN]
 
 
 class Guarded:

@@ -12,7 +12,8 @@ READING = {"GET", "HEAD", "OPTIONS"}
 # All that may be asked with another method than GET. Files of models, versions and their tags are not among it, since
 # `straightline serve` trusts them; neither are uploads, jobs, webhooks, and the gateway.
 WRITABLE = re.compile(
-    r"/(?:ajax-)?api/[23]\.0/?mlflow/(?:experiments/.+|runs/.+|.+/search[\w-]*|"
+    r"/(?:ajax-)?api/[23]\.0/?mlflow/(?:experiments/.+|"
+    r"runs/(?:create|update|delete|restore|log-(?:batch|metric|parameter|inputs)|(?:set|delete)-tag)|.+/search[\w-]*|"
     r"traces/(?:batchGetInfos|calculate-filter-correlation|metrics)|registered-models/(?:alias|update)|"
     r"registered-models/get-latest-versions|model-versions/update)|/graphql"
 )
