@@ -183,6 +183,7 @@ class TestParquet:
         ("values", "told"),
         [
             (pa.array(["a\0b", "c"]), "column 'a', row 1: has a NUL character, expected text; remove it"),
+            (pa.array(["c", "a\0b"], pa.string_view()), "column 'a', row 2: has a NUL character"),
             (pa.array(["c", "a\0b"]).dictionary_encode(), "column 'a', row 2: has a NUL character"),
             (NOT_UTF8, "column 'a' has words that are not UTF-8"),
         ],
@@ -192,6 +193,16 @@ class TestParquet:
             read_table(parquet(tmp_path, values))
         assert told in str(caught.value)
         assert "\n" not in str(caught.value)
+
+    def test_names_have_no_nul(self, tmp_path: Path) -> None:
+        pa.parquet.write_table(pa.table({"a\0b": [1, 2], "c": [1, 2]}), tmp_path / "t.parquet")
+        with pytest.raises(UserError, match="the name of column 1 has a NUL character"):
+            read_table(tmp_path / "t.parquet")
+
+    def test_stamps_millions_of_years_away_are_said(self, tmp_path: Path) -> None:
+        frame, _ = read_table(parquet(tmp_path, pa.array([2**62, -(2**62)], pa.timestamp("ms"))))
+        with pytest.raises(UserError, match="column 'a'"):
+            encoding.fit(frame, np.arange(2), ["a"], [])
 
     @pytest.mark.parametrize(
         ("values", "kind"),

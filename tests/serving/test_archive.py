@@ -61,6 +61,17 @@ def test_what_is_no_keras_archive_is_refused(tmp_path: Path) -> None:
         load_model(tmp_path / "none.keras", "")
 
 
+def test_an_archive_that_expands_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    save_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert "has compressed parts" in refused(path)
+
+
 def of_a_file(content: bytes, file: Path) -> bytes:
     """Let a layer take its words from `file`."""
     config = json.loads(content)

@@ -294,6 +294,17 @@ def test_the_champion_answers_over_http_as_the_pipeline_does(words: Path) -> Non
             assert told in str(answer)
             assert "Traceback" not in str(answer)
             assert "stack_trace" not in str(answer)
+        for body, kind, told in (
+            (
+                b"city,size,rooms,built\nx,Rome,1,2,2001-02-03\n",
+                "text/csv",
+                "row 1: expected 4 values as in the header",
+            ),
+            (",".join(f"c{number}" for number in range(20_000)).encode(), "text/csv", "at most 10,000 columns"),
+            (b"PAR1", "application/x-parquet", "a small Parquet file may expand to any size"),
+        ):
+            status, answer = post(f"{url}/invocations", body, kind)
+            assert (status, told in str(answer)) == (400, True), answer
         assert post(f"{url}/invocations", b"a", "image/png")[0] == 415
         for headers, expected in (
             ({"Host": "evil.example"}, 400),

@@ -68,11 +68,15 @@ def is_date(values: pd.Series) -> bool:
 
 def days(values: pd.Series, name: str) -> pd.Series:
     """Return dates as days since 1970-01-01. Raises UserError, with the row, for a value that is not a date."""
-    dates = pd.to_datetime(values.where(_may_be_dates(values)), errors="coerce", utc=True)
+    try:
+        dates = pd.to_datetime(values.where(_may_be_dates(values)), errors="coerce", utc=True)
+        since = (dates - pd.Timestamp("1970-01-01", tz="UTC")) / DAY
+    except ValueError as error:  # pandas raises it for stamps millions of years away.
+        raise UserError(f"column {name!r}: has dates that cannot be computed with ({error}); correct them") from None
     if (invalid := dates.isna() & values.notna()).any():
         at = int(np.flatnonzero(invalid)[0])
         raise UserError(f"column {name!r}, row {values.index[at] + 1}: expected a date, got {values.iloc[at]!r}")
-    return (dates - pd.Timestamp("1970-01-01", tz="UTC")) / DAY
+    return since
 
 
 def _may_be_dates(values: pd.Series) -> pd.Series:

@@ -119,6 +119,8 @@ def _kept_type(kind: pa.DataType) -> pd.ArrowDtype | None:
 def _require_characters(path: Path, name: str, column: pa.ChunkedArray) -> None:
     """Raise UserError if words are not UTF-8, or if a word has a NUL character."""
     column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    if pa.types.is_string_view(column.type):
+        column = column.cast(pa.large_string())
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return
     try:
@@ -276,6 +278,9 @@ def _require_names(path: Path, names: Sequence[str]) -> None:
     blank = [f"column {number}" for number, name in enumerate(names, start=1) if not str(name).strip()]
     if blank:
         raise UserError(f"{path}: {', '.join(blank[:SHOWN])} has no name; name every column in the header")
+    nul = [f"column {number}" for number, name in enumerate(names, start=1) if "\0" in str(name)]
+    if nul:
+        raise UserError(f"{path}: the name of {', '.join(nul[:SHOWN])} has a NUL character, expected text; rename it")
     repeated = sorted({name for name in names if list(names).count(name) > 1})
     if repeated:
         raise UserError(f"{path}: column names must differ, got {', '.join(repeated[:SHOWN])} more than once")

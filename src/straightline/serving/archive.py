@@ -73,7 +73,11 @@ def _require_plain(path: Path, content: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = set(archive.namelist())
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise UserError(f"{path}: has compressed parts, which may expand to any size; training writes none")
             config = json.loads(archive.read("config.json"))
+    except UserError:
+        raise
     except Exception:  # zipfile, zlib and json raise many kinds for damaged files.
         raise UserError(f"{path}: is not a Keras archive; expected a model.keras that training wrote") from None
     if names != PARTS:

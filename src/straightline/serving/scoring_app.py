@@ -1,5 +1,7 @@
 """The scoring server of `straightline serve`: MLflow's protocol, with checks of each request (docs/security.md)."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from starlette.routing import Route
 from straightline.serving.guard import Guarded
 
 HOSTS = ["127.0.0.1", "localhost"]
+COLUMNS = 10_000  # of a CSV body
 
 
 def create_app(folder: Path) -> Guarded:
@@ -35,8 +38,11 @@ def create_app(folder: Path) -> Guarded:
 
     async def invocations(request: Request) -> Response:
         kind = request.headers.get("content-type", "")
+        body = await request.body()
+        if problem := _problem(kind, body):
+            return JSONResponse({"error_code": "INVALID_PARAMETER_VALUE", "message": problem}, 400)
         try:
-            answer = await run_in_threadpool(scoring_server.invocations, await request.body(), kind, model, schema)
+            answer = await run_in_threadpool(scoring_server.invocations, body, kind, model, schema)
         except MlflowException as error:
             return JSONResponse(_without_trace(error), error.get_http_status_code())
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -54,6 +60,22 @@ def create_app(folder: Path) -> Guarded:
     routes += [Route(path, ping) for path in ("/ping", "/health")]
     app = Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)])
     return Guarded(app, frozenset(), lambda method, path: None)
+
+
+def _problem(kind: str, body: bytes) -> str | None:
+    """Return why a body is refused before MLflow reads it, or None."""
+    if "parquet" in kind:
+        return "expected application/json or text/csv; a small Parquet file may expand to any size"
+    if not kind.startswith("text/csv"):
+        return None
+    lengths = [len(row) for row in csv.reader(io.StringIO(body.decode("utf-8", errors="replace"), newline="")) if row]
+    if lengths and lengths[0] > COLUMNS:
+        return f"expected at most {COLUMNS:,} columns, got {lengths[0]:,}"
+    # pandas would take a value more than the header has for a name of the row, and shift the columns.
+    uneven = [number for number, length in enumerate(lengths) if length != lengths[0]]
+    return (
+        f"row {uneven[0]}: expected {lengths[0]} values as in the header, got {lengths[uneven[0]]}" if uneven else None
+    )
 
 
 def _without_trace(error: MlflowException) -> dict[str, str]:
