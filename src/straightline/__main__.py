@@ -52,7 +52,7 @@ def compose(
 
 @app.command()
 def repair() -> None:
-    """Remove dvc.lock if DVC was killed while it wrote the file."""
+    """Move aside what DVC left half written when it was killed, such as dvc.lock."""
     from straightline.commands import repair as command
 
     command.run(ROOT)

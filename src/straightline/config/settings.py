@@ -1,7 +1,6 @@
 """The settings of a pipeline. They are frozen, typed, and checked before anything else happens."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
+from straightline.config.explanation import explain, refuse_target
 from straightline.errors import UserError
 from straightline.families import AUTO, FAMILIES
 from straightline.models import Model
@@ -198,12 +198,12 @@ def parse(values: Mapping[str, Any], origin: str = "params.yaml") -> Config:
     what was expected and what came. The key `_target_` is refused everywhere, since calling a function that a file
     names would run code.
     """
-    _refuse_target(values, origin, "")
+    refuse_target(values, origin, "")
     try:
         # Strict validation of Python values expects dataclass instances instead of mappings. JSON has no such limit.
         return TypeAdapter(Config).validate_json(json.dumps(values))
     except ValidationError as error:
-        raise UserError(f"{origin}: " + "; ".join(_explain(detail) for detail in error.errors())) from None
+        raise UserError(f"{origin}: " + "; ".join(explain(detail) for detail in error.errors())) from None
 
 
 def chosen_target(targets: Mapping[str, Target], name: str | None) -> str:
@@ -228,34 +228,3 @@ def load(path: Path) -> Config:
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a mapping of settings, got {type(values).__name__}")
     return parse(values, str(path))
-
-
-def _refuse_target(value: Any, origin: str, place: str) -> None:
-    children = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        if key == "_target_":
-            raise UserError(
-                f"{origin}: {place or 'top level'} has _target_ ({child!r}); models are chosen by name "
-                "(kind: regression, neural), never instantiated from a config; remove the key"
-            )
-        _refuse_target(child, origin, f"{place}.{key}".lstrip("."))
-
-
-def _explain(detail: ErrorDetails) -> str:
-    # A discriminated union adds its tag to the location, as the second `neural` in: models, neural, neural, hidden, 0.
-    location = list(detail["loc"])
-    if location[:1] == ["data"]:
-        location[1:2] = []
-    elif location[:1] == ["models"]:
-        location[2:3] = []
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-    if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{name} is not a setting; check its spelling or remove it"
-    if detail["type"] in ("missing", "missing_argument"):
-        return f"{name} is missing"
-    if detail["type"].startswith("union_tag"):
-        context = detail["ctx"]
-        name += "." + context["discriminator"].strip("'")
-        return f"{name}: expected one of {context.get('expected_tags', 'the kinds')}, got {context.get('tag')!r}"
-    message = re.sub(r"^Input should be (a )?|^(List|String|Dictionary) should ", "", detail["msg"])
-    return f"{name}: expected {message}, got {detail['input']!r}"

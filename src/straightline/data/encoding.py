@@ -164,7 +164,7 @@ def _number(
 
 
 def _category(values: pd.Series, rows: NDArray, name: str, is_requested: bool) -> tuple[Feature | None, str | None]:
-    mixed = None if is_requested else _refuse_mistakes(values, name)
+    mixed = None if is_requested else _mixture(values, name)
     words = pd.Series(_words(values.iloc[rows]))
     counts = words.value_counts()
     if len(counts) == 1:
@@ -180,7 +180,7 @@ def _category(values: pd.Series, rows: NDArray, name: str, is_requested: bool) -
     return Feature(name, "category", None, tuple(levels), str(counts.index[0]), bool(rare)), notes or None
 
 
-def _refuse_mistakes(values: pd.Series, name: str) -> str | None:
+def _mixture(values: pd.Series, name: str) -> str | None:
     """Return a note if most values are numbers. Raises UserError if nearly all are, so that the others are mistakes."""
     present = values.dropna()
     is_number = notation.are_numbers(present)

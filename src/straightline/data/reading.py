@@ -7,20 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pyarrow as pa
-import pyarrow.compute
 import pyarrow.csv
-import pyarrow.parquet
 
+from straightline.data.names import SHOWN, line_of, require_names
+from straightline.data.parquet import read_parquet
 from straightline.errors import UserError
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE_LINES = 100  # The delimiter and the decimal mark are detected in this number of lines.
 CHUNK = 2**20  # Bytes that are checked at once.
-LONGEST_NAME = 1000  # characters of a column's name
-COPIES = 3  # Reading and training hold about this number of copies of a table.
-SHOWN = 3  # The largest number of similar mistakes that an error names.
 MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "#N/A"]
 FOREIGN = (
     (b"\x1f\x8b", "compressed (gzip)", "decompress it"),
@@ -64,7 +60,7 @@ def read_table(
             "files that git or DVC tracks: `dvc add` it)"
         )
     if path.suffix.lower() in (".parquet", ".pq"):
-        frame, file_format = _read_parquet(path), None
+        frame, file_format = read_parquet(path), None
     else:
         _require_text(path)
         file_format = _format(path, delimiter, decimal)
@@ -72,64 +68,6 @@ def read_table(
     if frame.empty:
         raise UserError(f"{path}: has a header and no rows; expected at least one row below it")
     return frame, file_format
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """Return all columns, the index of a pandas table too. Columns of types that no model takes stay as they are."""
-    try:
-        with pa.parquet.ParquetFile(path) as file:
-            _require_memory(path, file.metadata)
-            table = file.read()
-        columns = [_simplified(column) for column in table.columns]
-        _require_names(path, table.column_names)
-        for name, column in zip(table.column_names, columns, strict=True):
-            _require_characters(path, name, column)
-        table = pa.table(columns, table.column_names)
-        return table.to_pandas(types_mapper=_kept_type, ignore_metadata=True)
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise UserError(f"{path}: not readable as Parquet: {_line(error)}; write it again, or as CSV") from None
-
-
-def _require_memory(path: Path, metadata: pa.parquet.FileMetaData) -> None:
-    sizes = [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
-    needed = COPIES * max(8 * metadata.num_rows * metadata.num_columns, sum(sizes))
-    available = psutil.virtual_memory().available
-    if needed > available:
-        raise UserError(
-            f"{path}: says that it has {metadata.num_rows:,} rows of {metadata.num_columns:,} columns, which need some "
-            f"{needed / 1e9:,.0f} GB of memory, and {available / 1e9:,.0f} GB are free; take a part of the rows"
-        )
-
-
-def _simplified(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = column.cast(column.type.storage_type)
-    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
-
-
-def _kept_type(kind: pa.DataType) -> pd.ArrowDtype | None:
-    """Return the type of a column with values that are no numbers, words, dates or booleans; None for the others."""
-    values = kind.value_type if pa.types.is_dictionary(kind) else kind
-    is_word = pa.types.is_string(values) or pa.types.is_large_string(values) or pa.types.is_string_view(values)
-    is_number = pa.types.is_integer(values) or pa.types.is_floating(values) or pa.types.is_boolean(values)
-    is_date = pa.types.is_timestamp(values) or pa.types.is_date(values)
-    return None if is_word or is_number or is_date or pa.types.is_null(values) else pd.ArrowDtype(kind)
-
-
-def _require_characters(path: Path, name: str, column: pa.ChunkedArray) -> None:
-    """Raise UserError if words are not UTF-8, or if a word has a NUL character."""
-    column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-    if pa.types.is_string_view(column.type):
-        column = column.cast(pa.large_string())
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        raise UserError(f"{path}: column {name!r} has words that are not UTF-8; write it again as UTF-8") from None
-    nul = pa.compute.index(pa.compute.match_substring(column, "\0"), True).as_py()
-    if nul >= 0:
-        raise UserError(f"{path}: column {name!r}, row {nul + 1}: has a NUL character, expected text; remove it")
 
 
 def _require_text(path: Path) -> None:
@@ -219,7 +157,7 @@ def _read_csv(path: Path, file_format: Format) -> pd.DataFrame:
         except pa.ArrowInvalid as error:
             _raise_ragged(path, file_format, error)
             _widen(path, file_format, types, error)
-    _require_names(path, table.column_names)
+    require_names(path, table.column_names)
     return table.to_pandas()
 
 
@@ -266,33 +204,9 @@ def _widen(path: Path, file_format: Format, types: dict[str, pa.DataType], error
     """Set a wider type for the column in `error`. PyArrow guesses types from the first part of a file only."""
     column = re.search(r"In CSV column #(\d+)", str(error))
     if column is None:
-        raise UserError(f"{path}: not readable as CSV ({file_format.description}): {_line(error)}") from None
+        raise UserError(f"{path}: not readable as CSV ({file_format.description}): {line_of(error)}") from None
     with path.open(encoding="utf-8-sig", newline="") as file:
         name = next(csv.reader(file, delimiter=file_format.delimiter))[int(column[1])]
     if types.get(name) == pa.string():
-        raise UserError(f"{path}: column {name!r} is not readable: {_line(error)}") from None
+        raise UserError(f"{path}: column {name!r} is not readable: {line_of(error)}") from None
     types[name] = pa.float64() if "to int64" in str(error) else pa.string()
-
-
-def _require_names(path: Path, names: Sequence[str]) -> None:
-    blank = [f"column {number}" for number, name in enumerate(names, start=1) if not str(name).strip()]
-    if blank:
-        raise UserError(f"{path}: {', '.join(blank[:SHOWN])} has no name; name every column in the header")
-    nul = [f"column {number}" for number, name in enumerate(names, start=1) if "\0" in str(name)]
-    if nul:
-        raise UserError(f"{path}: the name of {', '.join(nul[:SHOWN])} has a NUL character, expected text; rename it")
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
-    if repeated:
-        raise UserError(f"{path}: column names must differ, got {', '.join(repeated[:SHOWN])} more than once")
-    long = [f"column {number}" for number, name in enumerate(names, start=1) if len(str(name)) > LONGEST_NAME]
-    if long:
-        raise UserError(
-            f"{path}: the name of {', '.join(long[:SHOWN])} has more than {LONGEST_NAME:,} characters; is the first "
-            "line a header, and its delimiter right?"
-        )
-    if all(re.fullmatch(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?", str(name).strip()) for name in names):
-        raise UserError(f"{path}: the first line is numbers, expected the columns' names; add a header line")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -8,8 +8,7 @@ import pandas as pd
 
 from straightline.config.settings import Config, Table
 from straightline.data import notation
-from straightline.data.notation import Notation
-from straightline.errors import UserError
+from straightline.data.notation import AmbiguousDatesError, Notation
 
 ISO = "%Y-%m-%d"
 
@@ -41,8 +40,8 @@ def understood(config: Config, frame: pd.DataFrame, names: Iterable[str], decima
             try:
                 way = notation.found(values, decimal, day_first, missing)
                 columns[name] = _words(values, missing) if way is None else notation.parsed(values, way, name)
-            except UserError as error:
-                problems.append(f"column {name!r}: {error}".replace(f"column {name!r}: column", "column"))
+            except AmbiguousDatesError as error:
+                problems.append(f"column {name!r}: {error}")
                 continue
             notes += _notes(name, values, columns[name], way, missing)
             notations |= {} if way is None else {name: way}
@@ -61,11 +60,11 @@ def _words(values: pd.Series, missing: Sequence[str]) -> pd.Series:
 
 def _notes(name: str, values: pd.Series, result: pd.Series, way: Notation | None, missing: Sequence[str]) -> list[str]:
     gaps = notation.gaps(values, missing)
+    if way is None:  # Blank cells and the marks that the user named are gaps between words too.
+        gaps = {mark: count for mark, count in gaps.items() if mark and mark not in missing}
     shown = ", ".join(f"{mark!r} in {count:,} rows" for mark, count in gaps.items())
     if way is None:
-        unsure = {mark: count for mark, count in gaps.items() if mark and mark not in missing}
-        doubts = ", ".join(f"{mark!r} in {count:,} rows" for mark, count in unsure.items())
-        return [f"{name}: {doubts}, taken as a word; name it in --missing if it stands for a gap"] if unsure else []
+        return [f"{name}: {shown}, taken as a word; name it in --missing if it stands for a gap"] if gaps else []
     notes = [f"{name}: {shown}, taken as missing"] if gaps else []
     for at in np.flatnonzero(result.notna()):
         cell = str(values.iloc[at]).strip()

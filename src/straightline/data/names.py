@@ -1,0 +1,36 @@
+"""What every file of a table has to keep to in the names of its columns, and errors of libraries in one line."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from straightline.errors import UserError
+
+LONGEST_NAME = 1000  # characters of a column's name
+SHOWN = 3  # The largest number of similar mistakes that an error names.
+
+
+def require_names(path: Path, names: Sequence[str]) -> None:
+    """Raise UserError if a name is missing, repeated, too long, no text, or if all names are numbers."""
+    blank = [f"column {number}" for number, name in enumerate(names, start=1) if not str(name).strip()]
+    if blank:
+        raise UserError(f"{path}: {', '.join(blank[:SHOWN])} has no name; name every column in the header")
+    nul = [f"column {number}" for number, name in enumerate(names, start=1) if "\0" in str(name)]
+    if nul:
+        raise UserError(f"{path}: the name of {', '.join(nul[:SHOWN])} has a NUL character, expected text; rename it")
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise UserError(f"{path}: column names must differ, got {', '.join(repeated[:SHOWN])} more than once")
+    long = [f"column {number}" for number, name in enumerate(names, start=1) if len(str(name)) > LONGEST_NAME]
+    if long:
+        raise UserError(
+            f"{path}: the name of {', '.join(long[:SHOWN])} has more than {LONGEST_NAME:,} characters; is the first "
+            "line a header, and its delimiter right?"
+        )
+    if all(re.fullmatch(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?", str(name).strip()) for name in names):
+        raise UserError(f"{path}: the first line is numbers, expected the columns' names; add a header line")
+
+
+def line_of(error: Exception) -> str:
+    """Return the message of an error in one line."""
+    return " ".join(str(error).split())

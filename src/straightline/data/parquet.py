@@ -1,0 +1,76 @@
+"""Read a table from a Parquet file strictly."""
+
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
+
+from straightline.data.names import line_of, require_names
+from straightline.errors import UserError
+
+COPIES = 3  # Reading and training hold about this number of copies of a table.
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Return all columns, the index of a pandas table too. Columns of types that no model takes stay as they are.
+
+    Raises UserError if the file cannot be read, says that it has more rows than memory holds, or has words that are no
+    text.
+    """
+    try:
+        with pa.parquet.ParquetFile(path) as file:
+            _require_memory(path, file.metadata)
+            table = file.read()
+        columns = [_simplified(column) for column in table.columns]
+        require_names(path, table.column_names)
+        for name, column in zip(table.column_names, columns, strict=True):
+            _require_characters(path, name, column)
+        table = pa.table(columns, table.column_names)
+        return table.to_pandas(types_mapper=_kept_type, ignore_metadata=True)
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise UserError(f"{path}: not readable as Parquet: {line_of(error)}; write it again, or as CSV") from None
+
+
+def _require_memory(path: Path, metadata: pa.parquet.FileMetaData) -> None:
+    sizes = [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
+    needed = COPIES * max(8 * metadata.num_rows * metadata.num_columns, sum(sizes))
+    available = psutil.virtual_memory().available
+    if needed > available:
+        raise UserError(
+            f"{path}: says that it has {metadata.num_rows:,} rows of {metadata.num_columns:,} columns, which need some "
+            f"{needed / 1e9:,.0f} GB of memory, and {available / 1e9:,.0f} GB are free; take a part of the rows"
+        )
+
+
+def _simplified(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.cast(column.type.storage_type)
+    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
+
+
+def _kept_type(kind: pa.DataType) -> pd.ArrowDtype | None:
+    """Return the type of a column with values that are no numbers, words, dates or booleans; None for the others."""
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    is_word = pa.types.is_string(values) or pa.types.is_large_string(values) or pa.types.is_string_view(values)
+    is_number = pa.types.is_integer(values) or pa.types.is_floating(values) or pa.types.is_boolean(values)
+    is_date = pa.types.is_timestamp(values) or pa.types.is_date(values)
+    return None if is_word or is_number or is_date or pa.types.is_null(values) else pd.ArrowDtype(kind)
+
+
+def _require_characters(path: Path, name: str, column: pa.ChunkedArray) -> None:
+    """Raise UserError if words are not UTF-8, or if a word has a NUL character."""
+    column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    if pa.types.is_string_view(column.type):
+        column = column.cast(pa.large_string())
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        raise UserError(f"{path}: column {name!r} has words that are not UTF-8; write it again as UTF-8") from None
+    nul = pa.compute.index(pa.compute.match_substring(column, "\0"), True).as_py()
+    if nul >= 0:
+        raise UserError(f"{path}: column {name!r}, row {nul + 1}: has a NUL character, expected text; remove it")
