@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,16 +21,19 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`."""
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`.
+
+    A file that exists keeps its permissions.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=signed(PARTIAL), suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f"{signed(PARTIAL)}{secrets.token_hex(4)}{path.suffix}"
+    temporary.touch(exist_ok=False)  # with the permissions that the user's umask leaves
     try:
+        if path.exists():
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
