@@ -1,5 +1,6 @@
 """The entry point of the command line. A command imports what it needs only when it runs."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -63,6 +64,9 @@ def main() -> None:
 
     Any error ends it with one line on stderr and an exit status: 2 if a user can fix it, 1 for a defect.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # A terminal of ASCII, or a name that is no UTF-8, ends no command.
+            stream.reconfigure(errors="backslashreplace")
     interrupt_on_termination()
     try:
         app()

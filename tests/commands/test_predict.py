@@ -1,6 +1,7 @@
 """`straightline predict`: saved models on new rows, and models that are refused."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from straightline.data import encoding
 from straightline.data.schema import read_schema
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json, write_json
+
+OTHER_SCHEMA = r"schema\.json: is not the schema that .*color/neural was trained with; train again"
 
 
 def new_rows(project: Path) -> Path:
@@ -139,9 +142,13 @@ def test_a_malformed_file_of_a_model_is_said(project: Path, file: str, content: 
     ("change", "told"),
     [
         (lambda schema: schema["targets"]["color"].update(family="other"), "expected the family bernoulli or gaussian"),
-        (lambda schema: schema["encoding"].clear(), "are others than those of its schema"),
-        (lambda schema: schema["encoding"].pop(), "are others than those of its schema"),
-        (lambda schema: schema["encoding"][0].update(fill=1.0), "are others than those of its schema"),
+        (lambda schema: schema["encoding"].clear(), OTHER_SCHEMA),
+        (lambda schema: schema["encoding"].pop(), OTHER_SCHEMA),
+        (lambda schema: schema["encoding"].append(schema["encoding"][0]), OTHER_SCHEMA),
+        (lambda schema: schema["encoding"][0].update(fill=1.0), OTHER_SCHEMA),
+        (lambda schema: schema["targets"]["color"].update(classes=[5, 7, 9]), OTHER_SCHEMA),
+        (lambda schema: schema["targets"]["color"].update(classes=[1, 0]), OTHER_SCHEMA),
+        (lambda schema: schema["targets"].pop("color"), "has no target of this name"),
     ],
 )
 def test_a_schema_of_another_model_is_said(project: Path, change: Callable[[dict], object], told: str) -> None:
@@ -151,6 +158,22 @@ def test_a_schema_of_another_model_is_said(project: Path, change: Callable[[dict
     write_json(project / "data/schema.json", schema)
     with pytest.raises(UserError, match=told):
         predict.run(project / "runs/color/neural", rows, None)
+
+
+def test_stdout_is_utf_8_and_an_ascii_terminal_ends_nothing(project: Path) -> None:
+    code = "from straightline.__main__ import main; main()"
+    rows = new_rows(project).rename(project / "neuß.csv")
+    pd.read_csv(rows).rename(columns={"age": "größe"}).to_csv(rows, index=False)
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    words = ["predict", "runs/num_balloons/regression"]
+    for path, told in (
+        (b"neu\xc3\x9f.csv", b"neu\\xdf.csv: has no column 'age'; nearest: "),
+        (b"\xff.csv", b"udcff.csv: no such"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words, path], cwd=project, env=ascii_only, capture_output=True, check=False
+        )
+        assert (done.returncode, told in done.stderr) == (2, True), done.stderr
 
 
 def test_a_date_is_a_date(project: Path) -> None:

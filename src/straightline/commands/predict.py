@@ -1,5 +1,6 @@
 """`straightline predict`: predict new rows with a saved model."""
 
+import io
 import sys
 from pathlib import Path
 
@@ -27,14 +28,15 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     root = folder.parents[2]
     if out is not None and (problem := _obstacle(out.resolve(), rows, root)):
         raise UserError(f"--out: {out} {problem}; expected the name of a CSV file to write")
-    schema, digest = read_schema(root), _digest(folder / "weights.json")
+    name = folder.parent.name
+    schema = read_schema(root)
+    if name not in schema.targets:
+        raise UserError(f"{folder}: {root / 'data/schema.json'} has no target of this name; train again")
+    target, digest = schema.targets[name], _digest(folder / "weights.json", schema.digest(name), root)
     frame, _ = read_table(rows, delimiter, decimal)
     features = schema.encoding
     for note in _checked(frame, features, rows):
         say(f"predict: warning: {note}", is_error=True)
-    target = schema.targets.get(folder.parent.name)
-    if target is None:
-        raise UserError(f"{folder}: {root / 'data/schema.json'} has no target of this name; train again")
 
     from straightline.runtime.backend import import_tensorflow
 
@@ -48,11 +50,19 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     except UserError as error:
         raise UserError(f"{rows}: {error}") from None
     if out is None:
-        text = table.to_csv(index=False)
-        sys.stdout.write(escaped(text) if sys.stdout.isatty() else text)
+        _print(table.to_csv(index=False))
     else:
         write_csv(out.resolve(), table)
         say(f"predict: {len(table):,} rows to {out}")
+
+
+def _print(text: str) -> None:
+    if sys.stdout.isatty():
+        sys.stdout.write(escaped(text))
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # A file of predictions is UTF-8 on every machine, as with --out.
+    sys.stdout.write(text)
 
 
 def _checked(frame: pd.DataFrame, features: list[Feature], rows: Path) -> list[str]:
@@ -73,12 +83,18 @@ def _obstacle(out: Path, rows: Path, root: Path) -> str | None:
     return next((problem for problem, is_found in checks.items() if is_found), None)
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, schema: str, root: Path) -> str:
+    """Return the digest of the model that training recorded. Raises UserError unless it recorded that of the schema."""
     weights = read_json(path)
-    digest = weights.get("digest") if isinstance(weights, dict) else None
-    if not isinstance(digest, str):
-        raise UserError(f"{path}: expected the weights that training wrote, with a digest; run `dvc repro`")
-    return digest
+    digests = [weights.get(key) if isinstance(weights, dict) else None for key in ("digest", "schema")]
+    if not all(isinstance(digest, str) for digest in digests):
+        raise UserError(f"{path}: expected the weights that training wrote, with digests; train again")
+    if digests[1] != schema:
+        raise UserError(
+            f"{root / 'data/schema.json'}: is not the schema that {path.parent} was trained with; train again, or get "
+            "the file that belongs to it"
+        )
+    return str(digests[0])
 
 
 def _folder(model: Path) -> Path:

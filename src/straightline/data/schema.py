@@ -1,5 +1,7 @@
 """The result of the data stage: encodings of columns, targets, and the division of rows (data/schema.json)."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ class Feature:
     and a second column is 1 in these rows and 0 in all others. A `category` gives a column of 0 and 1 for each of its
     `levels` except the `reference`. With `other`, one more column is 1 for rare and unknown words; without it, they
     are encoded as the reference. `written` says how people wrote the numbers or dates, or is None if the file has them
-    as such.
+    as such. `truth` says that a `number` is 1 for true and 0 for false.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Feature:
     reference: str | None = None
     other: bool = False
     written: Notation | None = None
+    truth: bool = False
 
     @property
     def terms(self) -> list[str]:
@@ -73,6 +76,12 @@ class Schema(Contract):
     def features(self) -> list[str]:
         """The names of the columns that models predict from."""
         return [feature.name for feature in self.encoding]
+
+    def digest(self, target: str) -> str:
+        """Return a SHA-256 over the encoding and the target with the key `target`, which a model of it depends on."""
+        values = self.to_json()
+        content = json.dumps([values["encoding"], values["targets"][target]], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 def references(features: Sequence[Feature]) -> list[str]:

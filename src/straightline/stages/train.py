@@ -47,7 +47,9 @@ def run(root: Path, target: str, model: str) -> None:
                 live.on_epoch(epoch, running, final)
 
             trained = train(table, settings, config.fit, folds, on_epoch)
-            _save(trained, with_encoding(trained.model, read_schema(root).encoding), root / "runs" / target / model)
+            schema = read_schema(root)
+            shipped = with_encoding(trained.model, schema.encoding)
+            _save(trained, shipped, schema.digest(target), root / "runs" / target / model)
             live.finish(md5(root / "runs" / target / model / "history.csv"))
     for message in trained.messages:
         say(f"train {target}/{model}: {message}")
@@ -57,12 +59,12 @@ def run(root: Path, target: str, model: str) -> None:
     )
 
 
-def _save(trained: Trained, model: keras.Model, folder: Path) -> None:
+def _save(trained: Trained, model: keras.Model, schema: str, folder: Path) -> None:
     digest = save_model(model, folder / "model.keras")
     write_csv(folder / "history.csv", trained.history)
     write_csv(folder / "folds.csv", trained.folds)
     write_csv(folder / "learning.csv", trained.learning)
-    write_json(folder / "weights.json", trained.weights | {"digest": digest})
+    write_json(folder / "weights.json", trained.weights | {"digest": digest, "schema": schema})
     if trained.fold_history is not None:
         write_csv(folder / "fold_history.csv", trained.fold_history)
     if trained.coefficients is not None:
