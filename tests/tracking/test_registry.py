@@ -3,16 +3,19 @@
 import json
 import re
 import shutil
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import yaml
 from hypothesis import given
@@ -284,6 +287,8 @@ def test_the_champion_answers_over_http_as_the_pipeline_does(words: Path) -> Non
             (b'{"dataframe_records": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
             (b'{"dataframe_records": [{"rooms": ' + b"9" * 5_000 + b"}]}", "digits"),
             ({"dataframe_records": [one | {"rooms": 1e300, "size": 1e300}]}, "rooms"),
+            ({"dataframe_split": rows | {"columns": [*rows["columns"][:-1], rows["columns"][0]]}}, "that differ"),
+            ({"dataframe_split": rows | {"data": [[*row, 1] for row in rows["data"]]}}, "row 1: expected 4 values"),
             (b'{"dataframe_records": 3}', ""),
             (b"3", ""),
             (b"", ""),
@@ -311,3 +316,15 @@ def test_the_champion_answers_over_http_as_the_pipeline_does(words: Path) -> Non
             ({"Origin": "http://evil.example"}, 403),
         ):
             assert post(f"{url}/invocations", {"dataframe_records": [one]}, headers=headers)[0] == expected
+
+
+def test_the_server_ends_while_a_request_waits(words: Path) -> None:
+    with server(words, "straightline", "serve", "--target", "sold", health="/ping") as url:
+        where = urlsplit(url)
+        with socket.create_connection((str(where.hostname), int(where.port or 0))) as connection:
+            head = "POST /invocations HTTP/1.1", "Host: localhost", "Content-Type: text/csv", "Content-Length: 9"
+            connection.sendall("\r\n".join([*head, "", "half"]).encode())
+            children = psutil.Process().children(recursive=True)
+            process = next(each for each in children if str(where.port) in each.cmdline())
+            process.terminate()
+            process.wait(timeout=60)

@@ -20,6 +20,8 @@ from straightline.serving import mlmodel
 from straightline.serving.guard import TOKEN, require_token
 from straightline.tracking import registry, store
 
+GRACE = 3  # Seconds that requests have to end in when the server is asked to end.
+
 
 def run(root: Path, target: str | None, port: int, with_token: bool) -> None:
     """Serve the champion of `target` on the loopback address until the process is interrupted.
@@ -41,7 +43,7 @@ def run(root: Path, target: str | None, port: int, with_token: bool) -> None:
 
     from straightline.serving.scoring_app import create_app
 
-    uvicorn.run(create_app(folder), host="127.0.0.1", port=port, log_level="warning")
+    uvicorn.run(create_app(folder), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=GRACE)
 
 
 def _fetched(root: Path, champion: ModelVersion) -> Path:

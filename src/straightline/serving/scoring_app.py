@@ -67,7 +67,7 @@ def _problem(kind: str, body: bytes) -> str | None:
     if "parquet" in kind:
         return "expected application/json or text/csv; a small Parquet file may expand to any size"
     if not kind.startswith("text/csv"):
-        return None
+        return _problem_of_json(body)
     lengths = [len(row) for row in csv.reader(io.StringIO(body.decode("utf-8", errors="replace"), newline="")) if row]
     if lengths and lengths[0] > COLUMNS:
         return f"expected at most {COLUMNS:,} columns, got {lengths[0]:,}"
@@ -75,6 +75,24 @@ def _problem(kind: str, body: bytes) -> str | None:
     uneven = [number for number, length in enumerate(lengths) if length != lengths[0]]
     return (
         f"row {uneven[0]}: expected {lengths[0]} values as in the header, got {lengths[uneven[0]]}" if uneven else None
+    )
+
+
+def _problem_of_json(body: bytes) -> str | None:
+    """Return why `dataframe_split` is no table, or None. MLflow would take it, and shift or repeat columns."""
+    try:
+        table = json.loads(body)["dataframe_split"]
+        columns, rows = table["columns"], table["data"]
+        if len(set(columns)) < len(columns):
+            return "dataframe_split: expected columns that differ"
+        uneven = [number for number, row in enumerate(rows, start=1) if len(row) != len(columns)]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return None  # MLflow answers what it cannot read, and takes other inputs than dataframe_split.
+    return (
+        f"dataframe_split: row {uneven[0]}: expected {len(columns)} values, one for each column, got "
+        f"{len(rows[uneven[0] - 1])}"
+        if uneven
+        else None
     )
 
 
