@@ -83,6 +83,22 @@ class TestFit:
         assert floor.kind == "category"
         assert set(floor.levels) == {"0", "1", "2", "3"}
 
+    def test_a_code_with_a_fraction_leaves_the_others_as_they_are(self) -> None:
+        table = pd.DataFrame({"zip": [10115.0, 10115.0, 20095.0, 20095.0], "price": 1.0})
+        (feature,), _ = fitted(table, "zip")
+        new = pd.DataFrame({"zip": [10115.0, 10115.5, np.nan]})
+        assert encoding.raw(new, feature).tolist() == ["10115", "10115.5", "(missing)"]
+        assert encoding.unseen(new.head(2), [feature]) == ["zip: 10115.5 not in the training rows, taken as 10115"]
+
+    @pytest.mark.parametrize("gap", [False, True])
+    def test_true_and_false_are_no_other_numbers(self, gap: bool) -> None:
+        values = [True, False, True, None if gap else False]
+        (feature,), _ = fitted(pd.DataFrame({"garden": values, "price": 1.0}))
+        for alike in ([True, False], [1, 0], [1.0, 0.0]):
+            assert encoding.raw(pd.DataFrame({"garden": alike}), feature).tolist() == [1.0, 0.0]
+        with pytest.raises(UserError, match=r"column 'garden', row 2: expected true or false .*, got 7"):
+            encoding.raw(pd.DataFrame({"garden": [1, 7]}), feature)
+
     def test_rare_words_are_one_level(self) -> None:
         table = pd.DataFrame({"color": ["red"] * 30 + ["blue"] * 20 + ["pink", "plum"]})
         features, told = fitted(table)

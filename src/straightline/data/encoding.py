@@ -1,6 +1,7 @@
 """Encode the columns of a table (numbers, words, dates, missing values) as numbers for models, with their names."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -116,7 +117,18 @@ def raw(frame: pd.DataFrame, feature: Feature) -> NDArray:
         values = values.astype("boolean")
     present = values if feature.fill is None else values.dropna()
     require_finite(present, f"column {feature.name!r}")
+    if feature.truth:
+        _require_truth(present, feature.name)
     return values.to_numpy(np.float64, na_value=np.nan)
+
+
+def _require_truth(values: pd.Series, name: str) -> None:
+    wrong = np.flatnonzero(~values.astype(np.float64).isin([0.0, 1.0]))
+    if wrong.size:
+        raise UserError(
+            f"column {name!r}, row {values.index[wrong[0]] + 1}: expected true or false as in the training rows, got "
+            f"{values.iloc[wrong[0]]}"
+        )
 
 
 def _as_written(values: pd.Series, feature: Feature) -> pd.Series:
@@ -143,12 +155,14 @@ def _feature(values: pd.Series, rows: NDArray, name: str, is_category: bool) -> 
         return None, f"{name}: has no value in any training row, left out"
     if is_date(values):
         return _number(days(values, name), rows, name, "date", f"{name}: a date, taken as days since 1970")
-    numeric = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
-    if numeric and not is_category:
+    if is_category:
+        return _category(values, rows, name, True)
+    if pd.api.types.is_bool_dtype(values) or (values.dtype == object and _is_bool(values)):
+        feature, note = _number(values.astype("boolean").astype("Float64"), rows, name, "number", None)
+        return replace(feature, truth=True), note
+    if pd.api.types.is_numeric_dtype(values):
         return _number(values, rows, name, "number", None)
-    if values.dtype == object and not is_category and _is_bool(values):
-        return _number(values.astype("boolean").astype("Float64"), rows, name, "number", None)
-    return _category(values, rows, name, is_category)
+    return _category(values, rows, name, False)
 
 
 def _number(
@@ -206,10 +220,11 @@ def _mixture(values: pd.Series, name: str) -> str | None:
 
 def _words(values: pd.Series) -> NDArray:
     """Return the values as words. Whole numbers have no decimal point, and missing values are MISSING."""
-    present = values.dropna()
-    if pd.api.types.is_float_dtype(values) and bool(((present % 1 == 0) & (present.abs() < 2**53)).all()):
-        values = values.astype("Int64")
-    return values.astype("string").fillna(MISSING).to_numpy(object)
+    words = values.astype("string")
+    if pd.api.types.is_float_dtype(values):
+        is_whole = (values % 1 == 0) & (values.abs() < 2**53)
+        words = words.mask(is_whole, values.where(is_whole).astype("Int64").astype("string"))
+    return words.fillna(MISSING).to_numpy(object)
 
 
 def _is_bool(values: pd.Series) -> bool:

@@ -1,24 +1,27 @@
 """What every file of a table has to keep to in the names of its columns, and errors of libraries in one line."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from straightline.errors import UserError
 
+MOST_COLUMNS = 100_000
 LONGEST_NAME = 1000  # characters of a column's name
 SHOWN = 3  # The largest number of similar mistakes that an error names.
 
 
 def require_names(path: Path, names: Sequence[str]) -> None:
     """Raise UserError if a name is missing, repeated, too long, no text, or if all names are numbers."""
+    require_number(path, len(names))
     blank = [f"column {number}" for number, name in enumerate(names, start=1) if not str(name).strip()]
     if blank:
         raise UserError(f"{path}: {', '.join(blank[:SHOWN])} has no name; name every column in the header")
     nul = [f"column {number}" for number, name in enumerate(names, start=1) if "\0" in str(name)]
     if nul:
         raise UserError(f"{path}: the name of {', '.join(nul[:SHOWN])} has a NUL character, expected text; rename it")
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise UserError(f"{path}: column names must differ, got {', '.join(repeated[:SHOWN])} more than once")
     long = [f"column {number}" for number, name in enumerate(names, start=1) if len(str(name)) > LONGEST_NAME]
@@ -29,6 +32,14 @@ def require_names(path: Path, names: Sequence[str]) -> None:
         )
     if all(re.fullmatch(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?", str(name).strip()) for name in names):
         raise UserError(f"{path}: the first line is numbers, expected the columns' names; add a header line")
+
+
+def require_number(path: Path, columns: int) -> None:
+    """Raise UserError if a table has no column, or more than MOST_COLUMNS."""
+    if columns == 0:
+        raise UserError(f"{path}: has no column; expected a target and columns to predict it from")
+    if columns > MOST_COLUMNS:
+        raise UserError(f"{path}: has {columns:,} columns, expected at most {MOST_COLUMNS:,}; is it transposed?")
 
 
 def line_of(error: Exception) -> str:

@@ -4,19 +4,23 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 
-from straightline.data.names import SHOWN, line_of, require_names
+from straightline.data.names import SHOWN, line_of, require_names, require_number
 from straightline.data.parquet import read_parquet
 from straightline.errors import UserError
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE_LINES = 100  # The delimiter and the decimal mark are detected in this number of lines.
+SAMPLE_CELLS = 100_000
 CHUNK = 2**20  # Bytes that are checked at once.
+BLOCK = 2**24  # Bytes that PyArrow reads at once; a row may not be longer.
 MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "#N/A"]
 FOREIGN = (
     (b"\x1f\x8b", "compressed (gzip)", "decompress it"),
@@ -104,7 +108,9 @@ def _format(path: Path, delimiter: str | None, decimal: str | None) -> Format:
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = [line for _, line in zip(range(SAMPLE_LINES), file, strict=False) if line.strip()]
     delimiter = delimiter or _delimiter(path, lines)
-    cells = [cell.strip() for row in csv.reader(lines[1:], delimiter=delimiter) for cell in row]
+    require_number(path, len(next(csv.reader(lines, delimiter=delimiter))))
+    every = (cell.strip() for row in csv.reader(lines[1:], delimiter=delimiter) for cell in row)
+    cells = list(islice(every, SAMPLE_CELLS))
     if decimal is None:
         commas, points = (any(re.fullmatch(rf"[-+]?\d+{mark}\d+", cell) for cell in cells) for mark in (",", r"\."))
         if commas and points and delimiter != ",":
@@ -158,12 +164,34 @@ def _read_csv(path: Path, file_format: Format) -> pd.DataFrame:
             _raise_ragged(path, file_format, error)
             _widen(path, file_format, types, error)
     require_names(path, table.column_names)
+    if any(_has_line_breaks(column) for column in table.columns):
+        _require_closed_quotes(path, file_format)
     return table.to_pandas()
+
+
+def _has_line_breaks(column: pa.ChunkedArray) -> bool:
+    return pa.types.is_string(column.type) and bool(pa.compute.any(pa.compute.match_substring(column, "\n")).as_py())
+
+
+def _require_closed_quotes(path: Path, file_format: Format) -> None:
+    """Raise UserError if a quote is not closed. PyArrow would take the rows that follow for a part of its cell."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, delimiter=file_format.delimiter, strict=True)
+        line = 1
+        try:
+            for _ in rows:
+                line = rows.line_num + 1
+        except csv.Error as error:
+            raise UserError(
+                f"{path}: line {line}: a quote opens a cell of several lines, and is not closed where the cell ends "
+                f'({error}); close it, or write a quote inside a cell twice ("")'
+            ) from None
 
 
 def _parsed(path: Path, file_format: Format, types: dict[str, pa.DataType]) -> pa.Table:
     return pa.csv.read_csv(
         path,
+        pa.csv.ReadOptions(block_size=BLOCK),
         parse_options=_parse_options(file_format),
         convert_options=pa.csv.ConvertOptions(
             column_types=types,
@@ -190,7 +218,7 @@ def _raise_ragged(path: Path, file_format: Format, error: pa.ArrowInvalid) -> No
         return "skip"
 
     no_columns = pa.csv.ConvertOptions(include_columns=[])
-    options = pa.csv.ReadOptions(use_threads=False)
+    options = pa.csv.ReadOptions(use_threads=False, block_size=BLOCK)
     pa.csv.read_csv(path, options, _parse_options(file_format, note), no_columns)
     lengths = ", ".join(f"row {row.number - 1} has {row.actual_columns}" for row in rows[:SHOWN])
     more = f", and {len(rows) - SHOWN:,} more rows" if len(rows) > SHOWN else ""
