@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from straightline.runtime.artifacts import replacing, write_text
+from straightline.runtime.artifacts import write_text
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
@@ -31,7 +31,6 @@ def test_a_file_that_exists_keeps_its_permissions(tmp_path: Path, mode: int) -> 
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "old.csv"
     path.write_text("old\n")
-    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise ZeroDivisionError
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "half \udcff")
     assert (path.read_text(), os.listdir(tmp_path)) == ("old\n", ["old.csv"])
