@@ -60,6 +60,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def test_it_answers_its_own_page(served: str) -> None:
+    assert ask(served, "GET", "/graphql")[0] == 405
     status, page = ask(served, "GET", "/")
     assert status == 200
     assert b"MLflow" in page
@@ -201,6 +202,9 @@ def test_with_a_token_nothing_is_answered_without_it(published: Path) -> None:
         assert "HttpOnly" in cookie
         assert "SameSite=Strict" in cookie
         assert ask(url, "GET", "/", headers={"Cookie": cookie.partition(";")[0]})[0] == 200
+        log = (published / "server.log").read_text()
+        assert log.count("secret") == 1, log
+        assert '"GET / HTTP/1.1" 303' in log
 
 
 def test_an_empty_token_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ class Guarded:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if self._token and _same(_token_in_address(scope), self._token):
+            scope["query_string"] = b""  # which the server's log of requests would show
             await _answer(send, 303, "", {"location": "/", "set-cookie": _cookie(self._token)})
             return
         refusal = self._refused(scope, headers)

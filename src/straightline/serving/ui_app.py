@@ -32,6 +32,8 @@ def create_app() -> Guarded:
 def _refusal(method: str, path: str) -> Refusal | None:
     if path.startswith(ASSISTANT):
         return Refusal(404, "MLflow's assistant is off")
+    if path == "/graphql" and method in READING:
+        return Refusal(405, "expected POST")
     if method not in READING and not WRITABLE.fullmatch(path):
         return Refusal(403, f"{method} {path} is off in `straightline ui` (docs/security.md)")
     return None
