@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+MANY = 1e4
 SPACE = "\N{NO-BREAK SPACE}"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -13,10 +14,12 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def percent(value: float | None) -> str:
     """Return a share as a percentage with one decimal, with more decimals just below 100 %.
 
-    None stands for a missing bound and gives `unbounded`.
+    None stands for a missing bound and gives `unbounded`. A number of a million percent or more is a power of ten.
     """
     if value is None:
         return "unbounded"
+    if abs(value) >= MANY:
+        return f"{number(100 * value, 2)} %"
     missing = 1 - abs(value)
     decimals = 1 if not 0 < missing < 1e-3 else min(-2 - math.floor(math.log10(missing)), 12)
     return f"{100 * value:,.{decimals}f} %"

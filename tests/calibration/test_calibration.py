@@ -14,7 +14,7 @@ from straightline.__main__ import app
 from straightline.calibration import simulation, truths
 from straightline.calibration.truths import Truth
 from straightline.commands import calibrate
-from straightline.comparison.significance import Comparison
+from straightline.comparison.significance import FoldLosses
 from straightline.comparison.verdict import Finding
 from straightline.config.settings import Fit, parse
 from straightline.data.rows import Rows
@@ -119,7 +119,7 @@ def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit],
         means = [folds.groupby(["repeat", "fold"])["loss"].mean() for folds in trained]
         np.testing.assert_allclose(outcome.comparison.baseline, means[0], rtol=1e-9)
         np.testing.assert_allclose(outcome.comparison.challenger, means[1], rtol=1e-4)
-        assert outcome.mean_loss == pytest.approx(trained[0]["mean_loss"].mean())
+        np.testing.assert_allclose(outcome.losses.without_columns, trained[0]["mean_loss"])
 
 
 def test_averaged_networks_of_many_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit]) -> None:
@@ -185,7 +185,8 @@ def test_stacked_predictions_are_those_one_by_one(network: tuple[Neural, Fit], m
 
 def outcome(regression: float, neural: float, wobble: float = 0.0, baseline: float = 9.0) -> simulation.Outcome:
     folds = 1 + wobble * np.linspace(-1, 1, 10)
-    return simulation.Outcome(Comparison(np.full(10, regression), neural * folds, 10), baseline)
+    models = {"regression": np.full(10, regression), "network": neural * folds}
+    return simulation.Outcome(FoldLosses(models, "regression", np.full(10, baseline), 10))
 
 
 def test_findings_are_counted() -> None:
@@ -203,6 +204,7 @@ def test_findings_are_counted() -> None:
         "baseline_better": 1,
         "practically_equivalent": 1,
         "undecided": 2,
+        "neither": 1,
     }
     assert simulation.findings(found, rules(), 0.2, 100)["challenger_better"] == 1
 

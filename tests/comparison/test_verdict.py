@@ -11,15 +11,27 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from straightline.comparison.advice import rows_needed
-from straightline.comparison.findings import compare, decide
-from straightline.comparison.significance import Comparison, corrected_t_test, loss_interval
+from straightline.comparison.findings import Decision, compare, decide
+from straightline.comparison.significance import Comparison, FoldLosses, corrected_t_test, loss_interval
 from straightline.comparison.verdict import Finding, TestSummary
 
 NOISE = np.random.default_rng(0).normal(size=100)
+NOISE -= NOISE.mean()
 
 
 def comparison(gain: float, noise: float = 0.01) -> Comparison:
     return Comparison(np.ones(100), 1 - gain + noise * NOISE, 10)
+
+
+def decided(challengers: dict[str, np.ndarray], without_columns: float, rows: int = 1000) -> Decision:
+    """Return the decision where the losses of the regression are 1, and those without columns do not vary."""
+    ones = np.ones(len(next(iter(challengers.values()))))
+    models = {"regression": ones, **challengers}
+    return decide(FoldLosses(models, "regression", without_columns * ones, 10), 0.05, 0.95, rows)
+
+
+def network(gain: float, noise: float = 0.01) -> np.ndarray:
+    return comparison(gain, noise).challenger
 
 
 def losses(count: int = 10) -> st.SearchStrategy[np.ndarray]:
@@ -108,36 +120,81 @@ def test_the_interval_of_losses_that_do_not_vary_is_their_gain(neural: float) ->
 
 
 def test_challengers_share_the_error_rate_and_all_must_fall() -> None:
-    one = decide({"neural": comparison(0.3)}, 2.0, 0.05, 0.95, 1000)
+    one = decided({"neural": network(0.3)}, 2.0)
     assert (one.answer, one.challenger) == ("no", "neural")
-    both = decide({"weak": comparison(0.0), "strong": comparison(0.3)}, 2.0, 0.05, 0.95, 1000)
+    both = decided({"weak": network(0.0), "strong": network(0.3)}, 2.0)
     assert (both.answer, both.challenger) == ("no", "strong")
-    none = decide({"weak": comparison(0.0), "worse": comparison(-0.3)}, 2.0, 0.05, 0.95, 1000)
+    none = decided({"weak": network(0.0), "worse": network(-0.3)}, 2.0)
     assert (none.answer, none.challenger) == ("yes", "weak")
-    mixed = decide({"weak": comparison(0.0), "noisy": comparison(0.05, 0.5)}, 2.0, 0.05, 0.95, 1000)
+    mixed = decided({"weak": network(0.0), "noisy": network(0.06, 0.5)}, 2.0)
     assert (mixed.answer, mixed.challenger) == ("undecided", "noisy")
     assert "rows like them" in mixed.advice
 
 
 def test_a_network_that_failed_is_no_evidence() -> None:
-    found = decide({"neural": comparison(-0.9)}, 1.5, 0.05, 0.95, 1000)
+    found = decided({"neural": network(-0.9)}, 1.5)
     assert found.answer == "undecided"
     assert "failed to train" in found.advice
+
+
+def test_of_several_networks_one_that_failed_does_not_undo_the_answer() -> None:
+    found = decided({"neural": network(-0.02), "large": network(-0.9)}, 1.5)
+    assert (found.answer, found.challenger) == ("yes", "neural")
+    assert "large failed to train" in found.advice
+
+
+def test_where_no_model_beats_the_mean_the_answer_is_neither() -> None:
+    """The network would be the better one, but even it saves less than the margin."""
+    for without_columns in (0.71, 0.73):
+        found = decided({"neural": network(0.3)}, without_columns)
+        assert found.answer == "neither"
+        assert found.best.finding == "challenger_better"
+    assert decided({"neural": network(0.3)}, 0.75).answer == "no"
+    assert decided({"neural": network(0.0)}, 1.06).answer == "yes"
+
+
+@pytest.mark.parametrize(
+    ("gain", "noise", "told"),
+    [
+        (-0.1, 0.01, "These columns say nothing that these models can use: find other columns."),
+        (0.03, 0.01, "neural saves a little, 3.0 %, which is less than your margin of 5 %"),
+        (0.0, 0.5, "These 1,000 rows cannot tell a weak signal from none: find other columns, or more rows."),
+        (0.2, 1.0, "rows like them would show a gain of 20.0 %"),
+    ],
+)
+def test_neither_says_whether_a_weak_signal_may_be_there(gain: float, noise: float, told: str) -> None:
+    found = decided({"neural": network(gain, noise)}, 1.0)
+    assert found.answer == "neither"
+    assert told in found.advice
+
+
+@given(losses(), losses(), losses(), st.floats(0.01, 100))
+def test_neither_depends_on_the_models_and_not_on_the_unit(
+    one: np.ndarray, other: np.ndarray, without: np.ndarray, unit: float
+) -> None:
+    def answer(scale: float, **models: np.ndarray) -> str:
+        scaled = {name: scale * losses for name, losses in models.items()}
+        return decide(FoldLosses(scaled, "first", scale * without, 10), 0.05, 0.95, 1000).answer
+
+    answers = [answer(1.0, first=one, second=other), answer(1.0, second=other, first=one)]
+    assert answers[0] == answers[1] == answer(unit, first=one, second=other)
+    shown = [compare(Comparison(without, losses, 10), 0.05, 0.95, 2).finding for losses in (one, other)]
+    assert (answers[0] == "neither") == (Finding.challenger_better not in shown)
 
 
 def test_more_repeats_are_advised_where_they_would_decide() -> None:
     """Of one repeat's ten folds the mean is 1.8 standard errors, of ten repeats' alike 2.4."""
     spread = np.linspace(-1, 1, 10)
     once = 0.95 - 0.02 * (spread / spread.std(ddof=1) + 1.8 * math.sqrt(1 / 10 + 1 / 9))
-    few = decide({"neural": Comparison(np.ones(10), once, 10)}, 2.0, 0.05, 0.95, 1000)
+    few = decided({"neural": once}, 2.0)
     assert few.best.finding == "undecided"
     assert "set folds.repeats to 10" in few.advice
-    many = decide({"neural": Comparison(np.ones(100), np.tile(once, 10), 10)}, 2.0, 0.05, 0.95, 1000)
+    many = decided({"neural": np.tile(once, 10)}, 2.0)
     assert many.best.finding == "challenger_better"
 
 
 def test_a_gain_just_below_all_is_not_rounded_to_all() -> None:
-    found = decide({"neural": Comparison(np.ones(100), 2e-6 + 1e-9 * NOISE, 10)}, 2.0, 0.05, 0.95, 1000)
+    found = decided({"neural": 2e-6 + 1e-9 * NOISE}, 2.0)
     assert "by 99.9998 %" in found.advice
 
 

@@ -101,7 +101,7 @@ def test_a_yes_says_what_was_tried() -> None:
     ledger = {"regression": Ledger(1, 30, 0, 0), "neural": Ledger(1, 3600, 100, 1000, candidates=24)}
     assert sentences.headline(verdict(**values, ledger=ledger), "y") == (
         "Yes, a straight line is enough to predict y: none of 24 networks, chosen and averaged in each of 30 folds, is "
-        "better by the margin; neural lowers the loss by 1.0 % (90 % interval of the gain -2.0 % to 4.0 %; margin 5 %)."
+        "better by the margin; neural lowers the loss by 1.0 % (90 % interval -2.0 % to 4.0 %; margin 5 %)."
     )
     ledger["neural"] = Ledger(1, 30, 100, 1000)
     assert "none of" not in sentences.headline(verdict(**values, ledger=ledger), "y")

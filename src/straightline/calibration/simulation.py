@@ -15,7 +15,7 @@ from straightline.calibration import truths
 from straightline.calibration.networks import Drawn, network_losses
 from straightline.calibration.truths import Truth, World
 from straightline.comparison.findings import decide
-from straightline.comparison.significance import Comparison
+from straightline.comparison.significance import Comparison, FoldLosses
 from straightline.comparison.verdict import Finding
 from straightline.config.settings import Fit, Folds, Verdict
 from straightline.data.folds import Fold, Split
@@ -37,10 +37,14 @@ REPLICA_EPOCHS = 2**24  # most epochs, summed over replicas, of one fit: the los
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one table: the fold losses of both models, and the mean loss of predicting the mean."""
+    """The result of one table: the fold losses of both models, and those of predicting the mean."""
 
-    comparison: Comparison
-    mean_loss: float
+    losses: FoldLosses
+
+    @property
+    def comparison(self) -> Comparison:
+        """The comparison of the network with the regression."""
+        return self.losses.comparisons()["network"]
 
 
 def tables(
@@ -107,7 +111,7 @@ def _regressions(table: TrainingTable, parts: list[Fold], settings: Regression, 
 
 def _outcome(losses: list[dict[str, float]], network: NDArray, k: int) -> Outcome:
     regression, mean = (np.array([loss[key] for loss in losses]) for key in ("loss", "mean_loss"))
-    return Outcome(Comparison(regression, network, k), float(mean.mean()))
+    return Outcome(FoldLosses({"regression": regression, "network": network}, "regression", mean, k))
 
 
 def mean_gain(outcomes: Sequence[Outcome]) -> float:
@@ -121,12 +125,14 @@ def mean_gain(outcomes: Sequence[Outcome]) -> float:
 
 
 def findings(outcomes: Sequence[Outcome], verdict: Verdict, margin: float, rows: int) -> dict[str, int]:
-    """Return the number of tables with each finding at `margin`."""
-    counts = Counter(
-        decide({"network": outcome.comparison}, outcome.mean_loss, margin, verdict.confidence, rows).best.finding
-        for outcome in outcomes
-    )
-    return {finding.value: counts[finding] for finding in Finding}
+    """Return the number of tables with each finding at `margin`, and of those with the answer `neither`.
+
+    A table with this answer has a finding too.
+    """
+    decisions = [decide(outcome.losses, margin, verdict.confidence, rows) for outcome in outcomes]
+    counts = Counter(decision.best.finding for decision in decisions)
+    neither = sum(decision.answer == "neither" for decision in decisions)
+    return {finding.value: counts[finding] for finding in Finding} | {"neither": neither}
 
 
 def rate_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from straightline.comparison.verdict import Challenger, Reference, TestSummary
+    from straightline.comparison.verdict import Challenger, Reference, Skill, TestSummary
 
 ENOUGH_REPEATS = 10  # More repeats of the folds could remove only a tenth of the remaining variance.
 
@@ -40,18 +40,48 @@ def advice(challenger: Challenger, name: str, margin: float, confidence: float, 
     return _advice_on_rows(challenger.test, allowed, confidence, rows)
 
 
-def trees_advice(reference: Reference | None, losses: Mapping[str, NDArray]) -> str:
+def advice_on_columns(skills: Mapping[str, Skill], margin: float, confidence: float, rows: int) -> str:
+    """Return advice for a target that no model predicts. `skills` are by model, `rows` is the number of training rows.
+
+    Few rows cannot tell a weak signal from none, and then the advice says so.
+    """
+    allowed = f"{100 * margin:.3g} %"
+    name = best_skill(skills)
+    best = skills[name]
+    if all(skill.finding.value != "undecided" for skill in skills.values()):
+        low = best.gain_interval[0]
+        if low is not None and low > 0:
+            return (
+                f"{name} saves a little, {percent(best.gain)}, which is less than your margin of {allowed}: set a "
+                "smaller margin if it matters to you, or find columns that say more."
+            )
+        return "These columns say nothing that these models can use: find other columns."
+    needed = rows_needed(best.test, confidence, rows) if best.gain > margin else None
+    if needed is None:
+        return f"These {rows:,} rows cannot tell a weak signal from none: find other columns, or more rows."
+    return (
+        f"These {rows:,} rows cannot tell a weak signal from none: about {needed:,} rows like them would show a gain of "
+        f"{percent(best.gain)}."
+    )
+
+
+def best_skill(skills: Mapping[str, Skill]) -> str:
+    """Return the name of the model that saves the most."""
+    return max(skills, key=lambda name: skills[name].gain)
+
+
+def trees_advice(reference: Reference | None, losses: Mapping[str, NDArray], found_none: bool) -> str:
     """Return a sentence, after a blank, if a reference model is better than all others, or nothing.
 
-    `losses` are the losses of the other models in each fold.
+    `losses` are the losses of the other models in each fold. `found_none` says that none of them predicts the target.
     """
     if reference is None or not reference.better_than_all:
         return ""
     best = min(float(model_losses.mean()) for model_losses in losses.values())
-    return (
-        f" For orientation: {reference.model} would save {percent(1 - reference.loss / best)} of the loss of the best "
-        "model here."
-    )
+    saved = f"{reference.model} would save {percent(1 - reference.loss / best)} of the loss of the best model here"
+    if found_none:
+        return f" For orientation: {saved}, so the columns do say something about it."
+    return f" For orientation: {saved}."
 
 
 def _advice_on_rows(test: TestSummary, allowed: str, confidence: float, rows: int) -> str:

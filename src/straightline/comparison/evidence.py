@@ -7,12 +7,12 @@ from straightline.comparison.verdict import Ledger, Spread
 from straightline.formatting import percent
 
 
-def fold_means(folds: pd.DataFrame) -> pd.Series:
-    """Return the loss of each fold by (repeat, fold).
+def fold_means(folds: pd.DataFrame, loss: str = "loss") -> pd.Series:
+    """Return the column `loss` of each fold by (repeat, fold).
 
     Losses are averaged over a network's seeds; predictions are never averaged.
     """
-    return folds.groupby(["repeat", "fold"])["loss"].mean()
+    return folds.groupby(["repeat", "fold"])[loss].mean()
 
 
 def ledger(folds: pd.DataFrame, configs: int = 1) -> Ledger:

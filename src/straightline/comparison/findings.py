@@ -3,18 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from straightline.comparison.advice import advice
-from straightline.comparison.significance import Comparison
-from straightline.comparison.verdict import Answer, Challenger, Finding, Probabilities, TestSummary
+from straightline.comparison.advice import advice, advice_on_columns
+from straightline.comparison.significance import Comparison, FoldLosses
+from straightline.comparison.verdict import Answer, Challenger, Finding, Probabilities, Skill, TestSummary
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer from all challengers. `challenger` is the best of those with findings that agree with the answer."""
+    """The answer from all challengers. `challenger` is the best of those with findings that agree with the answer.
+
+    `skills` compare each model with the prediction that uses no column.
+    """
 
     answer: Answer
     challenger: str
     challengers: Mapping[str, Challenger]
+    skills: Mapping[str, Skill]
     advice: str
 
     @property
@@ -71,20 +75,44 @@ def compare(
     )
 
 
-def decide(
-    comparisons: Mapping[str, Comparison], mean_loss: float, margin: float, confidence: float, rows: int
-) -> Decision:
-    """Return the answer and the advice for the `comparisons` of challengers, by name. `rows` counts training rows.
+def skill(comparison: Comparison, margin: float, confidence: float, models: int) -> Skill:
+    """Return the skill of a model. The baseline of `comparison` is the prediction that uses no column."""
+    found = compare(comparison, margin, confidence, models)
+    return Skill(
+        finding=found.finding,
+        gain=found.relative_gain,
+        gain_interval=found.relative_gain_interval,
+        probability=found.probabilities.challenger_better,
+        test=found.test,
+    )
 
-    The answer is `no` if any challenger is better at the level 1 - (1 - confidence) / challengers. It is `yes` if, at
-    the level `confidence`, each challenger is shown not to be better by the margin.
+
+def decide(losses: FoldLosses, margin: float, confidence: float, rows: int) -> Decision:
+    """Return the answer and the advice from the `losses` of all models. `rows` counts training rows.
+
+    The answer is `neither` if no model is better than the prediction that uses no column, at the level 1 - (1 -
+    confidence) / models. Otherwise it is `no` if any challenger is better than the baseline at the level 1 - (1 -
+    confidence) / challengers. It is `yes` if, at the level `confidence`, each challenger is shown not to be better by
+    the margin. Challengers that failed to train count only if all did.
     """
+    comparisons, mean_loss = losses.comparisons(), float(losses.without_columns.mean())
     challengers = {
         name: compare(comparison, margin, confidence, len(comparisons), mean_loss)
         for name, comparison in comparisons.items()
     }
-    answers = {challenger.finding.answer for challenger in challengers.values()}
+    skills = {
+        name: skill(comparison, margin, confidence, len(losses.models))
+        for name, comparison in losses.comparisons_without_columns().items()
+    }
+    trained = {name: challenger for name, challenger in challengers.items() if not challenger.failed} or challengers
+    answers = {challenger.finding.answer for challenger in trained.values()}
     answer: Answer = "no" if "no" in answers else "undecided" if "undecided" in answers else "yes"
-    agreeing = [name for name, challenger in challengers.items() if challenger.finding.answer == answer]
+    agreeing = [name for name, challenger in trained.items() if challenger.finding.answer == answer]
     best = min(agreeing, key=lambda name: challengers[name].loss)
-    return Decision(answer, best, challengers, advice(challengers[best], best, margin, confidence, rows))
+    if any(found.finding is Finding.challenger_better for found in skills.values()):
+        failed = ", ".join(name for name in challengers if name not in trained)
+        advised = advice(challengers[best], best, margin, confidence, rows)
+        advised += f" {failed} failed to train and is no evidence." if failed else ""
+    else:
+        answer, advised = "neither", advice_on_columns(skills, margin, confidence, rows)
+    return Decision(answer, best, challengers, skills, advised)

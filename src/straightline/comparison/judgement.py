@@ -12,7 +12,7 @@ from straightline.comparison.advice import trees_advice
 from straightline.comparison.evidence import fold_means, ledger, spread
 from straightline.comparison.findings import Decision, compare, decide
 from straightline.comparison.ladder import ladder
-from straightline.comparison.significance import Comparison, loss_interval, test_ratio
+from straightline.comparison.significance import Comparison, FoldLosses, loss_interval, test_ratio
 from straightline.comparison.verdict import SCHEMA, Finding, Ladder, Reference, Verdict
 from straightline.data.schema import Schema
 from straightline.errors import UserError
@@ -46,12 +46,10 @@ def judge(
     family, division, rows = FAMILIES[schema.targets[target].family], schema.split, schema.rows.train
     means = {name: fold_means(table).to_numpy() for name, table in folds.items()}
     ratio = mean_test_ratio(folds[baseline]) if division.by == "time" else None
-    comparisons = {
-        name: Comparison(means[baseline], losses, rules.k, ratio) for name, losses in means.items() if name != baseline
-    }
-    mean_loss = float(folds[baseline]["mean_loss"].mean())
+    without_columns = fold_means(folds[baseline], "mean_loss").to_numpy()
     shown = None if reference is None else _reference(reference, means, rules, ratio)
-    decision = decide(comparisons, mean_loss, rules.margin, rules.confidence, rows)
+    losses = FoldLosses(means, baseline, without_columns, rules.k, ratio)
+    decision = decide(losses, rules.margin, rules.confidence, rows)
     return Verdict(
         schema=SCHEMA,
         target=target,
@@ -64,7 +62,7 @@ def judge(
         loss_intervals={
             name: loss_interval(losses, test_ratio(rules.k, ratio), rules.confidence) for name, losses in means.items()
         },
-        mean_loss=mean_loss,
+        mean_loss=float(without_columns.mean()),
         rows=rows,
         split=division,
         folds=rules.k,
@@ -80,7 +78,9 @@ def judge(
         ladder=_ladder(rules, means, ratio),
         fold_losses={name: losses.tolist() for name, losses in means.items()},
         reference=shown,
-        **decided(decision) | {"advice": f"{decision.advice}{trees_advice(shown, means)}"},
+        skills=dict(decision.skills),
+        **decided(decision)
+        | {"advice": f"{decision.advice}{trees_advice(shown, means, decision.answer == 'neither')}"},
     )
 
 

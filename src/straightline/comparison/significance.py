@@ -5,7 +5,7 @@ Evaluating the Replicability of Significance Tests for Comparing Learning Algori
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,36 @@ class Comparison:
             return self.test(self.differences(margin)[0]).probability_positive() - probability
 
         return _crossing(excess, self.gain, -1.0, level), _crossing(excess, self.gain, 1.0, 1 - level)
+
+
+@dataclass(frozen=True)
+class FoldLosses:
+    """Losses of all models on the same J folds, each `(J,)`, and of the prediction that uses no column.
+
+    `models` has the losses by name, that of the `baseline` among them. `folds` and `ratio` are those of `Comparison`.
+    """
+
+    models: Mapping[str, NDArray]
+    baseline: str
+    without_columns: NDArray
+    folds: int
+    ratio: float | None = None
+
+    def comparisons(self) -> dict[str, Comparison]:
+        """Return the comparison of each challenger with the baseline."""
+        baseline = self.models[self.baseline]
+        return {
+            name: Comparison(baseline, losses, self.folds, self.ratio)
+            for name, losses in self.models.items()
+            if name != self.baseline
+        }
+
+    def comparisons_without_columns(self) -> dict[str, Comparison]:
+        """Return the comparison of each model with the prediction that uses no column."""
+        return {
+            name: Comparison(self.without_columns, losses, self.folds, self.ratio)
+            for name, losses in self.models.items()
+        }
 
 
 def corrected_t_test(differences: NDArray, ratio: float) -> FoldTest:

@@ -1,6 +1,6 @@
 """The verdict on a target: the answer and its evidence (verdicts/<target>.json)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -8,7 +8,7 @@ from straightline.data.schema import Division
 from straightline.runtime.contracts import Contract
 
 SCHEMA = 2
-Answer = Literal["yes", "no", "undecided"]
+Answer = Literal["yes", "no", "undecided", "neither"]
 Bounds = tuple[float | None, float | None]
 
 
@@ -75,6 +75,21 @@ class Challenger:
     probabilities: Probabilities
     test: TestSummary
     failed: bool
+
+
+@dataclass(frozen=True)
+class Skill:
+    """The comparison of a model with the prediction that uses no column.
+
+    `gain` is the share of the loss of that prediction that the model saves, and `probability` the probability that it
+    saves more than the margin. For squared errors, `gain` is the cross-validated R2.
+    """
+
+    finding: Finding
+    gain: float
+    gain_interval: Bounds
+    probability: float
+    test: TestSummary
 
 
 @dataclass(frozen=True)
@@ -148,12 +163,13 @@ class Reference:
 
 @dataclass(frozen=True)
 class Verdict(Contract):
-    """Whether a straight line is enough to predict `target`.
+    """Whether a straight line is enough to predict `target`, or whether no model predicts it (`neither`).
 
     The answer rests on `challenger`, to which `finding`, `relative_gain`, its interval and `probabilities` belong.
     Losses, their intervals, fits, ledgers, spreads and methods are by model. `fold_losses` are the losses of a model by
     repeat and fold, averaged over seeds. `mean_loss` is the loss of the prediction that uses no column. `rows` is the
-    number of training rows, `folds` is k, and `fits` is the number of fits in all folds.
+    number of training rows, `folds` is k, and `fits` is the number of fits in all folds. `skills` compare each model
+    with the prediction that uses no column.
     """
 
     schema: int
@@ -186,3 +202,4 @@ class Verdict(Contract):
     ladder: Ladder | None
     fold_losses: dict[str, list[float]]
     reference: Reference | None = None
+    skills: dict[str, Skill] = field(default_factory=dict)

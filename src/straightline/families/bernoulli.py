@@ -38,6 +38,7 @@ class Bernoulli(Family):
         "brier": "Brier score",
     }
     headline_metrics = ("cross_entropy", "accuracy", "roc_auc")
+    baseline_name = "predicting the class shares"
     pictures = ("reliability", "roc", "confusion")
     forest, boosted_trees = "RandomForestClassifier", "HistGradientBoostingClassifier"
     noises = ("coin",)  # The only noise of a binary target is that its labels are drawn by their probability.

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from straightline.comparison.advice import best_skill
 from straightline.comparison.evidence import choice_sentence, ridge_sentence
-from straightline.comparison.verdict import Bounds, Reference, Verdict
+from straightline.comparison.verdict import Bounds, Finding, Reference, Verdict
 from straightline.data.schema import Division
+from straightline.families import FAMILIES
 from straightline.formatting import percent
 from straightline.results.files import Variant
 
@@ -18,6 +20,8 @@ OPENINGS = {
 
 def headline(verdict: Verdict, column: str) -> str:
     """Return the answer for one target as a sentence with its numbers, or that the challenger failed to train."""
+    if verdict.answer == "neither":
+        return _neither(verdict, column)
     opening = OPENINGS[verdict.answer].format(column)
     if verdict.challengers[verdict.challenger].failed:
         return f"{opening}: {verdict.challenger} failed to train."
@@ -32,15 +36,30 @@ def headline(verdict: Verdict, column: str) -> str:
     return f"{opening}: {verdict.challenger} {gain}."
 
 
+def _neither(verdict: Verdict, column: str) -> str:
+    name = best_skill(verdict.skills)
+    skill = verdict.skills[name]
+    is_certain = all(each.finding is not Finding.undecided for each in verdict.skills.values())
+    verb = f"predicts {column}" if is_certain else f"is shown by these {verdict.rows:,} rows to predict {column}"
+    without = FAMILIES[verdict.family].baseline_name
+    models = len(verdict.skills)
+    gain = gain_words(skill.gain, skill.gain_interval, verdict.confidence, verdict.margin, models)
+    return f"Neither a straight line nor a network {verb}: compared with {without}, the best model, {name}, {gain}."
+
+
 def gain_words(gain: float, interval: Bounds, confidence: float, margin: float, challengers: int = 1) -> str:
-    """Return by how much a challenger changes the loss, with the interval of the gain and the margin.
+    """Return by how much a challenger changes the loss, with the interval of this change and the margin.
 
     `gain`, its interval and `margin` are shares of the baseline's loss.
     """
-    change = f"{'lowers' if gain >= 0 else 'raises'} the loss by {percent(abs(gain))}"
-    low, high = map(percent, interval)
     level = interval_level(confidence, challengers)
-    return f"{change} ({level:.3g} % interval of the gain {low} to {high}; margin {100 * margin:.3g} %)"
+    ends = interval if gain >= 0 else [None if end is None else -end for end in reversed(interval)]
+    low, high = map(percent, ends)
+    reason = f", since {challengers} models are compared" if challengers > 1 else ""
+    return (
+        f"{'lowers' if gain >= 0 else 'raises'} the loss by {percent(abs(gain))} ({level:.3g} % interval {low} to "
+        f"{high}{reason}; margin {100 * margin:.3g} %)"
+    )
 
 
 def interval_level(confidence: float, challengers: int) -> float:

@@ -23,7 +23,7 @@ from straightline.results.sentences import (
 )
 from straightline.runtime.console import SafeConsole
 
-STYLES = {"yes": "bold green", "no": "bold red", "undecided": "bold yellow"}
+STYLES = {"yes": "bold green", "no": "bold red", "undecided": "bold yellow", "neither": "bold yellow"}
 WIDTH = 120  # columns of the output if it is not a terminal
 UNLIMITED = 10_000  # columns: wider than any table, to measure its natural width
 NARROW = 20  # cells; a narrower gauge is not printed

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from straightline.comparison.evidence import fold_means, ledger
 from straightline.comparison.findings import decide
 from straightline.comparison.judgement import mean_test_ratio
-from straightline.comparison.significance import Comparison
+from straightline.comparison.significance import FoldLosses
 from straightline.config.settings import Config, Folds
 from straightline.data.training_table import TrainingTable
 from straightline.families import Family
@@ -66,9 +66,10 @@ def winner(
     raised = excess / (means[model].mean() or 1.0)
     means[model] = means[model] + excess
     ratio = mean_test_ratio(folds[baseline]) if table.ordered else None
-    comparison = Comparison(means[baseline], means[model], fresh.k, ratio)
+    without_columns = fold_means(folds[baseline], "mean_loss").to_numpy()
+    losses = FoldLosses(means, baseline, without_columns, fresh.k, ratio)
     margin, confidence, rows = config.verdict.margin, config.verdict.confidence, len(table.labels)
-    decision = decide({model: comparison}, float(folds[baseline]["mean_loss"].mean()), margin, confidence, rows)
+    decision = decide(losses, margin, confidence, rows)
     return Winner(
         selected_from=tried,
         optimism=excess,
@@ -78,7 +79,7 @@ def winner(
         folds_seed=fresh.seed,
         margin=margin,
         confidence=confidence,
-        losses={name: float(losses.mean()) for name, losses in means.items()},
+        losses={name: float(values.mean()) for name, values in means.items()},
         answer=decision.answer,
         challenger=decision.challenger,
         finding=decision.best.finding,
