@@ -60,8 +60,8 @@ def advice_on_columns(skills: Mapping[str, Skill], margin: float, confidence: fl
     if needed is None:
         return f"These {rows:,} rows cannot tell a weak signal from none: find other columns, or more rows."
     return (
-        f"These {rows:,} rows cannot tell a weak signal from none: about {needed:,} rows like them would show a gain of "
-        f"{percent(best.gain)}."
+        f"These {rows:,} rows cannot tell a weak signal from none: about {needed:,} rows like them would show a gain "
+        f"of {percent(best.gain)}."
     )
 
 
