@@ -211,6 +211,7 @@ def _write_certificate(folder: Path, data: _Data, layers: Layers, family: Family
         "ci_low": estimate - 2 * error,
         "ci_high": estimate + 2 * error,
         "trained": estimate * 0.999,
+        "scale": [np.nan, *data.train[list(data.features)].std(ddof=0)],
     }
     write_csv(folder / "coefficients.csv", pd.DataFrame(table))
     loss = FINAL_LOSSES[family.name, "regression"]

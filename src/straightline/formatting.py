@@ -1,6 +1,7 @@
 """Format numbers for readers."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,13 @@ import pandas as pd
 MANY = 1e4
 SPACE = "\N{NO-BREAK SPACE}"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def listed(names: Iterable[object], shown: int = 5) -> str:
+    """Return the first `shown` names, separated by commas, and how many more there are."""
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - shown:,} more" if len(texts) > shown else ""
+    return ", ".join(texts[:shown]) + more
 
 
 def percent(value: float | None) -> str:

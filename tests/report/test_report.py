@@ -52,7 +52,7 @@ def test_models_side_by_side_are_the_files(reported: Path, shown: Page, target: 
     assert [row[0] for row in shown.tables[table][1:]] == [
         "regression",
         "neural",
-        "baseline: predicting the mean",
+        f"baseline: {FAMILIES[verdict['family']].baseline_name}",
         "random forest *",
     ]
     metrics = [read_json(project / f"metrics/{target}-{model}.json") for model in ("regression", "neural")]

@@ -46,7 +46,7 @@ def advice_on_columns(skills: Mapping[str, Skill], margin: float, confidence: fl
     Few rows cannot tell a weak signal from none, and then the advice says so.
     """
     allowed = f"{100 * margin:.3g} %"
-    name = best_skill(skills)
+    name = max(skills, key=lambda model: skills[model].gain)
     best = skills[name]
     if all(skill.finding.value != "undecided" for skill in skills.values()):
         low = best.gain_interval[0]
@@ -63,11 +63,6 @@ def advice_on_columns(skills: Mapping[str, Skill], margin: float, confidence: fl
         f"These {rows:,} rows cannot tell a weak signal from none: about {needed:,} rows like them would show a gain "
         f"of {percent(best.gain)}."
     )
-
-
-def best_skill(skills: Mapping[str, Skill]) -> str:
-    """Return the name of the model that saves the most."""
-    return max(skills, key=lambda name: skills[name].gain)
 
 
 def trees_advice(reference: Reference | None, losses: Mapping[str, NDArray], found_none: bool) -> str:

@@ -203,3 +203,8 @@ class Verdict(Contract):
     fold_losses: dict[str, list[float]]
     reference: Reference | None = None
     skills: dict[str, Skill] = field(default_factory=dict)
+
+    @property
+    def most_skilled(self) -> str:
+        """The name of the model that saves the most of the loss of the prediction that uses no column."""
+        return max(self.skills, key=lambda model: self.skills[model].gain)

@@ -1,7 +1,7 @@
 """Warnings about problems in a table that may make the answer misleading."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from scipy import stats
 
 from straightline.families import FAMILIES, Family
 from straightline.families.target import Target
+from straightline.formatting import listed
 
 ALIKE = 0.9999  # Two columns with a larger absolute correlation are nearly the same.
 INVOLVED = 0.1  # A column takes part in a collinear combination if its weight in the unit vector is larger.
@@ -48,16 +49,16 @@ def _column_warnings(features: pd.DataFrame) -> list[str]:
     constant = values.min(axis=0) == values.max(axis=0)
     messages = []
     if constant.any():
-        messages.append(f"{_listed(features.columns[constant])}: the same in every row")
+        messages.append(f"{listed(features.columns[constant])}: the same in every row")
     if counters := [name for name, column in features.items() if _is_row_number(column.to_numpy())]:
         messages.append(
-            f"{_listed(counters)}: a different whole number in every row, like a row number; exclude it if it is one"
+            f"{listed(counters)}: a different whole number in every row, like a row number; exclude it if it is one"
         )
     varied = features.loc[:, ~constant]
     for first, second in _alike(varied.to_numpy(np.float64)):
         messages.append(f"{varied.columns[first]} and {varied.columns[second]}: nearly the same; keep one of them")
     if collinear := _collinear(varied.to_numpy(np.float64)):
-        messages.append(f"{_listed(varied.columns[collinear])}: nearly collinear; leave one of them out")
+        messages.append(f"{listed(varied.columns[collinear])}: nearly collinear; leave one of them out")
     return messages
 
 
@@ -87,9 +88,7 @@ def _target_warnings(features: pd.DataFrame, values: NDArray, target: Target) ->
     family = FAMILIES[target.family]
     messages = family.warnings(values, target)
     if leaks := [name for name, column in features.items() if _determines(column.to_numpy(np.float64), values, family)]:
-        messages.append(
-            f"{target.column}: {_listed(leaks)} alone determines it; is it known before {target.column} is?"
-        )
+        messages.append(f"{target.column}: {listed(leaks)} alone determines it; is it known before {target.column} is?")
     return messages
 
 
@@ -113,9 +112,3 @@ def _neighbour_correlation(values: NDArray) -> float:
         return 0.0
     ranks = stats.rankdata(values)  # Ranks limit the influence of a few large values.
     return float(np.corrcoef(ranks[1:], ranks[:-1])[0, 1]) if min(np.ptp(ranks[1:]), np.ptp(ranks[:-1])) > 0 else 0.0
-
-
-def _listed(names: Iterable[object]) -> str:
-    texts = [str(name) for name in names]
-    more = f" and {len(texts) - SHOWN:,} more" if len(texts) > SHOWN else ""
-    return ", ".join(texts[:SHOWN]) + more

@@ -137,8 +137,8 @@ class Bernoulli(Family):
         return f"log odds of {target.column} = {(target.classes or (0, 1))[1]}"
 
     def coefficient_unit(self, target: Target) -> str:
-        """Return `log odds`."""
-        return "log odds"
+        """Return the name of the log odds, with the class with the label 1."""
+        return self.predictor_name(target)
 
     def prediction_note(self, target: Target) -> str | None:
         """Return a sentence that names the class with the label 1."""

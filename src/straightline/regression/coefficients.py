@@ -22,6 +22,7 @@ def agreeing_digits(estimate: NDArray, exact: NDArray) -> float:
 def coefficient_table(fitted: Optimum, names: Sequence[str], trained: NDArray, confidence: float) -> pd.DataFrame:
     """Return the table coefficients.csv with a row for each term. A number that does not exist is blank.
 
+    `scale` is the standard deviation of the term, so that estimates of columns in different units can be compared.
     `trained` are the coefficients of gradient descent. Confidence intervals have the level `confidence`.
     """
     estimate = fitted.estimates
@@ -41,6 +42,7 @@ def coefficient_table(fitted: Optimum, names: Sequence[str], trained: NDArray, c
             "ci_low": estimate - half,
             "ci_high": estimate + half,
             "trained": trained,
+            "scale": np.append(np.nan, fitted.scales),
         }
     )
     return table if fitted.intercept else table.drop(index=0)

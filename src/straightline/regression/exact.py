@@ -30,7 +30,8 @@ class Optimum:
     with NaN for each coefficient that the data do not determine. `covariance` is the covariance of the estimates, or
     None if it does not exist, and `errors` is its kind: `classical`, `HC3` or `sandwich`. `degrees_of_freedom` belongs
     to the residuals (inf for a logistic regression, since its statistic is asymptotically normal). Without an
-    `intercept`, the first coefficient is 0 and the first estimate is NaN.
+    `intercept`, the first coefficient is 0 and the first estimate is NaN. `scales` `(columns,)` are the standard
+    deviations of the columns.
     """
 
     coefficients: NDArray
@@ -41,6 +42,7 @@ class Optimum:
     degrees_of_freedom: float
     condition_number: float
     errors: str
+    scales: NDArray
     intercept: bool = True
     messages: list[str] = field(default_factory=list)
 
@@ -92,7 +94,8 @@ def optima(
 def _optimum(
     family: Family, names: Sequence[str], guess: NDArray | None, inference: bool, robust: bool, intercept: bool
 ) -> Generator[Pass, Any, Optimum]:
-    standardized = Standardized((yield Pass(moments, joined)), intercept)
+    found = yield Pass(moments, joined)
+    standardized = Standardized(found, intercept)
     if family.is_least_squares:
         estimate = yield from least_squares(standardized, refined=inference)
     else:
@@ -126,6 +129,7 @@ def _optimum(
         degrees_of_freedom=float(standardized.rows - rank) if family.has_dispersion else np.inf,
         condition_number=condition,
         errors=family.robust_errors if robust else "classical",
+        scales=found.deviations,
         intercept=intercept,
         messages=messages,
     )

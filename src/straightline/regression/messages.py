@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from straightline.formatting import listed
 from straightline.regression.estimation import Standardized
 from straightline.regression.separation import RANK_TOLERANCE, Separation
 
@@ -16,15 +17,13 @@ def column_messages(
 ) -> list[str]:
     """Return messages about constant columns, and about separated classes or collinear columns."""
     constant = ~standardized.kept[1:]
-    messages = [
-        f"{name} is constant and carries no information"
-        for name, is_constant in zip(names, constant, strict=True)
-        if is_constant
-    ]
+    unused = [name for name, is_constant in zip(names, constant, strict=True) if is_constant]
+    carries = "is constant and carries" if len(unused) == 1 else "are constant and carry"
+    messages = [f"{listed(unused)} {carries} no information"] if unused else []
     if separation is not None:
         messages.append(_separation_message(separation, names))
     elif standardized.rows > standardized.kept.sum() and (loose := np.array(names)[~identified[1:] & ~constant]).size:
-        messages.append(f"{', '.join(loose)} are collinear: their individual coefficients are not identified")
+        messages.append(f"{listed(loose)} are collinear: their individual coefficients are not identified")
     return messages
 
 
@@ -51,7 +50,7 @@ def undetermined_messages(separation: Separation, estimates: NDArray, names: Seq
     undetermined = np.isnan(estimates[1:]) & ~separation.columns
     if separation.complete or not undetermined.any():
         return []
-    columns = ", ".join(np.array(names)[undetermined])
+    columns = listed(np.array(names)[undetermined])
     return [
         f"the rows that are not separated do not determine the coefficients of {columns}: there they are infinite too, "
         "or the columns are constant or collinear"
@@ -59,7 +58,7 @@ def undetermined_messages(separation: Separation, estimates: NDArray, names: Seq
 
 
 def _separation_message(separation: Separation, names: Sequence[str]) -> str:
-    columns = ", ".join(np.array(names)[separation.columns])
+    columns = listed(np.array(names)[separation.columns])
     if separation.complete:
         return f"the classes are separated by {columns}: no finite coefficients exist, Firth's estimate is used"
     return (

@@ -93,7 +93,7 @@ def learning(results: Results, target: str) -> Figure | None:
 
 
 def coefficients(results: Results, variant: Variant) -> Figure | None:
-    """Return the estimates of a regression with their intervals; at most TERMS, those with the largest statistics.
+    """Return the effects of a standard deviation of each term; at most TERMS, those with the largest statistics.
 
     Return None if no estimate is known.
     """
@@ -103,15 +103,23 @@ def coefficients(results: Results, variant: Variant) -> Figure | None:
     if not len(slopes):
         return None
     largest = slopes["statistic"].abs().sort_values(ascending=False, kind="stable", na_position="last").index[:TERMS]
-    kept = slopes.loc[sorted(largest)]
+    kept = standardized(slopes.loc[sorted(largest)])
     unit = results.family_of(variant.target).coefficient_unit(results.schema.targets[variant.target])
     selection = f" These {TERMS} of {len(slopes)} terms have the largest statistics." if len(slopes) > TERMS else ""
     return Figure(
         name=f"coefficients-{variant.target}-{variant.model}",
-        svg=canvas.svg(comparison.coefficients(kept, "estimate"), WIDTH, 1.0 + 0.28 * max(len(kept), 3)),
-        alt=f"Estimates and 95 % intervals of {len(kept)} terms of {variant.model}; the table has the same numbers.",
-        caption=f"Estimates with 95 % intervals, in {unit} per unit of the term.{selection}",
+        svg=canvas.svg(
+            comparison.coefficients(kept, "effect of a standard deviation"), WIDTH, 1.0 + 0.28 * max(len(kept), 3)
+        ),
+        alt=f"Effects and 95 % intervals of {len(kept)} terms of {variant.model}, from the estimates in the table.",
+        caption=f"Change in {unit} if a term rises by its standard deviation, with 95 % intervals.{selection}",
     )
+
+
+def standardized(table: pd.DataFrame) -> pd.DataFrame:
+    """Return coefficients, with the estimates and the ends of their intervals per standard deviation of the term."""
+    columns = ["estimate", "ci_low", "ci_high"]
+    return table.assign(**{name: table[name] * table["scale"] for name in columns})
 
 
 def held_out(results: Results, target: str) -> list[Figure]:

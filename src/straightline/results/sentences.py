@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from straightline.comparison.advice import best_skill
 from straightline.comparison.evidence import choice_sentence, ridge_sentence
 from straightline.comparison.verdict import Bounds, Finding, Reference, Verdict
 from straightline.data.schema import Division
@@ -37,7 +36,7 @@ def headline(verdict: Verdict, column: str) -> str:
 
 
 def _neither(verdict: Verdict, column: str) -> str:
-    name = best_skill(verdict.skills)
+    name = verdict.most_skilled
     skill = verdict.skills[name]
     is_certain = all(each.finding is not Finding.undecided for each in verdict.skills.values())
     verb = f"predicts {column}" if is_certain else f"is shown by these {verdict.rows:,} rows to predict {column}"

@@ -27,6 +27,8 @@ STYLES = {"yes": "bold green", "no": "bold red", "undecided": "bold yellow", "ne
 WIDTH = 120  # columns of the output if it is not a terminal
 UNLIMITED = 10_000  # columns: wider than any table, to measure its natural width
 NARROW = 20  # cells; a narrower gauge is not printed
+TERMS = 30  # most coefficients in the printed table
+SCORES = ("rmse", "r2", "accuracy", "roc_auc")  # scores on held-out rows in the printed table
 LEAST = -0.5  # A gain below this is drawn at the left edge of a gauge.
 
 
@@ -118,7 +120,8 @@ def printed(results: Results) -> RenderableType:
             parts.append(Text(verdict.ladder.advice))
         for variant in results.variants_of(target):
             if variant.coefficients is not None:
-                parts += [_coefficients(variant), *map(Text, [*_references(results), *_notes(variant)])]
+                notes = [_unit(results, target), *_references(results), *_notes(variant)]
+                parts += [_coefficients(variant), *map(Text, notes)]
         parts.append(Text())
     return Group(*parts, *map(Text, _places(results)))
 
@@ -150,6 +153,7 @@ def _places(results: Results) -> list[str]:
 def _models(results: Results, target: str) -> RenderableType:
     verdict, family = results.verdicts[target], results.family_of(target)
     interval = f"{200 * verdict.confidence - 100:.4g} % interval"
+    scores = {key: family.metrics[key] for key in family.headline_metrics if key in SCORES}
     rows = []
     for variant in results.variants_of(target):
         weights, held_out = variant.weights, variant.metrics.get("loss")
@@ -159,20 +163,21 @@ def _models(results: Results, target: str) -> RenderableType:
                 "cross-validated": f"{verdict.losses[variant.model]:.5g}",
                 interval: "{:.5g} to {:.5g}".format(*verdict.loss_intervals[variant.model]),
                 "held-out": _number(held_out),
-                "epochs": str(weights["epochs"]),
                 "parameters": str(weights["parameters"]),
-                "fold fits": str(verdict.fits[variant.model]),
             }
+            | {title: _number(variant.metrics.get(key)) for key, title in scores.items()}
         )
-    baseline = results.variants_of(target)[0].metrics.get("baseline", {}).get("loss")
     mean = {"model": family.baseline_name, "cross-validated": _number(verdict.mean_loss)}
-    rows.append(dict.fromkeys(rows[0], "-") | mean | {"held-out": _number(baseline)})
+    of_mean = results.variants_of(target)[0].metrics.get("baseline", {})
+    mean |= {"held-out": _number(of_mean.get("loss"))}
+    mean |= {title: _number(of_mean.get(key)) for key, title in scores.items()}
+    rows.append(dict.fromkeys(rows[0], "-") | mean)
     if reference := verdict.reference:
         shown = {"model": f"{reference.model} *", "cross-validated": f"{reference.loss:.5g}"}
         shown[interval] = "{:.5g} to {:.5g}".format(*reference.loss_interval)
         rows.append(dict.fromkeys(rows[0], "-") | shown)
     title = f"{target}: {family.loss_title}"
-    return FittingTable(title, rows, [interval, "fold fits", "parameters", "epochs"])
+    return FittingTable(title, rows, [interval, "parameters", *scores.values()])
 
 
 def _coefficients(variant: Variant) -> RenderableType:
@@ -185,12 +190,27 @@ def _coefficients(variant: Variant) -> RenderableType:
             "term": str(row.term),
             "estimate": _number(row.estimate),
             errors: _number(row.std_error),
+            "p value": _number(row.p_value, 2),
             "95 % interval": "-" if _number(row.ci_low) == "-" else f"{_number(row.ci_low)} to {_number(row.ci_high)}",
             "gradient descent": _number(row.trained),
         }
-        for row in coefficients.itertuples()
+        for row in _largest(coefficients).itertuples()
     ]
-    return FittingTable(f"{variant.target}: weights of {variant.model}", rows, ["gradient descent", errors])
+    title = f"{variant.target}: weights of {variant.model}"
+    if len(coefficients) > TERMS:
+        title += f", the {TERMS} of {len(coefficients):,} with the largest effects (the report has all)"
+    return FittingTable(title, rows, ["gradient descent", errors, "p value"])
+
+
+def _largest(coefficients: pd.DataFrame) -> pd.DataFrame:
+    has_errors = coefficients["statistic"].notna().any()
+    sizes = (coefficients["statistic"] if has_errors else coefficients["trained"] * coefficients["scale"]).abs()
+    return coefficients.loc[sorted(sizes.sort_values(ascending=False, kind="stable").index[:TERMS])]
+
+
+def _unit(results: Results, target: str) -> str:
+    unit = results.family_of(target).coefficient_unit(results.schema.targets[target])
+    return f"An estimate is the change in {unit} if its term rises by 1 and all others stay."
 
 
 def _references(results: Results) -> list[str]:
@@ -204,5 +224,5 @@ def _notes(variant: Variant) -> list[str]:
     return [f"Note: {message}." for message in [*certificate.messages, *certificate.fold_messages]]
 
 
-def _number(value: Any) -> str:
-    return "-" if pd.isna(value) else f"{value:.5g}"
+def _number(value: Any, digits: int = 5) -> str:
+    return "-" if pd.isna(value) else f"{value:.{digits}g}"
