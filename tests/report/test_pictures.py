@@ -6,12 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from straightline.report.content import content
-from straightline.report.pictures import canvas
+from straightline.report.pictures import canvas, comparison
 from straightline.report.render import pictures
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import write_csv
@@ -113,3 +114,13 @@ def test_losses_of_zero_and_a_single_epoch_are_drawn(project: Path) -> None:
         history = pd.DataFrame({"epoch": [1], "loss": [0.0], "val_loss": [0.0 if model == "neural" else math.nan]})
         write_csv(project / f"runs/color/{model}/history.csv", history)
     report.run(project)
+
+
+def test_a_mean_that_is_cut_off_is_an_arrow_with_its_number() -> None:
+    def drawn(gain: float) -> str:
+        return canvas.svg(
+            comparison.differences([comparison.Gains("net", 1, np.full(10, gain), gain, -2.0, 0.1)], 0.05)
+        )
+
+    assert "-121.0 %" in drawn(-1.21)
+    assert "-99.0 %" not in drawn(-0.99)

@@ -2,9 +2,12 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from straightline.__main__ import app
-from straightline.comparison.verdict import Challenger, Ledger
+from straightline.comparison.verdict import Challenger, Finding, Ledger, Skill
 from straightline.results import sentences, terminal
 from straightline.results.files import load_results
 from straightline.results.terminal import Gauge
@@ -60,7 +63,8 @@ def test_gauges_have_one_width_and_each_a_mean(found: list[tuple[float, ...]], m
     lines = printed(Gauge(verdict(margin=margin, challengers=challengers)), width).splitlines()
     gauges = lines[: len(found)]
     assert bool(lines) == (width >= 33)
-    assert all(line.count("◆") == 1 and len(line) <= width for line in gauges)
+    assert all(line.count("◆") + line.count("◄") == 1 and len(line) <= width for line in gauges)
+    assert not lines or ["◄" in line for line in gauges] == [mean < -0.5 for mean, _, _ in found]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
@@ -105,6 +109,44 @@ def test_a_yes_says_what_was_tried() -> None:
     )
     ledger["neural"] = Ledger(1, 30, 100, 1000)
     assert "none of" not in sentences.headline(verdict(**values, ledger=ledger), "y")
+
+
+def test_a_loss_that_rises_has_an_interval_of_the_rise() -> None:
+    assert sentences.gain_words(-0.6, (-0.79, -0.44), 0.95, 0.05) == (
+        "raises the loss by 60.0 % (90 % interval 44.0 % to 79.0 %; margin 5 %)"
+    )
+    assert sentences.gain_words(-0.01, (None, 0.02), 0.95, 0.05, 3) == (
+        "raises the loss by 1.0 % (96.7 % interval -2.0 % to unbounded, since 3 models are compared; margin 5 %)"
+    )
+    assert "raises the loss by 2.6\N{NO-BREAK SPACE}×" in sentences.gain_words(-2.6e29, (-3e29, -2e29), 0.95, 0.05)
+
+
+def test_neither_names_the_best_model_and_whether_it_is_certain() -> None:
+    close = challenger(finding="undecided", relative_gain=0.0)
+    skill = {"gain": 0.011, "gain_interval": (-0.02, 0.04), "probability": 0.0, "test": close.test}
+    skills = {name: Skill(finding=Finding.baseline_enough, **skill) for name in ("regression", "neural")}
+    shown = verdict(answer="neither", challengers={"neural": close}, skills=skills, family="bernoulli", rows=1200)
+    assert sentences.headline(shown, "y") == (
+        "Neither a straight line nor a network predicts y: compared with predicting the class shares, the best model, "
+        "regression, lowers the loss by 1.1 % (95 % interval -2.0 % to 4.0 %, since 2 models are compared; margin 5 %)."
+    )
+    skills["neural"] = Skill(finding=Finding.undecided, **skill)
+    assert "a network is shown by these 1,200 rows to predict y: " in sentences.headline(shown, "y")
+
+
+def test_of_many_terms_the_largest_effects_are_printed(project: Path, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(project, root)
+    path = root / "runs/color/regression/coefficients.csv"
+    row = pd.read_csv(path).iloc[-1]
+    statistics = np.arange(1.0, 101.0)
+    table = pd.DataFrame([row.to_dict() | {"term": f"x{value:.0f}", "statistic": value} for value in statistics])
+    table.to_csv(path, index=False)
+    text = printed(terminal.printed(load_results(root)), 120)
+    shown = [value for value in statistics if f"x{value:.0f} " in text]
+    assert shown == list(statistics[-30:])
+    assert "the 30 of 100 with the largest effects" in " ".join(text.split())
+    assert "An estimate is the change in log odds of color = 1 if its term rises by 1" in " ".join(text.split())
 
 
 def test_colours_are_for_terminals(project: Path) -> None:

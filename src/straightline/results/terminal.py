@@ -58,7 +58,13 @@ class Gauge:
             return round((min(max(value, low), high) - low) / (high - low) * (cells - 1))
 
         start, end = (edge if value is None else value for value, edge in zip(interval, (low, high), strict=True))
-        spans = [("░", 1 - 1 / (1 - self._margin), self._margin), ("│", 0.0, 0.0), ("━", start, end), ("◆", gain, gain)]
+        mean = "◆" if gain >= low else "◄"  # The mean is further left than the line reaches.
+        spans = [
+            ("░", 1 - 1 / (1 - self._margin), self._margin),
+            ("│", 0.0, 0.0),
+            ("━", start, end),
+            (mean, gain, gain),
+        ]
         line = ["·"] * cells
         for sign, first, last in spans:
             line[place(first) : place(last) + 1] = [sign] * (place(last) + 1 - place(first))

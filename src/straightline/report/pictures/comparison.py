@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from straightline.formatting import percent
 from straightline.report.pictures.canvas import COLORS, GRID, INK, SOFT, Panel, legend, line, plain_labels, short
 
 LEAST = -1.0  # A lower gain is an arrow at the edge; an axis down to it would press all others together.
@@ -69,7 +70,7 @@ def differences(challengers: Sequence[Gains], margin: float) -> Panel:
         axes.grid(visible=False)
         axes.grid(visible=True, axis="x")
         left, right = axes.get_xlim()
-        side = "right" if margin > left + 0.8 * (right - left) else "left"  # At the edge the text would be cut off.
+        side = "right" if margin > (left + right) / 2 else "left"  # Near the edge the text would be cut off.
         place = (-4 if side == "right" else 4, 0)
         axes.annotate(
             f"margin {100 * margin:.3g} %", (margin, -0.7), place, textcoords="offset points", va="top", ha=side
@@ -90,7 +91,11 @@ def _row(axes: Axes, row: int, challenger: Gains, limits: tuple[float, float]) -
     high = limits[1] if challenger.high is None else challenger.high
     ends = np.clip([low, high], *limits)
     axes.plot(ends, [row + 0.22] * 2, color=INK, linewidth=2.5, solid_capstyle="butt")
-    axes.plot([np.clip(challenger.gain, *limits)], [row + 0.22], color=INK, marker="D", markersize=6)
+    if challenger.gain >= limits[0]:
+        axes.plot([challenger.gain], [row + 0.22], color=INK, marker="D", markersize=6)
+        return
+    axes.plot([limits[0]], [row + 0.22], color=INK, marker="<", markersize=8)
+    axes.annotate(percent(challenger.gain), (limits[0], row + 0.22), (7, -4), textcoords="offset points", va="top")
 
 
 def losses(curves: Sequence[Curve], label: str, title: str = "") -> Panel:
