@@ -34,6 +34,10 @@ def test_a_plain_table_deserves_none() -> None:
     [
         (lambda rows: pd.concat([rows, rows.head(3)]), "3 of 203 rows repeat another row"),
         (lambda rows: rows.head(2), "only 2 rows for 2 columns"),
+        (
+            lambda rows: rows.assign(price=np.arange(ROWS) % 3),
+            "price: only the whole numbers 0, 1, 2, predicted as amounts; if they stand for classes",
+        ),
         (lambda rows: rows.assign(size=4.0), "size: the same in every row"),
         (
             lambda rows: rows.assign(id=np.random.default_rng(1).permutation(ROWS)),
@@ -53,6 +57,14 @@ def test_a_plain_table_deserves_none() -> None:
 )
 def test_each_warning_of_a_continuous_target(change: Callable[[pd.DataFrame], pd.DataFrame], told: str) -> None:
     assert any(warning.startswith(told) for warning in warnings(change(table()), PRICE))
+
+
+def test_days_are_no_row_numbers_and_amounts_no_classes() -> None:
+    days = table(day=np.random.default_rng(1).permutation(ROWS))
+    assert warnings(days, PRICE)[0].startswith("day: a different whole number in every row")
+    assert warnings(days, PRICE, dates=["day"]) == []
+    for price in (np.arange(ROWS) % 3 + 0.5, np.arange(ROWS) % 50):
+        assert not [told for told in warnings(table(price=price), PRICE) if "whole numbers" in told]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Words, dates and gaps to numbers, inside the saved model too, and back to names."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from straightline.commands import predict
 from straightline.data import encoding
 from straightline.data.folds import Split
+from straightline.data.notation import Notation
 from straightline.data.rows import Rows
 from straightline.data.schema import Division, Feature, RowCounts, Schema, read_schema, references
 from straightline.data.training_table import training_table
@@ -145,6 +147,36 @@ class TestFit:
         features, _ = fitted(houses(), "floor")
         schema = Schema(features, True, Division("chance", None), {}, RowCounts(3, 1), [])
         assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+
+
+@pytest.mark.parametrize("way", [None, "%d.%m.%Y", "%b %d, %Y"])
+def test_parts_of_dates_are_those_of_pandas(way: str | None) -> None:
+    """Text in the notation that was found and dates of a Parquet file give the same columns, with gaps."""
+    days = pd.Series(pd.date_range("2023-11-20", periods=ROWS, freq="3D")).mask(np.arange(ROWS) % 7 == 3)
+    cells = days if way is None else days.dt.strftime(way)
+    parts = ("days", "weekday", "month", "year")
+    features, _ = encoding.fit(pd.DataFrame({"built": days}), np.arange(ROWS), ["built"], [], parts)
+    written = None if way is None else Notation(date=way)
+    features = [replace(feature, written=written) for feature in features]
+    assert [(feature.name, feature.column, feature.kind) for feature in features] == [
+        ("built", "built", "date"),
+        ("built weekday", "built", "category"),
+        ("built month", "built", "category"),
+        ("built year", "built", "number"),
+    ]
+    frame = pd.DataFrame({"built": cells})
+    encoded = pd.DataFrame(encoding.matrix(frame, features), columns=encoding.term_names(features))
+    weekdays, months = (days.dt.day_name().fillna("(missing)"), days.dt.month_name().fillna("(missing)"))
+    for name, words in (("weekday", weekdays), ("month", months)):
+        for word in {*words} - {features[1].reference, features[2].reference}:
+            np.testing.assert_array_equal(encoded[f"built {name}[{word}]"], words == word)
+    years = days.dt.year
+    np.testing.assert_array_equal(encoded["built year"], years.fillna(years.mean()))
+    np.testing.assert_array_equal(encoded["built[missing]"], days.isna())
+    line = keras.Sequential([keras.Input((encoded.shape[1],)), keras.layers.Dense(1, dtype="float64")])
+    kernel, bias = line.get_weights()
+    shipped = predictions(with_encoding(line, features), frame, features)
+    np.testing.assert_allclose(shipped, encoded.to_numpy() @ kernel[:, 0] + bias, rtol=1e-6)
 
 
 @given(

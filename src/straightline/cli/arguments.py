@@ -80,6 +80,12 @@ DayFirst = Annotated[
         "--dayfirst/--no-dayfirst", help="Whether 3/4/2026 is the third of April. Default: the column shows it."
     ),
 ]
+Dates = Annotated[
+    str | None,
+    typer.Option(
+        help="What of a date is a feature, separated by commas: days (since 1970), year, month, weekday. Default: days."
+    ),
+]
 Effort = Annotated[
     Literal["single", "quick", "standard", "thorough"] | None,
     typer.Option(
@@ -126,11 +132,12 @@ def _table_options(
     decimal: Decimal = None,
     missing: Missing = None,
     dayfirst: DayFirst = None,
+    dates: Dates = None,
     family: Family = AUTO,
 ) -> "TableOptions":
     from straightline.config.table_options import TableOptions, column_names
 
-    columns = {"features": features, "exclude": exclude, "categorical": categorical, "missing": missing}
+    columns = {"features": features, "exclude": exclude, "categorical": categorical, "missing": missing, "dates": dates}
     values = {"groups": groups, "split": split, "time": time, "held_out": held_out}
     values |= {"delimiter": delimiter, "decimal": decimal, "dayfirst": dayfirst}
     data = {name: column_names(text) for name, text in columns.items() if text} | {

@@ -1,7 +1,7 @@
 """Warnings about problems in a table that may make the answer misleading."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,14 +17,17 @@ INVOLVED = 0.1  # A column takes part in a collinear combination if its weight i
 SHOWN = 5  # The largest number of columns, or of pairs of columns, that warnings name.
 
 
-def warnings(table: pd.DataFrame, targets: Mapping[str, Target], divided_by: str = "chance") -> list[str]:
+def warnings(
+    table: pd.DataFrame, targets: Mapping[str, Target], divided_by: str = "chance", dates: Sequence[str] = ()
+) -> list[str]:
     """Return a sentence for each problem in the columns of `table`, which are all numbers, and in its targets.
 
-    `divided_by` says how the rows are divided: by `chance`, in `groups`, or by `time`.
+    `divided_by` says how the rows are divided: by `chance`, in `groups`, or by `time`. The columns `dates` are days,
+    so that a different number in every row does not make them row numbers.
     """
     columns = [target.column for target in targets.values()]
     features = table.drop(columns=columns)
-    messages = [*_row_warnings(table, features), *_column_warnings(features)]
+    messages = [*_row_warnings(table, features), *_column_warnings(features, dates)]
     for target in targets.values():
         values = table[target.column].to_numpy(np.float64)
         messages += _target_warnings(features, values, target)
@@ -44,13 +47,14 @@ def _row_warnings(table: pd.DataFrame, features: pd.DataFrame) -> list[str]:
     return messages
 
 
-def _column_warnings(features: pd.DataFrame) -> list[str]:
+def _column_warnings(features: pd.DataFrame, dates: Sequence[str]) -> list[str]:
     values = features.to_numpy(np.float64)
     constant = values.min(axis=0) == values.max(axis=0)
     messages = []
     if constant.any():
         messages.append(f"{listed(features.columns[constant])}: the same in every row")
-    if counters := [name for name, column in features.items() if _is_row_number(column.to_numpy())]:
+    others = features.drop(columns=list(dates))
+    if counters := [name for name, column in others.items() if _is_row_number(column.to_numpy())]:
         messages.append(
             f"{listed(counters)}: a different whole number in every row, like a row number; exclude it if it is one"
         )

@@ -79,6 +79,14 @@ def days(values: pd.Series, name: str) -> pd.Series:
     return since
 
 
+def part_of_dates(since: pd.Series, part: str) -> pd.Series:
+    """Return the `year` as a number, or the `month` or `weekday` as words, of days since 1970-01-01; gaps stay gaps."""
+    dates = pd.Series(pd.to_datetime(since, unit="D"), since.index)
+    if part == "year":
+        return dates.dt.year.astype(np.float64)
+    return dates.dt.month_name() if part == "month" else dates.dt.day_name()
+
+
 def _may_be_dates(values: pd.Series) -> pd.Series:
     """Return which values may be dates. pandas also takes numbers (as nanoseconds), `now`, and 3/4 (month first)."""
     if pd.api.types.is_datetime64_any_dtype(values):

@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from straightline.data import notation
-from straightline.data.columns import column, days, is_date
-from straightline.data.schema import OTHER, Feature
+from straightline.data.columns import column, days, is_date, part_of_dates
+from straightline.data.schema import OTHER, DateFeature, Feature
 from straightline.errors import UserError
 from straightline.families.numbers import require_finite
 
+DAYS: Literal["days"] = "days"  # the feature of a date that counts days
 MISSING = "(missing)"
 MANY_LEVELS = 12  # The user is told about a category with more levels than this.
 LEVELS = 50  # The largest number of levels of a category. Rarer words are combined into the level OTHER.
@@ -25,23 +26,29 @@ NUMBER_SHARE = 0.9  # If at least this share of the values are numbers, the othe
 
 
 def fit(
-    frame: pd.DataFrame, rows: NDArray, names: Sequence[str], categorical: Sequence[str]
+    frame: pd.DataFrame,
+    rows: NDArray,
+    names: Sequence[str],
+    categorical: Sequence[str],
+    dates: Sequence[DateFeature] = (DAYS,),
 ) -> tuple[list[Feature], list[str]]:
     """Return the encodings of the columns `names`, and messages about them for the user.
 
     `rows` are the positions of the training rows. Levels and means come from these rows only. Columns in `categorical`
-    are categories. Raises UserError for infinite numbers, for words among numbers, and if no column is left. The
-    message names columns and rows.
+    are categories. `dates` says what of a date is a feature: `days`, `year`, `month`, `weekday`. Raises UserError for
+    infinite numbers, for words among numbers, and if no column is left. The message names columns and rows.
     """
     features, messages, problems = [], [], []
     for name in names:
         try:
-            feature, note = _feature(column(frame, name, ""), rows, name, name in categorical)
+            values, is_category = column(frame, name, ""), name in categorical
+            found = _dates(values, rows, name, dates) if _is_date(values, is_category) else []
+            found = found or [_feature(values, rows, name, is_category)]
         except UserError as error:
             problems.append(str(error).removeprefix(": "))
             continue
-        features += [feature] if feature is not None else []
-        messages += [note] if note else []
+        features += [feature for feature, _ in found if feature is not None]
+        messages += [note for _, note in found if note]
     _raise_if_any(problems)
     if not features:
         reasons = f" ({'; '.join(messages)})" if messages else ""
@@ -105,10 +112,13 @@ def raw(frame: pd.DataFrame, feature: Feature) -> NDArray:
 
     Raises UserError, naming column and row, if the column is absent or has another type.
     """
-    values = column(frame, feature.name, "")
+    values = column(frame, feature.column, "")
+    if feature.part is not None:
+        values = part_of_dates(days(_as_written(values, feature), feature.column), feature.part)
     if feature.kind == "category":
         return _words(values)
-    values = _as_written(values, feature)
+    if feature.part is None:
+        values = _as_written(values, feature)
     if feature.kind == "date":
         values = days(values, feature.name)
     if feature.fill is not None and values.isna().all():
@@ -134,7 +144,7 @@ def _require_truth(values: pd.Series, name: str) -> None:
 def _as_written(values: pd.Series, feature: Feature) -> pd.Series:
     written = feature.written or notation.Notation()
     if notation.is_text(values) and (feature.kind == "number" or written.date is not None):
-        return notation.parsed(values, written, feature.name)
+        return notation.parsed(values, written, feature.column)
     return notation.without_missing(values, written.missing) if feature.kind == "number" else values
 
 
@@ -153,8 +163,6 @@ def unseen(frame: pd.DataFrame, features: Sequence[Feature]) -> list[str]:
 def _feature(values: pd.Series, rows: NDArray, name: str, is_category: bool) -> tuple[Feature | None, str | None]:
     if values.iloc[rows].isna().all():
         return None, f"{name}: has no value in any training row, left out"
-    if is_date(values):
-        return _number(days(values, name), rows, name, "date", f"{name}: a date, taken as days since 1970")
     if is_category:
         return _category(values, rows, name, True)
     if pd.api.types.is_bool_dtype(values) or (values.dtype == object and _is_bool(values)):
@@ -163,6 +171,29 @@ def _feature(values: pd.Series, rows: NDArray, name: str, is_category: bool) -> 
     if pd.api.types.is_numeric_dtype(values):
         return _number(values, rows, name, "number", None)
     return _category(values, rows, name, False)
+
+
+def _is_date(values: pd.Series, is_category: bool) -> bool:
+    return not is_category and not values.isna().all() and is_date(values)
+
+
+def _dates(
+    values: pd.Series, rows: NDArray, name: str, parts: Sequence[DateFeature]
+) -> list[tuple[Feature | None, str | None]]:
+    """Return features of a column of dates. Nothing is returned if no training row has a date."""
+    if values.iloc[rows].isna().all():
+        return []
+    found: list[tuple[Feature | None, str | None]] = []
+    since = days(values, name)
+    for part in parts:
+        if part == DAYS:
+            found.append(_number(since, rows, name, "date", f"{name}: a date, taken as days since 1970"))
+            continue
+        shown, words = f"{name} {part}", part_of_dates(since, part)
+        made = _number(words, rows, shown, "number", None) if part == "year" else _category(words, rows, shown, True)
+        feature, note = made
+        found.append((feature and replace(feature, of=name, part=part), note))
+    return found
 
 
 def _number(

@@ -46,15 +46,16 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     split = Split(_strata(labels, targets), groups, by == "time")
     train, test = _held_out(split, config, len(frame), problems)
     features, notes = _encoded(config, frame, train, names, problems)
-    features = [replace(feature, written=read.notations.get(feature.name)) for feature in features]
+    features = [replace(feature, written=read.notations.get(feature.column)) for feature in features]
     notes = [*read.notes, *notes]
     problems += _repeated_names([*encoding.term_names(features), *labels])
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
     encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
     notes += [f"{note} (held-out rows)" for note in encoding.unseen(frame.iloc[test], features)]
-    notes += warnings(pd.concat([encoded, labels], axis=1), targets, by)
-    kept = dict.fromkeys([*(feature.name for feature in features), *([column] if by == "groups" else [])])
+    dates = [feature.name for feature in features if feature.kind == "date"]
+    notes += warnings(pd.concat([encoded, labels], axis=1), targets, by, dates)
+    kept = dict.fromkeys([*(feature.column for feature in features), *([column] if by == "groups" else [])])
     table = pd.concat([frame[list(kept)], labels], axis=1)
     schema = Schema(
         encoding=features,
@@ -160,7 +161,8 @@ def _encoded(
     try:
         for name in categorical:
             require_column(frame, name, "data.categorical")
-        return encoding.fit(frame, train, names, categorical)
+        dates = config.data.dates if isinstance(config.data, Table) else [encoding.DAYS]
+        return encoding.fit(frame, train, names, categorical, dates)
     except UserError as error:
         problems.insert(0, str(error))
         return [], []

@@ -13,6 +13,8 @@ from straightline.runtime.artifacts import read_json
 from straightline.runtime.contracts import Contract
 
 OTHER = "(other)"  # the level that unknown and rare words of a category have
+DatePart = Literal["year", "month", "weekday"]
+DateFeature = Literal["days"] | DatePart
 DivisionKind = Literal["chance", "groups", "time"]
 
 
@@ -24,7 +26,8 @@ class Feature:
     and a second column is 1 in these rows and 0 in all others. A `category` gives a column of 0 and 1 for each of its
     `levels` except the `reference`. With `other`, one more column is 1 for rare and unknown words; without it, they
     are encoded as the reference. `written` says how people wrote the numbers or dates, or is None if the file has them
-    as such. `truth` says that a `number` is 1 for true and 0 for false.
+    as such. `truth` says that a `number` is 1 for true and 0 for false. A feature with a `part` is the year, the month
+    or the weekday of the dates in the column `of`.
     """
 
     name: str
@@ -35,6 +38,13 @@ class Feature:
     other: bool = False
     written: Notation | None = None
     truth: bool = False
+    of: str | None = None
+    part: DatePart | None = None
+
+    @property
+    def column(self) -> str:
+        """The name of the column of the table."""
+        return self.of or self.name
 
     @property
     def terms(self) -> list[str]:
@@ -75,7 +85,7 @@ class Schema(Contract):
     @property
     def features(self) -> list[str]:
         """The names of the columns that models predict from."""
-        return [feature.name for feature in self.encoding]
+        return list(dict.fromkeys(feature.column for feature in self.encoding))
 
     def digest(self, target: str) -> str:
         """Return a SHA-256 over the encoding and the target with the key `target`, which a model of it depends on."""

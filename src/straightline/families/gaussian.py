@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from straightline.families.target import Target
 
+FEW = 10  # With at most so many different whole numbers, each in ten rows on average, a target may hold classes.
+
 
 class Gaussian(Family):
     """Finite numbers, the largest of which is between 1e-30 and 1e30 without its sign."""
@@ -54,6 +56,17 @@ class Gaussian(Family):
         require_finite(values, where)
         require_scale(values, where)
         return values.astype(np.float64), None
+
+    def warnings(self, labels: NDArray, target: Target) -> list[str]:
+        """Return a hint if the labels are a few whole numbers, which may be classes or ratings."""
+        values = np.unique(labels)
+        if len(values) > FEW or FEW * len(values) > len(labels) or (values % 1).any():
+            return []
+        shown = ", ".join(f"{value:.0f}" for value in values)
+        return [
+            f"{target.column}: only the whole numbers {shown}, predicted as amounts; if they stand for classes, keep "
+            "the rows of two of them, or predict a column that says whether a row has one of them"
+        ]
 
     def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:
         """Return whether the labels are a linear function of the column."""

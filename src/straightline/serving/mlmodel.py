@@ -93,7 +93,7 @@ def digest_of(folder: Path) -> str:
 
 
 def _signature(features: Sequence[Feature], target: Target) -> ModelSignature:
-    inputs: list[ColSpec | TensorSpec] = [ColSpec(TYPES[feature.kind], feature.name) for feature in features]
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(TYPES[kind], name) for name, kind in _kinds(features).items()]
     columns = FAMILIES[target.family].predicted_columns(target, np.zeros(1))
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(TYPES_OF_VALUES[type(value)], name) for name, (value,) in columns.items()
@@ -103,7 +103,12 @@ def _signature(features: Sequence[Feature], target: Target) -> ModelSignature:
 
 def _example(rows: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
     kinds: dict[str, Any] = {"number": np.float64, "date": "string", "category": "string"}
-    return rows.head(EXAMPLES).astype({feature.name: kinds[feature.kind] for feature in features})
+    return rows.head(EXAMPLES).astype({name: kinds[kind] for name, kind in _kinds(features).items()})
+
+
+def _kinds(features: Sequence[Feature]) -> dict[str, str]:
+    """Return the kind of each column of the table."""
+    return {feature.column: "date" if feature.part else feature.kind for feature in features}
 
 
 def require_ours(folder: Path) -> None:
