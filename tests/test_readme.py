@@ -28,7 +28,7 @@ from tests.repository import Repository, ran, small_repository
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = ("straightline ", "dvc ", "make", "python ", "cd ", "source ")
 RUN = "straightline run houses.csv --target price"
-PREDICT = "straightline predict straightline-houses/runs/price/regression new-houses.csv --out prices.csv"
+PREDICT = "straightline predict straightline-houses new-houses.csv --out prices.csv"
 PROJECT = ["straightline init houses.csv houses --target price", "cd houses && dvc repro && straightline show"]
 QUEUE = ["dvc exp run --queue -S 'models.neural.hidden=[8],[16]'", "dvc queue start"]
 SHORT = ["make", "dvc repro", "straightline show", "straightline show --json", "straightline diff HEAD", "dvc exp show"]

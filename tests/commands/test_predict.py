@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,7 +69,11 @@ def test_predictions_are_printed(project: Path, capsys: pytest.CaptureFixture[st
     [
         (lambda table: table.drop(columns="age"), "has no column 'age'"),
         (lambda table: table.assign(age="old"), "column 'age', row 1: expected a number, got 'old'"),
-        (lambda table: table.assign(age=np.nan), "column 'age', row 1: expected a number, got None"),
+        (
+            lambda table: table.assign(age=np.nan),
+            r"no row can be predicted: blank cells in 'age' \(120\), which had none in training; fill them",
+        ),
+        (lambda table: table.assign(age=[np.inf, *table["age"][1:]]), "column 'age': expected finite numbers, got 1"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused(project: Path, change: object, told: str) -> None:
@@ -88,10 +93,119 @@ def test_all_that_does_not_fit_is_told_at_once(project: Path) -> None:
     assert "; has no column 'age'" in str(caught.value)
 
 
-@pytest.mark.parametrize("place", ["a/b/c/model.keras", "a", ".", "/", "a/b/c/weights.json"])
-def test_a_folder_that_is_none_of_a_model_is_said(tmp_path: Path, place: str) -> None:
-    with pytest.raises(UserError, match=r"expected a folder runs/<target>/<model>"):
-        predict.run(tmp_path / place, tmp_path / "new.csv", None)
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        ("nowhere/model.keras", "no such file or folder"),
+        ("nowhere", "no such file or folder"),
+        ("/", "has no results of straightline"),
+        (".", "has no results of straightline itself, but its folder project may have some"),
+        ("project/runs", "has no weights.json; the project is .*project"),
+        ("project/runs/color", "has no weights.json; the project is .*project"),
+        ("project/runs/color/neural/weights.json", "is a file"),
+        ("project/new.csv", "is a file"),
+        ("project/copy", "is not in .*runs"),
+    ],
+)
+def test_a_place_without_a_model_is_said(
+    project: Path, monkeypatch: pytest.MonkeyPatch, place: str, problem: str
+) -> None:
+    shutil.copytree(project / "runs/color/neural", project / "copy")
+    new_rows(project)
+    monkeypatch.chdir(project.parent)
+    with pytest.raises(UserError, match=f"^{place}: {problem}; expected the folder of a project or of `straight"):
+        predict.run(Path(place), project / "new.csv", None)
+
+
+def test_a_project_that_has_not_run_is_said(project: Path) -> None:
+    (project / "verdicts/color.json").unlink()
+    with pytest.raises(UserError, match=r"project: has no verdict on color yet; run `dvc repro` there first"):
+        predict.run(project, new_rows(project), None, predict.Options(target="color"))
+
+
+@pytest.mark.parametrize(("answer", "model"), [("no", "neural"), ("yes", "regression"), ("undecided", "regression")])
+def test_a_project_predicts_with_the_model_that_its_verdict_advises(
+    project: Path, capsys: pytest.CaptureFixture[str], answer: str, model: str
+) -> None:
+    path = project / "verdicts/color.json"
+    verdict = read_json(path) | {"answer": answer, "finding": "baseline_enough"}
+    verdict["challengers"]["neural"]["failed"] = False
+    write_json(path, verdict)
+    predict.run(project, new_rows(project), project / "out.csv", predict.Options(target="color"))
+    assert_scored(project, "color", model)
+    told = f"predict: {model} predicts color, as the verdict advises: neural is not better by the margin\n"
+    assert capsys.readouterr().err == told
+
+
+def test_the_target_of_a_project_is_named_once(project: Path) -> None:
+    rows = new_rows(project)
+    with pytest.raises(UserError, match="--target: expected one of num_balloons, color, got none"):
+        predict.run(project, rows, None)
+    with pytest.raises(UserError, match=r"--target: .*runs/color/neural is a model of color, not of num_balloons"):
+        predict.run(project / "runs/color/neural", rows, None, predict.Options(target="num_balloons"))
+
+
+@pytest.mark.parametrize(("target", "columns"), [("num_balloons", 1), ("color", 2)])
+def test_a_blank_cell_costs_its_row_only(
+    project: Path, capsys: pytest.CaptureFixture[str], target: str, columns: int
+) -> None:
+    rows, folder = new_rows(project), project / f"runs/{target}/regression"
+    predict.run(folder, rows, project / "whole.csv")
+    table = pd.read_csv(rows)
+    table.loc[[3, 7], "age"] = np.nan
+    table.loc[7, "children"] = np.nan
+    table.to_csv(rows, index=False)
+    predict.run(folder, rows, project / "out.csv")
+    assert capsys.readouterr().err == (
+        "predict: warning: 2 of 120 rows get no prediction, first row 4: blank cells in 'children' (1), 'age' (2), "
+        "which had none in training\n"
+    )
+    whole, found = ((project / name).read_text().splitlines() for name in ("whole.csv", "out.csv"))
+    assert [number for number, (one, other) in enumerate(zip(whole, found, strict=True)) if one != other] == [4, 8]
+    assert found[4] == found[8] == '""' if columns == 1 else ","
+
+
+def test_rows_keep_their_names_as_they_stand(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = new_rows(project)
+    names = ["01234", "NA", "", " a", *(f"{number:05}" for number in range(116))]
+    pd.read_csv(rows).assign(nr=names).to_csv(rows, index=False)
+    predict.run(project / "runs/color/regression", rows, None, predict.Options(identifier="nr"))
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header == "nr,color,probability of 1"
+    assert [line.split(",")[0] for line in lines] == names
+    predict.run(project / "runs/color/regression", rows, None, predict.Options(identifier="age"))
+    assert capsys.readouterr().out.startswith("age,color,")
+    for name, told in (("no", "--id: .*new.csv: has no column 'no'"), ("color", "have a column 'color' too")):
+        with pytest.raises(UserError, match=told):
+            predict.run(project / "runs/color/regression", rows, None, predict.Options(identifier=name))
+
+
+def test_intervals_come_from_the_held_out_rows(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = predict.Options(target="num_balloons", interval=0.9)
+    predict.run(project / "runs/num_balloons/neural", new_rows(project), project / "out.csv", options)
+    found = pd.read_csv(project / "out.csv")
+    assert list(found) == ["num_balloons", "low", "high"]
+    scored = pd.read_parquet(project / "predictions/num_balloons-neural.parquet")
+    distances = np.sort(np.abs(scored["truth"] - scored["prediction"]))
+    np.testing.assert_allclose(found["high"] - found["num_balloons"], distances[108], rtol=1e-9)  # 109 of 121 shares
+    np.testing.assert_allclose(found["num_balloons"] - found["low"], distances[108], rtol=1e-9)
+    assert (
+        f"90 % intervals: ±{distances[108]:.4g} around each prediction, from the errors in 120"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "level", "told"),
+    [
+        ("color", 0.9, "--interval: color has classes"),
+        ("num_balloons", 0.999, "--interval 0.999: expected at least 999 held-out rows, got 120; ask for a lower"),
+        ("num_balloons", 90, "--interval: expected a probability between 0 and 1, such as 0.9, got 90"),
+    ],
+)
+def test_intervals_that_cannot_be_given_are_said(project: Path, target: str, level: float, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        predict.run(project, new_rows(project), None, predict.Options(target=target, interval=level))
 
 
 @pytest.mark.parametrize(

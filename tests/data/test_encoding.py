@@ -1,8 +1,12 @@
 """Words, dates and gaps to numbers, inside the saved model too, and back to names."""
 
 import json
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,7 +32,7 @@ from straightline.runtime.artifacts import read_json
 from straightline.serving.archive import load_model, save_model
 from straightline.serving.encoder import predictions, with_encoding
 from tests.builders import small, user_table
-from tests.conftest import run_stages
+from tests.conftest import ROOT, run_stages
 
 ROWS = 240
 
@@ -196,6 +200,27 @@ def test_the_matrix_is_finite_and_every_row_has_at_most_one_level(words: list, g
     assert (levels.sum(axis=1) <= 1).all()
 
 
+def test_blanks_are_those_of_columns_that_had_none() -> None:
+    features, _ = fitted(houses(), "floor")
+    table = houses()
+    assert encoding.blanks(table, features) == {}
+    table["garden"] = table["garden"].astype(object)
+    for name, row in (("size", 0), ("garden", 5), ("built", 3), ("floor", 7), ("rent", 1), ("kind", 2)):
+        table[name] = table[name].mask(np.arange(ROWS) == row)
+    blank = {name: np.flatnonzero(is_blank).tolist() for name, is_blank in encoding.blanks(table, features).items()}
+    assert blank == {"size": [0], "garden": [5], "built": [3], "floor": [7]}
+    rest = np.setdiff1d(np.arange(ROWS), [0, 3, 5, 7])
+    whole = encoding.matrix(houses().assign(rent=table["rent"], kind=table["kind"]), features)
+    np.testing.assert_array_equal(encoding.matrix(table.iloc[rest], features), whole[rest])
+
+
+def test_a_wrong_type_is_no_blank() -> None:
+    features, _ = fitted(houses(), "floor")
+    table = houses().drop(columns="built").assign(size=[None, "big", *houses()["size"][2:]])
+    with pytest.raises(UserError, match=r"column 'size', row 2: expected a number, got 'big'; .*has no column 'built'"):
+        encoding.blanks(table, features)
+
+
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory: pytest.TempPathFactory, params: dict) -> Path:
     root = tmp_path_factory.mktemp("houses")
@@ -264,6 +289,47 @@ def test_saved_models_take_the_tables_own_columns(answered: Path, model: str) ->
         shown = pd.read_csv(answered / "runs/price/regression/coefficients.csv")["estimate"].to_numpy()
         features = schema.encoding
         np.testing.assert_allclose(found, shown[0] + encoding.matrix(test, features) @ shown[1:], rtol=1e-9)
+
+
+def documented(number: int) -> str:
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/models.md").read_text(), re.MULTILINE | re.DOTALL)[number]
+
+
+@pytest.fixture
+def new_houses(answered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the example of docs/models.md names."""
+    (tmp_path / "straightline-houses").symlink_to(answered)
+    names = read_schema(answered).features
+    pd.read_parquet(answered / "data/test.parquet")[names].to_csv(tmp_path / "new-houses.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_plain_keras_predicts_as_documented(answered: Path, new_houses: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(documented(0), names)
+    scored = pd.read_parquet(answered / "predictions/price-regression.parquet")["prediction"]
+    np.testing.assert_allclose(names["prices"][:, 0], scored, rtol=1e-5)  # of float32
+    exact = keras.ops.convert_to_numpy(names["model"](names["columns"]))[:, 0]
+    np.testing.assert_allclose(exact, scored, rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_plain_keras_needs_nothing_of_this_package(new_houses: Path) -> None:
+    end = "\nimport sys; assert not [name for name in sys.modules if 'straightline' in name]; print(len(prices))"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", documented(0) + end], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == ["60"], done.stderr
+
+
+def test_plain_keras_takes_numbers_as_one_table(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pd.read_parquet(project / "data/test.parquet").to_csv(project / "people.csv", index=False)
+    monkeypatch.chdir(project)
+    names: dict[str, Any] = {}
+    exec(documented(1), names)
+    scored = pd.read_parquet(project / "predictions/num_balloons-neural.parquet")["prediction"]
+    np.testing.assert_allclose(names["balloons"][:, 0], scored, rtol=1e-5)
 
 
 def test_what_the_network_was_scored_on_is_what_it_was_trained_on(answered: Path) -> None:

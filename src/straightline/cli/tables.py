@@ -48,13 +48,37 @@ def init(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="The saved model: model.keras, or its folder runs/<target>/<model>.")],
-    rows: Annotated[Path, typer.Argument(help="CSV or Parquet file with the columns that the model was trained on.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a project or of `straightline run`, whose verdict advises a model, or a folder "
+            "runs/<target>/<model> in it.",
+            show_default=False,
+        ),
+    ],
+    rows: Annotated[
+        Path,
+        typer.Argument(help="CSV or Parquet file with the columns that the model was trained on.", show_default=False),
+    ],
     out: Annotated[Path | None, typer.Option(help="CSV file to write. Default: print the predictions.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Target to predict: its column or its name in params.yaml. Default: the only one."),
+    ] = None,
+    identifier: Annotated[
+        str | None, typer.Option("--id", help="Column of the new rows to write beside the predictions, as it stands.")
+    ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PROBABILITY",
+            help="Write the ends of prediction intervals too, for a target of numbers. Example: 0.9.",
+        ),
+    ] = None,
     delimiter: arguments.Delimiter = None,
     decimal: arguments.Decimal = None,
 ) -> None:
-    """Predict the target for new rows with a saved model."""
+    """Predict the target for new rows with the model that the verdict advises, or with another saved model."""
     from straightline.commands import predict as command
 
-    command.run(model, rows, out, delimiter, decimal)
+    command.run(model, rows, out, command.Options(target, identifier, interval, delimiter, decimal))

@@ -2,41 +2,68 @@
 
 import io
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from straightline.data import encoding
-from straightline.data.reading import read_table
-from straightline.data.schema import Feature, read_schema
+from straightline.data.columns import require_column
+from straightline.data.reading import read_as_written, read_table
+from straightline.data.schema import Feature, Schema, read_schema
 from straightline.errors import UserError
-from straightline.runtime.artifacts import read_json, write_csv
+from straightline.families import FAMILIES
+from straightline.families.target import Target
+from straightline.runtime.artifacts import read_json, read_parquet, write_csv
 from straightline.runtime.folders import RESULT_FOLDERS
 from straightline.runtime.terminal import escaped, say
+from straightline.serving.intervals import half_width
 from straightline.serving.prediction import ARCHIVE, predicted_columns
+from straightline.serving.saved import Saved, find
+
+SHOWN = 5  # The largest number of columns that a message names.
 
 
-def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None, decimal: str | None = None) -> None:
+@dataclass(frozen=True)
+class Options:
+    """What to predict, and what to write beside the predictions.
+
+    `target` is the key or the column of a target, or None if there is only one. `identifier` is a column of the new
+    rows that is written first, or None. `interval` is the probability of prediction intervals, or None for none.
+    If `delimiter` or `decimal` is None, it is detected.
+    """
+
+    target: str | None = None
+    identifier: str | None = None
+    interval: float | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+
+
+def run(model: Path, rows: Path, out: Path | None, options: Options | None = None) -> None:
     """Write the predictions of `model` for the table `rows` as CSV, to `out` or to stdout.
 
-    `model` is a file model.keras or its folder. The predictions are in a column with the name of the target. For a
-    binary target, another column has the probability of its second class. If `delimiter` or `decimal` is None, it is
-    detected. Raises UserError if the rows lack a column or have another type, or if the model was changed after
-    training.
+    `model` is what `serving.saved.find` takes. The predictions are in a column with the name of the target. For a
+    binary target, another column has the probability of its second class. A row with a blank cell in a column that had
+    none in training gets blank predictions. Raises UserError if the rows lack a column or have another type, if no row
+    can be predicted, or if the model was changed after training.
     """
-    folder = _folder(model)
-    root = folder.parents[2]
-    if out is not None and (problem := _obstacle(out.resolve(), rows, root)):
+    options = options or Options()
+    saved = find(model, options.target)
+    if out is not None and (problem := _obstacle(out.resolve(), rows, saved.root)):
         raise UserError(f"--out: {out} {problem}; expected the name of a CSV file to write")
-    name = folder.parent.name
-    schema = read_schema(root)
-    if name not in schema.targets:
-        raise UserError(f"{folder}: {root / 'data/schema.json'} has no target of this name; train again")
-    target, digest = schema.targets[name], _digest(folder / "weights.json", schema.digest(name), root)
-    frame, _ = read_table(rows, delimiter, decimal)
+    schema = read_schema(saved.root)
+    target = _target(saved, schema)
+    digest = _digest(saved.folder / "weights.json", schema.digest(saved.target), saved.root)
+    width = None if options.interval is None else _half_width(saved, schema, options.interval)
+    frame, identifiers = _read(rows, options, predicted_columns(target, np.empty(0), width).columns.tolist())
     features = schema.encoding
-    for note in _checked(frame, features, rows):
-        say(f"predict: warning: {note}", is_error=True)
+    is_complete = _complete(frame, features, rows)
+    if saved.reason is not None:
+        _tell(f"{saved.model} predicts {target.column}, as the verdict advises: {saved.reason}")
 
     from straightline.runtime.backend import import_tensorflow
 
@@ -44,16 +71,93 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     from straightline.serving.archive import load_model
     from straightline.serving.encoder import predictions
 
-    fitted = load_model(folder / ARCHIVE, digest)
+    fitted = load_model(saved.folder / ARCHIVE, digest)
     try:
-        table = predicted_columns(target, predictions(fitted, frame, features))
+        predicted = predictions(fitted, frame[is_complete], features)
     except UserError as error:
         raise UserError(f"{rows}: {error}") from None
+    table = _with_blanks(predicted_columns(target, predicted, width), is_complete)
+    if identifiers is not None:
+        table = pd.concat([identifiers.reset_index(drop=True), table], axis=1)
     if out is None:
         _print(table.to_csv(index=False))
     else:
         write_csv(out.resolve(), table)
         say(f"predict: {len(table):,} rows to {out}")
+
+
+def _target(saved: Saved, schema: Schema) -> Target:
+    if saved.target not in schema.targets:
+        path = saved.root / "data/schema.json"
+        raise UserError(f"{saved.folder}: {path} has no target of this name; train again")
+    return schema.targets[saved.target]
+
+
+def _half_width(saved: Saved, schema: Schema, level: float) -> float:
+    target = schema.targets[saved.target]
+    if not FAMILIES[target.family].has_intervals:
+        raise UserError(
+            f"--interval: {target.column} has classes, and the probability beside each prediction says how sure it is; "
+            "expected a target of numbers"
+        )
+    try:
+        held_out = read_parquet(saved.predictions, ["truth", "prediction"])
+    except FileNotFoundError:
+        raise UserError(f"--interval: {saved.predictions} does not exist; run `dvc repro` first") from None
+    width = half_width((held_out["truth"] - held_out["prediction"]).to_numpy(np.float64), level)
+    condition = "while later rows do not drift" if schema.split.by == "time" else "for new rows of the same kind"
+    _tell(
+        f"{100 * level:g} % intervals: ±{width:.4g} around each prediction, from the errors in {len(held_out):,} "
+        f"held-out rows; they hold {condition}"
+    )
+    return width
+
+
+def _read(rows: Path, options: Options, written: Sequence[str]) -> tuple[pd.DataFrame, pd.Series | None]:
+    """Return the new rows, and the names of the rows as they stand in the file, or None."""
+    frame, file_format = read_table(rows, options.delimiter, options.decimal)
+    name = options.identifier
+    if name is None:
+        return frame, None
+    if name in written:
+        raise UserError(f"--id: the predictions have a column {name!r} too; give another column of the new rows")
+    require_column(frame, name, f"--id: {rows}")
+    return frame, frame[name] if file_format is None else read_as_written(rows, name, file_format)
+
+
+def _complete(frame: pd.DataFrame, features: list[Feature], rows: Path) -> NDArray[np.bool_]:
+    """Return which rows can be predicted, and tell why others cannot."""
+    try:
+        blanks = encoding.blanks(frame, features)
+    except UserError as error:
+        raise UserError(f"{rows}: {error}") from None
+    is_blank = np.any([*blanks.values(), np.zeros(len(frame), bool)], axis=0)
+    columns = [f"{name!r} ({is_gap.sum():,})" for name, is_gap in blanks.items()]
+    cells = f"blank cells in {', '.join(columns[:SHOWN])}{', ...' if len(columns) > SHOWN else ''}"
+    if is_blank.all():
+        raise UserError(f"{rows}: no row can be predicted: {cells}, which had none in training; fill them")
+    if is_blank.any():
+        first = int(is_blank.argmax()) + 1
+        _tell(
+            f"warning: {is_blank.sum():,} of {len(frame):,} rows get no prediction, first row {first}: {cells}, which "
+            "had none in training"
+        )
+    for note in encoding.unseen(frame[~is_blank], features):
+        _tell(f"warning: {note}")
+    return ~is_blank
+
+
+def _with_blanks(table: pd.DataFrame, is_complete: NDArray[np.bool_]) -> pd.DataFrame:
+    """Return predictions for all rows, blank for those that are not complete. Classes stay what they are."""
+    if is_complete.all():
+        return table
+    numbers = table.select_dtypes("float").columns
+    kept = table.astype(dict.fromkeys(table.columns.difference(numbers), object))
+    return kept.set_axis(np.flatnonzero(is_complete)).reindex(np.arange(len(is_complete)))
+
+
+def _tell(text: str) -> None:
+    say(f"predict: {text}", is_error=True)
 
 
 def _print(text: str) -> None:
@@ -63,14 +167,6 @@ def _print(text: str) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # A file of predictions is UTF-8 on every machine, as with --out.
     sys.stdout.write(text)
-
-
-def _checked(frame: pd.DataFrame, features: list[Feature], rows: Path) -> list[str]:
-    try:
-        encoding.require(frame, features)
-    except UserError as error:
-        raise UserError(f"{rows}: {error}") from None
-    return encoding.unseen(frame, features)
 
 
 def _obstacle(out: Path, rows: Path, root: Path) -> str | None:
@@ -95,16 +191,3 @@ def _digest(path: Path, schema: str, root: Path) -> str:
             "the file that belongs to it"
         )
     return str(digests[0])
-
-
-def _folder(model: Path) -> Path:
-    """Return the folder runs/<target>/<model> of a project that `model`, a file or a folder, stands for."""
-    folder = (model.parent if model.name == ARCHIVE else model).resolve()
-    root = folder.parents[2] if len(folder.parents) > 2 else folder
-    for path in (root / "data/schema.json", folder / "weights.json"):
-        if not path.is_file():
-            raise UserError(
-                f"{model}: expected a folder runs/<target>/<model> of a project or of `straightline run`, but there is "
-                f"no {path}"
-            )
-    return folder

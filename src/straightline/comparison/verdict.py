@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal
 
 from straightline.data.schema import Division
+from straightline.runtime.artifacts import read_json
 from straightline.runtime.contracts import Contract
 
 SCHEMA = 2
@@ -208,3 +210,14 @@ class Verdict(Contract):
     def most_skilled(self) -> str:
         """The name of the model that saves the most of the loss of the prediction that uses no column."""
         return max(self.skills, key=lambda model: self.skills[model].gain)
+
+    @property
+    def advised(self) -> str:
+        """The model to use: the challenger if it is clearly better, else the baseline."""
+        return self.challenger if self.answer == "no" else self.baseline
+
+
+def read_verdict(root: Path, target: str) -> Verdict:
+    """Return the verdict on `target` below `root`. Raises UserError if its content is not a valid verdict."""
+    path = root / f"verdicts/{target}.json"
+    return Verdict.from_json(read_json(path), str(path))

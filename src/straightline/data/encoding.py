@@ -73,6 +73,35 @@ def require(frame: pd.DataFrame, features: Sequence[Feature]) -> None:
     _raise_if_any(problems)
 
 
+def blanks(frame: pd.DataFrame, features: Sequence[Feature]) -> dict[str, NDArray[np.bool_]]:
+    """Return which rows, `(rows,)`, are blank in each column that has blanks now and had none in training.
+
+    Raises UserError, as `require` does, for everything else that does not fit `features`.
+    """
+    found, problems = {}, []
+    for feature in features:
+        try:
+            is_blank = _is_blank(frame, feature)
+            if not is_blank.all():
+                raw(frame.loc[~is_blank, [feature.column]], feature)
+        except UserError as error:
+            problems.append(str(error).removeprefix(": "))
+            continue
+        if is_blank.any():
+            found[feature.column] = is_blank | found.get(feature.column, False)
+    _raise_if_any(problems)
+    return found
+
+
+def _is_blank(frame: pd.DataFrame, feature: Feature) -> NDArray[np.bool_]:
+    values = _values(frame, feature)
+    if feature.kind == "category":  # A blank is a word among others in training, and may be one of the rare words.
+        has_place = feature.other or MISSING in feature.levels
+    else:
+        has_place = feature.fill is not None
+    return np.zeros(len(values), bool) if has_place else values.isna().to_numpy(bool)
+
+
 def is_plain(features: Sequence[Feature]) -> bool:
     """Return whether all columns are numbers without missing values, so that a model takes them as one matrix."""
     return all(feature.kind == "number" and feature.fill is None for feature in features)
@@ -112,15 +141,9 @@ def raw(frame: pd.DataFrame, feature: Feature) -> NDArray:
 
     Raises UserError, naming column and row, if the column is absent or has another type.
     """
-    values = column(frame, feature.column, "")
-    if feature.part is not None:
-        values = part_of_dates(days(_as_written(values, feature), feature.column), feature.part)
+    values = _values(frame, feature)
     if feature.kind == "category":
         return _words(values)
-    if feature.part is None:
-        values = _as_written(values, feature)
-    if feature.kind == "date":
-        values = days(values, feature.name)
     if feature.fill is not None and values.isna().all():
         return np.full(len(values), np.nan)
     if values.dtype == object and _is_bool(values):
@@ -139,6 +162,16 @@ def _require_truth(values: pd.Series, name: str) -> None:
             f"column {name!r}, row {values.index[wrong[0]] + 1}: expected true or false as in the training rows, got "
             f"{values.iloc[wrong[0]]}"
         )
+
+
+def _values(frame: pd.DataFrame, feature: Feature) -> pd.Series:
+    values = column(frame, feature.column, "")
+    if feature.part is not None:
+        return part_of_dates(days(_as_written(values, feature), feature.column), feature.part)
+    if feature.kind == "category":
+        return values
+    values = _as_written(values, feature)
+    return days(values, feature.name) if feature.kind == "date" else values
 
 
 def _as_written(values: pd.Series, feature: Feature) -> pd.Series:

@@ -74,6 +74,13 @@ def read_table(
     return frame, file_format
 
 
+def read_as_written(path: Path, name: str, file_format: Format) -> pd.Series:
+    """Return a column of a CSV file, which `read_table` has read, as text `(rows,)`; 01234 and NA stay so."""
+    options = pa.csv.ConvertOptions(include_columns=[name], column_types={name: pa.string()})
+    table = pa.csv.read_csv(path, pa.csv.ReadOptions(block_size=BLOCK), _parse_options(file_format), options)
+    return table[name].to_pandas()
+
+
 def _require_text(path: Path) -> None:
     """Raise UserError unless the file is UTF-8 text, or if it is a spreadsheet, an archive or a web page."""
     line = 1

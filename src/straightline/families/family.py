@@ -42,6 +42,7 @@ class Family(ABC):
     - `metrics` maps the keys of the scores on held-out rows to their titles.
     - `headline_metrics` lists the keys of the scores that a caption shows.
     - `pictures` lists the pictures of held-out predictions that suit the family.
+    - `has_intervals` says whether predictions are numbers that an interval can surround.
     - `forest` and `boosted_trees` are the names of scikit-learn's models of trees for the family.
     - `noises` lists the kinds of noise that simulated tables may have.
     """
@@ -59,6 +60,7 @@ class Family(ABC):
     headline_metrics: ClassVar[tuple[str, ...]]
     pictures: ClassVar[tuple[str, ...]]
     noises: ClassVar[tuple[str, ...]]
+    has_intervals: ClassVar[bool] = False
     forest: ClassVar[str] = "RandomForestRegressor"
     boosted_trees: ClassVar[str] = "HistGradientBoostingRegressor"
     prediction_name: ClassVar[str] = "prediction"

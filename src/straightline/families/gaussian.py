@@ -35,6 +35,7 @@ class Gaussian(Family):
     metrics: ClassVar = {"mse": "mean squared error", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
     headline_metrics = ("rmse", "mae", "r2")
     pictures = ("truth", "residuals")
+    has_intervals = True
     noises = ("normal", "heavy")  # `heavy` is Student's t with 3 degrees of freedom, which has no fourth moment.
 
     def suits(self, values: pd.Series) -> bool:

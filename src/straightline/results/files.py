@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from straightline.comparison.evidence import fold_means
-from straightline.comparison.verdict import Verdict
+from straightline.comparison.verdict import Verdict, read_verdict
 from straightline.config.settings import Config, load
 from straightline.data.schema import Schema, read_schema
 from straightline.errors import UserError
@@ -120,17 +120,13 @@ def load_results(root: Path) -> Results:
             root=root,
             config=config,
             schema=read_schema(root),
-            verdicts={target: _verdict(root / f"verdicts/{target}.json") for target in config.targets},
+            verdicts={target: read_verdict(root, target) for target in config.targets},
             variants={
                 (target, model): _variant(root, target, model) for target in config.targets for model in config.models
             },
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: does not exist yet; run `dvc repro` (or `make`) first") from None
-
-
-def _verdict(path: Path) -> Verdict:
-    return Verdict.from_json(read_json(path), str(path))
 
 
 def _read_named(path: Path) -> pd.DataFrame:

@@ -49,7 +49,8 @@ def _keys(features: Sequence[Feature]) -> list[str]:
 def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
     """Return the predictions `(rows,)` of `model`, saved by training, for the rows of `frame`.
 
-    Raises UserError if the columns of `frame` do not fit `features`, or if a prediction is not a finite number.
+    The index of `frame` holds the row numbers of the table, from 0. Raises UserError if the columns of `frame` do not
+    fit `features`, or if a prediction is not a finite number.
     """
     columns = {feature.name: encoding.raw(frame, feature) for feature in features}
     try:
@@ -58,10 +59,10 @@ def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feat
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"the columns of the saved model are others than those of its schema: {reason}") from None
     if not np.isfinite(predicted).all():
-        row = int(np.flatnonzero(~np.isfinite(predicted))[0])
+        at = int(np.flatnonzero(~np.isfinite(predicted))[0])
         raise UserError(
-            f"row {row + 1}: expected a finite prediction, got {predicted[row]}; are its numbers far larger than those "
-            "of the training rows?"
+            f"row {frame.index[at] + 1}: expected a finite prediction, got {predicted[at]}; are its numbers far larger "
+            "than those of the training rows?"
         )
     return predicted
 

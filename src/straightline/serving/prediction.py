@@ -16,6 +16,7 @@ from straightline.families.target import Target
 from straightline.runtime.artifacts import read_json
 from straightline.runtime.contracts import Contract
 
+BOUNDS = ("low", "high")  # names of the columns with the ends of prediction intervals
 ARCHIVE, DESCRIPTION = "model.keras", "model.json"  # file names in the folder of a model
 # Models that were registered before there were families have the task of their target instead.
 FORMER_FAMILIES = {"continuous": "gaussian", "binary": "bernoulli"}
@@ -55,9 +56,16 @@ class Predictor:
         return predicted_columns(self._target, predicted)
 
 
-def predicted_columns(target: Target, predictions: NDArray) -> pd.DataFrame:
-    """Return predictions `(rows,)` as the columns that the family of the target shows to a user."""
-    return pd.DataFrame(FAMILIES[target.family].predicted_columns(target, predictions))
+def predicted_columns(target: Target, predictions: NDArray, half_width: float | None = None) -> pd.DataFrame:
+    """Return predictions `(rows,)` as the columns that the family of the target shows to a user.
+
+    With `half_width`, two more columns have the ends of the intervals around the predictions.
+    """
+    table = pd.DataFrame(FAMILIES[target.family].predicted_columns(target, predictions))
+    if half_width is None:
+        return table
+    low, high = ("lower bound", "upper bound") if target.column in BOUNDS else BOUNDS
+    return table.assign(**{low: predictions - half_width, high: predictions + half_width})
 
 
 def load(folder: Path) -> Predictor:

@@ -98,10 +98,10 @@ def _publish_reference(
 def _candidates(
     results: Results, models: Mapping[tuple[str, str], tuple[str, Logged]], tags: Mapping[str, str]
 ) -> Iterator[Candidate]:
-    """Yield the model of each target that the verdict chooses: the regression unless a network is clearly better."""
+    """Yield the model of each target that the verdict advises."""
     lock = results.root / "dvc.lock"
     for target, verdict in results.verdicts.items():
-        model = verdict.challenger if verdict.answer == "no" else verdict.baseline
+        model = verdict.advised
         variant = results.variants[target, model]
         run, logged = models[target, model]
         version_tags = {key: value for key, value in tags.items() if key != PROCESS_TAG}
