@@ -118,6 +118,19 @@ COLLECT = Pass(lambda rows: rows, lambda first, second: joined([first, second]))
 
 def one_pass(source: Source, parts: Sequence[RowNumbers], passes: Iterable[Pass]) -> list[Any]:
     """Return the results of `passes`, each over the rows of its part (row numbers). Every block is read once."""
+    with _one_blas_thread():
+        return _results(source, parts, passes)
+
+
+def _one_blas_thread() -> threadpool_limits:
+    """Limit BLAS to one thread, since the number of its threads would change the last digits.
+
+    It is also faster: more threads slow down products of the sizes here, and on busy cores they wait for each other.
+    """
+    return threadpool_limits(1, "blas")
+
+
+def _results(source: Source, parts: Sequence[RowNumbers], passes: Iterable[Pass]) -> list[Any]:
     pairs = list(zip(passes, parts, strict=True))
     results: list[Any] = [None] * len(parts)
 
@@ -126,8 +139,7 @@ def one_pass(source: Source, parts: Sequence[RowNumbers], passes: Iterable[Pass]
         return [_block_result(computation, rows, source.within(part, block)) for computation, part in pairs]
 
     size = max(1, source.block_groups // PASS_SHARE)
-    # Threads of BLAS would slow down products of this size, and their number would change the last digits.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         for block_results in pool.map(compute_block, source.blocks(source.groups, size)):
             for number, ((computation, _), result) in enumerate(zip(pairs, block_results, strict=True)):
                 if result is not None:
@@ -150,13 +162,14 @@ def in_step(
     A computation yields passes and is sent their results. The passes of all computations share one reading of the rows.
     """
     results: dict[int, Result] = {}
-    passes: dict[int, Pass] = {number: next(computation) for number, computation in enumerate(computations)}
-    while passes:
-        pass_results = one_pass(source, [parts[number] for number in passes], passes.values())
-        running, passes = list(passes), {}
-        for number, result in zip(running, pass_results, strict=True):
-            try:
-                passes[number] = computations[number].send(result)
-            except StopIteration as end:
-                results[number] = end.value
+    with _one_blas_thread():  # What a computation does between its passes may be slow too.
+        passes: dict[int, Pass] = {number: next(computation) for number, computation in enumerate(computations)}
+        while passes:
+            pass_results = _results(source, [parts[number] for number in passes], passes.values())
+            running, passes = list(passes), {}
+            for number, result in zip(running, pass_results, strict=True):
+                try:
+                    passes[number] = computations[number].send(result)
+                except StopIteration as end:
+                    results[number] = end.value
     return [results[number] for number in range(len(parts))]
