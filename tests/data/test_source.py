@@ -63,7 +63,7 @@ def test_blas_has_one_thread_between_the_passes_too() -> None:
         yield Pass(len, int.__add__)
         return [*seen, blas_threads()]
 
-    assert in_step(held(table("gaussian")), [np.arange(ROWS)], [computation()]) == [[{1}, {1}]]
+    assert in_step(held(table("gaussian")), [np.arange(ROWS)], [computation()], "threads") == [[{1}, {1}]]
     assert blas_threads() == before
 
 

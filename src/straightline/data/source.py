@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from straightline.data.rows import RowNumbers, Rows, joined
+from straightline.runtime.steps import step
 from straightline.runtime.threads import THREADS
 
 PASS_SHARE = 4  # A pass reads this fraction (1/4) of a training block at once: as fast, and copies need less memory.
@@ -155,14 +156,15 @@ def _block_result(computation: Pass, rows: Rows, numbers: RowNumbers) -> Any:
 
 
 def in_step(
-    source: Source, parts: Sequence[RowNumbers], computations: Sequence[Generator[Pass, Any, Result]]
+    source: Source, parts: Sequence[RowNumbers], computations: Sequence[Generator[Pass, Any, Result]], title: str
 ) -> list[Result]:
-    """Run `computations`, each on its part, and return their results.
+    """Run `computations`, each on its part, and return their results. If they take long, lines about `title` say so.
 
     A computation yields passes and is sent their results. The passes of all computations share one reading of the rows.
     """
     results: dict[int, Result] = {}
-    with _one_blas_thread():  # What a computation does between its passes may be slow too.
+    # What a computation does between its passes may be slow too.
+    with _one_blas_thread(), step(title) as reached:
         passes: dict[int, Pass] = {number: next(computation) for number, computation in enumerate(computations)}
         while passes:
             pass_results = _results(source, [parts[number] for number in passes], passes.values())
@@ -172,4 +174,5 @@ def in_step(
                     passes[number] = computations[number].send(result)
                 except StopIteration as end:
                     results[number] = end.value
+                    reached(f"{len(results)} of {len(parts)}")
     return [results[number] for number in range(len(parts))]
