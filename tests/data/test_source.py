@@ -1,5 +1,6 @@
 """A table that is streamed group by group against the same table held in memory."""
 
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from straightline.data import scaling
 from straightline.data.folds import Split
 from straightline.data.rows import Rows, joined
-from straightline.data.source import Pass, Source, held, one_pass, streamed
+from straightline.data.source import Pass, Source, held, in_step, one_pass, streamed
 from straightline.data.training_table import TrainingTable
 from straightline.families import FAMILIES
 from straightline.regression import exact
@@ -50,6 +52,23 @@ def test_groups_are_the_rows_in_order(tmp_path: Path) -> None:
     assert [len(part) for part in parts] == [128] * 4 + [108]
     np.testing.assert_array_equal(np.concatenate([part.features for part in parts]), rows.features)
     np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), rows.labels)
+
+
+def test_blas_has_one_thread_between_the_passes_too() -> None:
+    """Firth's estimate, for example, is computed there: on busy cores several threads took a thousand times as long."""
+    before = blas_threads()
+
+    def computation() -> Generator[Pass, int, list[set[int]]]:
+        seen = [blas_threads()]
+        yield Pass(len, int.__add__)
+        return [*seen, blas_threads()]
+
+    assert in_step(held(table("gaussian")), [np.arange(ROWS)], [computation()], "threads") == [[{1}, {1}]]
+    assert blas_threads() == before
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 12), st.integers(0, 2**32 - 1))

@@ -7,7 +7,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import special
+from scipy import optimize, special
 
 from straightline.data import balloons
 from straightline.data.rows import Rows
@@ -15,6 +15,7 @@ from straightline.data.source import Source, held
 from straightline.families import FAMILIES
 from straightline.regression import exact
 from straightline.regression.coefficients import agreeing_digits, coefficient_table
+from straightline.regression.separation import firth
 from tests.conftest import ROOT
 
 NAMES = ("a", "b", "c")
@@ -132,6 +133,23 @@ def test_separated_classes_may_have_collinear_columns(features: np.ndarray) -> N
     fitted = exact.optimum(Rows(more, labels), FAMILIES["bernoulli"], [*NAMES, "sum"])
     assert fitted.method == "firth"
     np.testing.assert_allclose(fitted.predict(more), plain.predict(features), rtol=1e-4)
+
+
+def test_firths_estimate_may_be_as_steep_as_it_has_to() -> None:
+    """By symmetry there is no intercept, so that the maximum of Firth's likelihood has one dimension."""
+    column = np.linspace(-0.005, 0.005, 200)
+    design, labels = np.column_stack([np.ones(200), column]), (column > 0).astype(float)
+    weights, _ = firth(design, labels, np.array([True, True]))
+
+    def penalized(slope: float) -> float:
+        predictor = slope * column
+        spread = special.expit(predictor) * special.expit(-predictor)
+        information = np.log(spread.sum()) + np.log(spread @ column**2)
+        return float(np.logaddexp(0, -np.abs(predictor)).sum() - information / 2)
+
+    steepest = optimize.minimize_scalar(penalized, bounds=(0, 1e5), options={"xatol": 1e-3}).x
+    assert steepest > 5000  # A thousand steps of at most 5 do not come as far.
+    np.testing.assert_allclose(weights, [0, steepest], rtol=1e-5, atol=1e-5)
 
 
 def test_more_columns_than_rows_have_firths_saturated_estimate() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from straightline.cli import arguments
+from straightline.runtime.steps import step
 
 if TYPE_CHECKING:
     from straightline.config.table_options import TableOptions
@@ -26,7 +27,8 @@ def run(
     track: Annotated[bool, typer.Option("--track", help="Publish the results to MLflow too.")] = False,
 ) -> None:
     """Find out whether a straight line is enough for your own table, and write the results to a folder."""
-    from straightline.commands import run as command
+    with step(f"run: {table.file}: importing libraries"):
+        from straightline.commands import run as command
 
     folder = out or Path(f"straightline-{table.file.stem}")
     efforts = [f"effort={effort}"] if effort else []

@@ -21,6 +21,7 @@ from straightline.runtime.artifacts import write_text
 from straightline.runtime.leftovers import is_left, signed
 from straightline.runtime.processes import end_only_with_parent
 from straightline.runtime.stage import timed
+from straightline.runtime.steps import step
 from straightline.runtime.terminal import say
 from straightline.stages import compare, data, reference, report
 
@@ -42,7 +43,9 @@ def run(options: TableOptions, out: Path, track: bool) -> None:
     if track:
         from straightline.tracking import publication
 
-        say(publication.publish(results))
+        with step("publishing to MLflow"):
+            line = publication.publish(results)
+        say(line)
     terminal.show(results)
 
 
@@ -53,7 +56,8 @@ def _run_stages(root: Path, text: str, command: str) -> None:
     with timed(root, "data"):
         data.run(root)
     with _references(root, values["reference"]):
-        with timed(root, "import of TensorFlow"):  # only after the data stage has accepted the table
+        say("importing TensorFlow, which takes a few seconds")  # only after the data stage has accepted the table
+        with timed(root, "import of TensorFlow"):
             from straightline.stages import evaluate, train
 
         for target, model in itertools.product(values["targets"], values["models"]):

@@ -15,6 +15,7 @@ from sklearn.base import is_classifier
 from straightline.data.folds import Fold
 from straightline.data.source import COLLECT, one_pass
 from straightline.data.training_table import TrainingTable
+from straightline.runtime.steps import step
 from straightline.runtime.threads import THREADS
 from straightline.training.scoring import Predictor, fold_losses
 
@@ -28,7 +29,11 @@ def tree_folds(table: TrainingTable, parts: Sequence[Fold], seed: int) -> pd.Dat
     `model` is `random forest` or `boosted trees`.
     """
     is_small = len(table.labels) < FOREST_ROWS
-    predictors = [_predictor(table, part, is_small, seed) for part in parts]
+    predictors = []
+    with step("trees") as reached:
+        for part in parts:
+            predictors.append(_predictor(table, part, is_small, seed))
+            reached(f"{len(predictors)} of {len(parts)} folds")
     return pd.DataFrame(
         [
             {"repeat": part.repeat, "fold": part.fold, "rows": len(part.test), "train_rows": len(part.train)}

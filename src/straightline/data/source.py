@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from straightline.data.rows import RowNumbers, Rows, joined
+from straightline.runtime.steps import step
 from straightline.runtime.threads import THREADS
 
 PASS_SHARE = 4  # A pass reads this fraction (1/4) of a training block at once: as fast, and copies need less memory.
@@ -118,6 +119,19 @@ COLLECT = Pass(lambda rows: rows, lambda first, second: joined([first, second]))
 
 def one_pass(source: Source, parts: Sequence[RowNumbers], passes: Iterable[Pass]) -> list[Any]:
     """Return the results of `passes`, each over the rows of its part (row numbers). Every block is read once."""
+    with _one_blas_thread():
+        return _results(source, parts, passes)
+
+
+def _one_blas_thread() -> threadpool_limits:
+    """Limit BLAS to one thread, since the number of its threads would change the last digits.
+
+    It is also faster: more threads slow down products of the sizes here, and on busy cores they wait for each other.
+    """
+    return threadpool_limits(1, "blas")
+
+
+def _results(source: Source, parts: Sequence[RowNumbers], passes: Iterable[Pass]) -> list[Any]:
     pairs = list(zip(passes, parts, strict=True))
     results: list[Any] = [None] * len(parts)
 
@@ -126,8 +140,7 @@ def one_pass(source: Source, parts: Sequence[RowNumbers], passes: Iterable[Pass]
         return [_block_result(computation, rows, source.within(part, block)) for computation, part in pairs]
 
     size = max(1, source.block_groups // PASS_SHARE)
-    # Threads of BLAS would slow down products of this size, and their number would change the last digits.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         for block_results in pool.map(compute_block, source.blocks(source.groups, size)):
             for number, ((computation, _), result) in enumerate(zip(pairs, block_results, strict=True)):
                 if result is not None:
@@ -143,20 +156,23 @@ def _block_result(computation: Pass, rows: Rows, numbers: RowNumbers) -> Any:
 
 
 def in_step(
-    source: Source, parts: Sequence[RowNumbers], computations: Sequence[Generator[Pass, Any, Result]]
+    source: Source, parts: Sequence[RowNumbers], computations: Sequence[Generator[Pass, Any, Result]], title: str
 ) -> list[Result]:
-    """Run `computations`, each on its part, and return their results.
+    """Run `computations`, each on its part, and return their results. If they take long, lines about `title` say so.
 
     A computation yields passes and is sent their results. The passes of all computations share one reading of the rows.
     """
     results: dict[int, Result] = {}
-    passes: dict[int, Pass] = {number: next(computation) for number, computation in enumerate(computations)}
-    while passes:
-        pass_results = one_pass(source, [parts[number] for number in passes], passes.values())
-        running, passes = list(passes), {}
-        for number, result in zip(running, pass_results, strict=True):
-            try:
-                passes[number] = computations[number].send(result)
-            except StopIteration as end:
-                results[number] = end.value
+    # What a computation does between its passes may be slow too.
+    with _one_blas_thread(), step(title) as reached:
+        passes: dict[int, Pass] = {number: next(computation) for number, computation in enumerate(computations)}
+        while passes:
+            pass_results = _results(source, [parts[number] for number in passes], passes.values())
+            running, passes = list(passes), {}
+            for number, result in zip(running, pass_results, strict=True):
+                try:
+                    passes[number] = computations[number].send(result)
+                except StopIteration as end:
+                    results[number] = end.value
+                    reached(f"{len(results)} of {len(parts)}")
     return [results[number] for number in range(len(parts))]

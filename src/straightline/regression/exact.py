@@ -88,7 +88,8 @@ def optima(
     (MacKinnon and White 1985, eq. 12), the sandwich for maximum likelihood (White 1982, theorem 3.2).
     """
     guess = None if start is None or start.method == "firth" else start.coefficients
-    return in_step(source, parts, [_optimum(family, names, guess, inference, robust, intercept) for _ in parts])
+    computations = [_optimum(family, names, guess, inference, robust, intercept) for _ in parts]
+    return in_step(source, parts, computations, "exact regressions")
 
 
 def _optimum(

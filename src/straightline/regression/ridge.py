@@ -21,6 +21,7 @@ from straightline.regression.estimation import NEWTON_STEPS, Likelihood, Standar
 from straightline.regression.separation import RANK_TOLERANCE
 
 PENALTIES = 10.0 ** np.arange(-4, 1.1, 0.5)  # The largest leaves almost no slopes.
+TITLE = "ridge regressions"
 CONVERGED = 1e-12  # The largest decrease of the objective that another Newton step promises.
 
 
@@ -48,7 +49,7 @@ def paths(
     All penalties of a least-squares fit come from one decomposition of its rows. Other families need a few passes over
     the rows for each penalty, by Newton's method. Without an `intercept` the lines go through the origin.
     """
-    return in_step(source, row_sets, [_path(family, penalties, intercept) for _ in row_sets])
+    return in_step(source, row_sets, [_path(family, penalties, intercept) for _ in row_sets], TITLE)
 
 
 def lines(
@@ -59,7 +60,8 @@ def lines(
     intercept: bool = True,
 ) -> list[Line]:
     """Return the ridge regression of each set of rows, each with its penalty in `penalties`."""
-    found = in_step(source, row_sets, [_path(family, np.array([penalty]), intercept) for penalty in penalties])
+    computations = [_path(family, np.array([penalty]), intercept) for penalty in penalties]
+    found = in_step(source, row_sets, computations, TITLE)
     return [line for (line,) in found]
 
 

@@ -11,6 +11,7 @@ from straightline.data.rows import Rows
 from straightline.errors import UserError
 
 RANK_TOLERANCE = 1e-10  # Singular values below this share of the largest count as zero.
+LARGEST_STEP = 50.0  # of a weight. A log odds far beyond a thousand needs more steps of the usual 5 than there are.
 SEPARATES = 1e-6  # Larger log odds are not rounding errors of the linear program, whose weights are at most 1.
 
 
@@ -40,19 +41,19 @@ def separating(design: NDArray, rows: Rows) -> Separation | None:
 
     It separates all rows with a margin of 1 or more if such a direction exists. Otherwise it separates at least one
     row and puts no row on the wrong side. `design` are the standardised `rows`. Both directions are solutions of
-    linear programs (Konis 2007, section 4). The first program minimises the sum of the absolute weights of the
-    columns, so that many weights are zero.
+    linear programs (Konis 2007, section 4). The program for all rows minimises the sum of the absolute weights of the
+    columns, so that many weights are zero. It takes longer, so it comes second.
     """
     signed = np.where(rows.labels > 0, 1.0, -1.0)[:, np.newaxis] * design
+    bounds = [(-1, 1)] * design.shape[1]
+    some_rows = optimize.linprog(-signed.sum(axis=0), -signed, np.zeros(len(signed)), bounds=bounds)
+    if some_rows.status != 0 or -some_rows.fun <= SEPARATES:
+        return None
     cost = np.append(0.0, np.ones(design.shape[1] - 1))
     both = np.hstack([-signed, signed])  # A weight is the difference of two weights that are not negative.
     all_rows = optimize.linprog(np.tile(cost, 2), both, -np.ones(len(signed)))
     if all_rows.status == 0:
         return Separation(np.subtract(*np.split(all_rows.x, 2)), rows.take(np.arange(0, dtype=np.int32)))
-    bounds = [(-1, 1)] * design.shape[1]
-    some_rows = optimize.linprog(-signed.sum(axis=0), -signed, np.zeros(len(signed)), bounds=bounds)
-    if some_rows.status != 0 or -some_rows.fun <= SEPARATES:
-        return None
     rest = np.flatnonzero(signed @ some_rows.x <= SEPARATES).astype(np.int32)
     return Separation(some_rows.x, rows.take(rest))
 
@@ -71,9 +72,9 @@ def firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, boo
     spanned = right[singular > RANK_TOLERANCE * singular[0]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # The result also says whether the weights have converged.
-        model = FirthLogisticRegression(max_iter=1000, gtol=1e-6, xtol=1e-6, fit_intercept=False).fit(
-            rows @ spanned.T, labels
-        )
+        model = FirthLogisticRegression(
+            max_iter=1000, max_step=LARGEST_STEP, gtol=1e-6, xtol=1e-6, fit_intercept=False
+        ).fit(rows @ spanned.T, labels)
     if not np.isfinite(model.coef_).all():
         raise UserError("the classes are separated and Firth's regression has no finite answer; leave columns out")
     weights = np.zeros(len(kept))

@@ -14,6 +14,7 @@ from straightline.errors import message
 from straightline.runtime.folders import RESULT_FOLDERS, TIMINGS
 from straightline.runtime.leftovers import clear
 from straightline.runtime.processes import end_with_parent, interrupt_on_termination, turn
+from straightline.runtime.steps import step
 from straightline.runtime.terminal import say
 
 
@@ -53,11 +54,16 @@ def _end(name: str, message: str, status: int) -> NoReturn:
 
 @contextmanager
 def timed(root: Path, name: str, **labels: str) -> Iterator[None]:
-    """After a successful stage, print its time in seconds and append it to .straightline/timings.jsonl in `root`."""
+    """After a successful stage, print its time in seconds and append it to .straightline/timings.jsonl in `root`.
+
+    A stage that takes long is mentioned meanwhile.
+    """
+    title = " ".join([name, "/".join(labels.values())]).strip()
     start = time.perf_counter()
-    yield
+    with step(title):
+        yield
     seconds = time.perf_counter() - start
-    say(f"{' '.join([name, '/'.join(labels.values())]).strip()}: {seconds:.1f} s")
+    say(f"{title}: {seconds:.1f} s")
     path = root / TIMINGS
     path.parent.mkdir(exist_ok=True)
     with path.open("a", encoding="utf-8") as file:

@@ -1,10 +1,12 @@
 """Lines for people. Control characters, which names in a table may have, never reach a terminal as they are."""
 
 import sys
+from time import monotonic
 
 # The C0 and C1 controls but for tab and line feed, and the characters that change the direction of writing.
 _CODES = [*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _ESCAPES = {code: repr(chr(code))[1:-1] for code in _CODES}
+_said = [monotonic()]  # the time of the last line
 
 
 def escaped(text: str) -> str:
@@ -14,4 +16,10 @@ def escaped(text: str) -> str:
 
 def say(text: str, is_error: bool = False) -> None:
     """Print a line at once, to stdout or, for an error, to stderr."""
+    _said[0] = monotonic()
     print(escaped(text), file=sys.stderr if is_error else sys.stdout, flush=True)
+
+
+def said() -> float:
+    """Return the time of the last line, or of the start of the process, as `time.monotonic` counts it."""
+    return _said[0]

@@ -21,6 +21,7 @@ from straightline.families import FAMILIES, Family
 from straightline.models import baseline_of
 from straightline.runtime.artifacts import read_json, read_parquet, write_csv, write_json, write_parquet
 from straightline.runtime.stage import stage
+from straightline.runtime.steps import step
 from straightline.serving.archive import load_model
 from straightline.serving.encoder import predictions_of
 
@@ -37,8 +38,11 @@ def run(root: Path) -> None:
         column, family = schema.targets[target].column, FAMILIES[schema.targets[target].family]
         mean_prediction = family.baseline(train[column].to_numpy(np.float64))
         truth = test[column].to_numpy(np.float64)
-        predictors = {model: _predictor(root, target, model, features) for model in config.models}
-        predicted = {model: predict(columns) if len(truth) else np.empty(0) for model, predict in predictors.items()}
+        with step(f"predictions of {target}"):
+            predictors = {model: _predictor(root, target, model, features) for model in config.models}
+            predicted = {
+                model: predict(columns) if len(truth) else np.empty(0) for model, predict in predictors.items()
+            }
         losses = {model: family.row_losses(truth, values) for model, values in predicted.items()}
         shown = followed(columns, list(predicted.values()))
         for model, values in predicted.items():
@@ -47,7 +51,8 @@ def run(root: Path) -> None:
             write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": values}))
             by_bin = effects(shown, losses[model], losses[baseline] if model != baseline else None)
             write_csv(root / f"effects/{name}.csv", by_bin)
-            write_csv(root / f"effects/dependence/{name}.csv", dependence(predictors[model], columns, shown))
+            with step(f"dependence of {target}/{model}"):
+                write_csv(root / f"effects/dependence/{name}.csv", dependence(predictors[model], columns, shown))
     say(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")
 
 

@@ -17,6 +17,7 @@ from straightline.data.training_table import training_table
 from straightline.models import Averaged, Regression
 from straightline.runtime.artifacts import md5, write_csv, write_json
 from straightline.runtime.stage import stage
+from straightline.runtime.steps import step
 from straightline.serving.archive import save_model
 from straightline.serving.encoder import with_encoding
 from straightline.tracking.live import losses_streamed
@@ -40,7 +41,7 @@ def run(root: Path, target: str, model: str) -> None:
         # The history of an averaged network is known only after the choice of its members.
         is_streamed = config.tracking.live and not isinstance(settings, Averaged)
         stream = losses_streamed(root, target, model, not isinstance(settings, Regression), is_streamed)
-        with stream as live, epochs_shown(f"{target} / {model}", epochs) as show:
+        with stream as live, epochs_shown("training", epochs) as show:
 
             def on_epoch(epoch: int, running: NDArray, final: NDArray) -> None:
                 show(epoch, running, final)
@@ -48,8 +49,9 @@ def run(root: Path, target: str, model: str) -> None:
 
             trained = train(table, settings, config.fit, folds, on_epoch)
             schema = read_schema(root)
-            shipped = with_encoding(trained.model, schema.encoding)
-            _save(trained, shipped, schema.digest(target), root / "runs" / target / model)
+            with step("saving"):
+                shipped = with_encoding(trained.model, schema.encoding)
+                _save(trained, shipped, schema.digest(target), root / "runs" / target / model)
             live.finish(md5(root / "runs" / target / model / "history.csv"))
     for message in trained.messages:
         say(f"train {target}/{model}: {message}")

@@ -29,6 +29,7 @@ from straightline.data.source import Pass, one_pass
 from straightline.data.training_table import TrainingTable
 from straightline.models import Averaged, Neural
 from straightline.regression.ridge import Line
+from straightline.runtime.steps import step
 from straightline.training import fit
 from straightline.training.choice_sample import divided
 from straightline.training.lines import fitted_lines
@@ -128,7 +129,8 @@ def _shares(table: TrainingTable, found: Found, settings: Averaged) -> list[floa
         for set_networks, set_lines in zip(predictors, found.lines, strict=True)
         for network, line in zip(set_networks, set_lines, strict=True)
     ]
-    sums = iter(one_pass(table.source, [part for divided in found.parts for _, part in divided], passes))
+    with step("shares of the straight line"):
+        sums = iter(one_pass(table.source, [part for divided in found.parts for _, part in divided], passes))
     totals = [np.sum([next(sums) for _ in divided], axis=0) for divided in found.parts]
     counts = [sum(len(part) for _, part in divided) for divided in found.parts]
     return [_largest_share(total[:, 0], total[:, 1:], rows) for total, rows in zip(totals, counts, strict=True)]

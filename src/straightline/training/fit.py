@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from straightline.data import scaling
 from straightline.data.source import Source
+from straightline.runtime.steps import step
 from straightline.runtime.threads import THREADS
 from straightline.training import stack
 from straightline.training.batches import Replica
@@ -76,8 +77,9 @@ def fit(
     losses = np.full((2, len(replicas), settings.epochs), np.nan)
     fitted: dict[int, Fitted] = {}
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        job = _Job(model, source, replicas, settings, sizes, pool)
-        stacks = job.packed(np.arange(len(replicas)), [])
+        with step("compiling"):
+            job = _Job(model, source, replicas, settings, sizes, pool)
+            stacks = job.packed(np.arange(len(replicas)), [])
         if replicas[0].line is not None:
             job.score_initial_weights(stacks, pool)
         for first in range(0, settings.epochs, job.epochs):

@@ -1,17 +1,15 @@
 """The progress of a training: a bar with the loss on a terminal, a few plain lines elsewhere."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from straightline.runtime.console import SafeConsole
-from straightline.runtime.terminal import say
-
-LINES = 5  # progress lines of a training, about, if the output is not a terminal
+from straightline.runtime.steps import step
 
 
 @contextmanager
@@ -22,7 +20,7 @@ def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, ND
     """
     console = SafeConsole()
     lock = threading.Lock()
-    latest, started = 0, time.monotonic()
+    latest, started = 0, monotonic()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -31,7 +29,8 @@ def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, ND
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    bar_of_epochs = Progress(*columns, console=console, disable=not console.is_terminal)
+    with bar_of_epochs as bar, step(title, is_shown=not console.is_terminal) as reached:
         task = bar.add_task(title, total=epochs, loss="compiling")
 
         def on_epoch(epoch: int, losses: NDArray, first: NDArray) -> None:
@@ -39,14 +38,10 @@ def epochs_shown(title: str, epochs: int) -> Iterator[Callable[[int, NDArray, ND
             with lock:
                 if epoch <= latest or not len(losses):
                     return
-                step = max(epochs // LINES, 1)
-                is_due = epoch // step > latest // step
                 latest = epoch
                 summary = f"{losses.mean():.5g} (mean of {len(losses)} running)"
                 bar.update(task, completed=epoch, loss=summary)
-                if not console.is_terminal and is_due:
-                    left = (time.monotonic() - started) * (epochs / epoch - 1)
-                    text = f"{title}: epoch {epoch} of at most {epochs}, loss {summary}, about {left:.0f} s left"
-                    say(text)
+                left = (monotonic() - started) * (epochs / epoch - 1)
+                reached(f"epoch {epoch} of at most {epochs}, loss {summary}, about {left:.0f} s left")
 
         yield on_epoch

@@ -9,6 +9,7 @@ from straightline.data.folds import Fold
 from straightline.data.rows import Rows
 from straightline.data.source import Pass, one_pass
 from straightline.data.training_table import TrainingTable
+from straightline.runtime.steps import step
 
 Predictor = Callable[[NDArray], NDArray]  # maps features (rows, columns) to predictions (rows,)
 
@@ -28,7 +29,8 @@ def fold_losses(table: TrainingTable, parts: Sequence[Fold], predictors: Sequenc
         return Pass(sums, np.add)
 
     means = [table.family.baseline(table.labels[part.train]) for part in parts]
-    totals = one_pass(table.source, [part.test for part in parts], list(map(loss_sums, predictors, means)))
+    with step("losses of the folds"):
+        totals = one_pass(table.source, [part.test for part in parts], list(map(loss_sums, predictors, means)))
     return [
         {"loss": float(loss / len(part.test)), "mean_loss": float(mean_loss / len(part.test))}
         for part, (loss, mean_loss) in zip(parts, totals, strict=True)
