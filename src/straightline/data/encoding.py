@@ -78,7 +78,8 @@ def blanks(frame: pd.DataFrame, features: Sequence[Feature]) -> dict[str, NDArra
 
     Raises UserError, as `require` does, for everything else that does not fit `features`.
     """
-    found, problems = {}, []
+    found: dict[str, NDArray[np.bool_]] = {}
+    problems = []
     for feature in features:
         try:
             is_blank = _is_blank(frame, feature)
@@ -95,10 +96,9 @@ def blanks(frame: pd.DataFrame, features: Sequence[Feature]) -> dict[str, NDArra
 
 def _is_blank(frame: pd.DataFrame, feature: Feature) -> NDArray[np.bool_]:
     values = _values(frame, feature)
-    if feature.kind == "category":  # A blank is a word among others in training, and may be one of the rare words.
-        has_place = feature.other or MISSING in feature.levels
-    else:
-        has_place = feature.fill is not None
+    # A blank among words is a word like others in training, and may be one of the rare words.
+    has_level = feature.kind == "category" and (feature.other or MISSING in feature.levels)
+    has_place = has_level or feature.fill is not None
     return np.zeros(len(values), bool) if has_place else values.isna().to_numpy(bool)
 
 
