@@ -34,6 +34,7 @@ ROOMS = [
     "sweeps",
     "calibration",
     "revisions",
+    "outputs",
     "stages",
     "commands",
     "cli",
