@@ -137,7 +137,7 @@ def _setting(values: Any, name: str) -> Any:
 
 def _digest_of(root: Path, names: Sequence[str]) -> str:
     """Return a digest over the names and contents of all files in `names`, which are files or folders in `root`."""
-    digests = {}
+    digests: dict[str, str] = {}
     for name in names:
         paths = [root / name] if (root / name).is_file() else (root / name).rglob("*")
         files = [path for path in paths if path.is_file() and "__pycache__" not in path.parts]

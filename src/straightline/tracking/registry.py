@@ -10,6 +10,7 @@ from straightline.runtime.backend import import_mlflow
 import_mlflow()
 
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from straightline.tracking.identity import PIPELINE_TAG
@@ -82,7 +83,16 @@ def _version_of(client: MlflowClient, name: str, model: str | None, loss: str | 
     """Return the newest version of `name` with this digest of the model and this held-out loss, if there is one."""
     versions = sorted(client.search_model_versions(f"name = '{name}'"), key=lambda version: -int(version.version))
     same = (version for version in versions if (version.tags.get(MODEL), version.tags.get(LOSS)) == (model, loss))
-    return next(same, None) if model is not None else None
+    return next((version for version in same if _has_model(client, version)), None) if model is not None else None
+
+
+def _has_model(client: MlflowClient, version: ModelVersion) -> bool:
+    """Return whether nobody deleted the model that a version stands for."""
+    try:
+        client.get_logged_model(str(version.source).removeprefix("models:/"))
+    except MlflowException:
+        return False
+    return True
 
 
 def find_champion(client: MlflowClient, name: str) -> ModelVersion | None:
