@@ -34,6 +34,7 @@ ROOMS = [
     "sweeps",
     "calibration",
     "revisions",
+    "outputs",
     "stages",
     "commands",
     "cli",
@@ -142,7 +143,9 @@ def test_stages_without_keras_import_no_tensorflow(project: Path, stage: str) ->
     subprocess.run([sys.executable, "-c", code], cwd=project, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("command", [["--help"], ["show"], ["show", "--json"], ["nonsense"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["--version"], ["show", "--json"], ["judge", "--margin", "0.1"], ["nonsense"]]
+)
 def test_the_command_line_imports_neither(project: Path, command: list[str]) -> None:
     code = (
         "import atexit, os, sys; atexit.register(lambda: "

@@ -29,10 +29,11 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = ("straightline ", "dvc ", "make", "python ", "cd ", "source ")
 RUN = "straightline run houses.csv --target price"
 PREDICT = "straightline predict straightline-houses new-houses.csv --out prices.csv"
-PROJECT = ["straightline init houses.csv houses --target price", "cd houses && dvc repro && straightline show"]
+PROJECT = ["straightline init houses.csv houses --target price", "cd houses && dvc repro"]
 QUEUE = ["dvc exp run --queue -S 'models.neural.hidden=[8],[16]'", "dvc queue start"]
 SHORT = ["make", "dvc repro", "straightline show", "straightline show --json", "straightline diff HEAD", "dvc exp show"]
 SHORT += ["dvc metrics diff", "dvc plots show", "straightline track", "straightline repair", "straightline run --help"]
+SHORT += ["straightline judge --margin 0.1 --confidence 0.9"]
 NAMED = {"dvc exp run", "dvc exp run -S ..."}  # names of commands, which nobody types like this
 QUICK = ["models.neural.hidden=[4]", "fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1"]
 

@@ -13,28 +13,32 @@ use_common_instructions()
 
 import typer
 
-from straightline.cli import revisions, search, tables, tracking
+from straightline.cli import answers, revisions, search, tables, tracking
 from straightline.errors import is_users, message
 from straightline.runtime.processes import interrupt_on_termination
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for group in (tables, search, tracking, revisions):
+for group in (tables, answers, search, tracking, revisions):
     app.add_typer(group.app)
 ROOT = Path(".")
 INTERRUPTED = 130  # Typer exits with this status after Ctrl-C.
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        say(f"straightline {version('straightline')}")
+        raise typer.Exit
+
+
 @app.callback()
-def straightline() -> None:
+def straightline(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
     """Is a straight line enough for your table, or do you need a neural network?"""
-
-
-@app.command()
-def show(as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False) -> None:
-    """Print the answers of the last run of the pipeline in this folder."""
-    from straightline.commands import show as command
-
-    command.run(ROOT, as_json)
 
 
 @app.command()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from straightline.families import FAMILIES
 from straightline.regression import exact
 from straightline.runtime.artifacts import read_json
 from straightline.stages import compose
+from straightline.tracking import publication
 from tests.builders import quick
 from tests.conftest import ROOT
 
@@ -47,7 +49,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) -> None:
+def trains_nothing(patched: pytest.MonkeyPatch) -> None:
+    from straightline.stages import evaluate, train
+
+    for stage in (train, evaluate):
+        patched.setattr(stage, "run", lambda *_, **__: pytest.fail("it was computed again"))
+
+
+def test_one_command_answers_and_later_ones_keep_what_it_computed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = houses(here)
     options = ("houses.csv", "--target", "price", "--target", "sold", "--exclude", "id", "--held-out", "0")
     found = invoke(*options, *QUICK)
@@ -68,11 +77,41 @@ def test_one_command_answers_and_a_second_one_replaces_its_folder(here: Path) ->
     assert str(Path("straightline-houses/reports/index.html")) in found.output
     assert yaml.safe_load((out / "params.yaml").read_text())["models"]["neural"]["hidden"] == [4]
 
-    again = invoke("houses.csv", "--target", "price", "--features", "size", *QUICK)
-    assert again.exit_code == 0, again.output
-    assert read_schema(out).features == ["size"]
-    assert not (out / "runs/sold").exists()
-    assert sorted(path.name for path in here.iterdir()) == ["houses.csv", "straightline-houses"]
+    before = contents(out / "runs")
+    with monkeypatch.context() as patched:
+        trains_nothing(patched)
+        again = invoke(*options, "--margin", "0.3", "--confidence", "0.9", "--delimiter", ",", *QUICK)
+        assert again.exit_code == 0, again.output
+        assert again.output.count("nothing to train") == 4
+        assert "import of TensorFlow" not in again.output
+        assert contents(out / "runs") == before
+        assert read_json(out / "verdicts/price.json")["margin"] == 0.3
+        assert read_json(out / "verdicts/price.json")["confidence"] == 0.9
+        assert "verdict.margin=0.3 verdict.confidence=0.9" in (out / "command.txt").read_text()
+
+        patched.setattr(publication, "publish", lambda _: raised(UserError("the store is full")))
+        unpublished = invoke(*options, "--track", *QUICK)
+        assert str(unpublished.exception) == "the store is full"
+        assert "predict price" in unpublished.output
+
+        refused = invoke("houses.csv", "--target", "sold", "--out", "straightline-houses", *QUICK)
+        assert "straightline-houses: holds the answer to another question (price, sold in" in str(refused.exception)
+
+    other = invoke("houses.csv", "--target", "price", "--features", "size", *QUICK)
+    assert other.exit_code == 0, other.output
+    assert "this answer goes to straightline-houses-price" in other.output
+    assert read_schema(here / "straightline-houses-price").features == ["size"]
+    assert contents(out / "runs") == before
+    found = sorted(path.name for path in here.iterdir())
+    assert found == ["houses.csv", "straightline-houses", "straightline-houses-price"]
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def raised(error: Exception) -> NoReturn:
+    raise error
 
 
 def test_an_averaged_network_goes_all_the_way(here: Path) -> None:

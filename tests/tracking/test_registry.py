@@ -29,6 +29,7 @@ from straightline.errors import UserError
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import read_json, write_json
 from straightline.serving import mlmodel
+from straightline.stages import compare
 from straightline.tracking import publication, registry
 from tests.fake_project import write_project
 from tests.servers import server
@@ -96,16 +97,22 @@ def test_each_targets_model_by_the_verdict_and_the_gate(tmp_path: Path, empty_st
             assert model.signature.inputs.input_names() == ["relationship", "children", "age"]
             assert model.saved_input_example_info is not None
     model = version.tags["model"]
+    path = tmp_path / "params.yaml"
+    path.write_text(path.read_text().replace("margin: 0.05", "margin: 0.06"))
+    compare.run(tmp_path)
+    assert publication.publish(load_results(tmp_path)).count("1: champion (as before; the model is the same)") == 2
     changed(tmp_path, "num_balloons", model, 1.2)
     told = publication.publish(load_results(tmp_path))
     assert "balloons-num_balloons 2: registered (not promoted: held-out loss" in told
-    assert "balloons-color 2: champion (held-out loss" in told
+    assert "balloons-color 1: champion (as before" in told
     with client_of(tmp_path) as client:
         assert client.get_model_version_by_alias("balloons-num_balloons", "champion").version == 1
         assert "not promoted" in client.get_model_version("balloons-num_balloons", "2").tags["promotion"]
     assert "already" in publication.publish(load_results(tmp_path))
     changed(tmp_path, "num_balloons", model, 0.85)  # 1.02 times the champion's, within the margin
-    publication.publish(load_results(tmp_path))
+    with client_of(tmp_path) as client:
+        client.delete_logged_model(client.get_model_version("balloons-color", "1").source.removeprefix("models:/"))
+    assert "balloons-color 2: champion (held-out loss" in publication.publish(load_results(tmp_path))
     with client_of(tmp_path) as client:
         assert client.get_model_version_by_alias("balloons-num_balloons", "champion").version == 3
 
@@ -213,6 +220,17 @@ class TestServingOnlyWhatWasRegistered:
     def test_a_changed_file_is_not_served(self, tmp_path: Path, kept: Path, change: Callable[[Path], Any]) -> None:
         change(kept)
         assert "a model that was changed is not served" in self.refused(tmp_path)
+
+    def test_another_target_is_refused_with_those_that_can_be_served(self, tmp_path: Path, kept: Path) -> None:
+        with client_of(tmp_path) as client:
+            client.delete_registered_model_alias("balloons-num_balloons", registry.CHAMPION)
+        for target, told in (
+            ("colour", "--target: expected one of num_balloons, color, got colour; can be served: color"),
+            (None, "--target: expected one of num_balloons, color, got none; can be served: color"),
+            ("num_balloons", "no champion yet; run `straightline track` first; can be served: color"),
+        ):
+            with pytest.raises(UserError, match=told):
+                serve.run(tmp_path, target, 1, with_token=False)
 
     def test_a_version_without_a_digest_is_not_served(self, tmp_path: Path, kept: Path) -> None:
         with client_of(tmp_path) as client:

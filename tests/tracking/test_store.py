@@ -1,5 +1,6 @@
 """MLflow's store elsewhere, as far as a server of a few lines shows it; `test_team.py` has a real one."""
 
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -42,3 +43,14 @@ def test_a_wrong_password_is_one_line(tmp_path: Path, address: str, monkeypatch:
         raise AssertionError
     assert "\n" not in str(caught.value)
     assert "guessed" not in str(caught.value)
+
+
+def test_without_a_commit_a_repository_or_git_results_are_published_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = "mlflow.source.git.commit"
+    assert tag not in store.environment_tags(tmp_path)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    assert tag not in store.environment_tags(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tag not in store.environment_tags(tmp_path)

@@ -14,7 +14,7 @@ from straightline.commands import ui
 from straightline.errors import UserError
 from straightline.results.files import load_results
 from straightline.serving.guard import LIMIT, TOKEN, require_token
-from straightline.tracking import publication
+from straightline.tracking import identity, publication
 from straightline.tracking.identity import shown_uri
 from tests.fake_project import write_project
 from tests.servers import server
@@ -57,6 +57,13 @@ def ask(
 
 SEARCH = json.dumps({"max_results": 5}).encode()
 JSON = {"Content-Type": "application/json"}
+
+
+def test_its_address_opens_the_runs_of_the_experiment(published: Path, served: str, tmp_path: Path) -> None:
+    experiments = json.loads(ask(served, "POST", f"{API}/experiments/search", SEARCH, JSON)[1])["experiments"]
+    (ours,) = (experiment["experiment_id"] for experiment in experiments if experiment["name"] == "straightline")
+    assert f"{urlsplit(served).port}/#/experiments/{ours}/runs (Ctrl-C" in (published / "server.log").read_text()
+    assert identity.experiment_of(tmp_path) is None
 
 
 def test_it_answers_its_own_page(served: str) -> None:

@@ -94,6 +94,17 @@ Effort = Annotated[
         "choose from, and repeated folds. single: one network of one choice of settings. Default: standard."
     ),
 ]
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of the straight line's loss below which a difference does not matter, such as 0.1. Default: "
+        "verdict.margin."
+    ),
+]
+Confidence = Annotated[
+    float | None,
+    typer.Option(help="Probability that a finding needs, such as 0.9. Default: verdict.confidence."),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="Settings to change, in Hydra's syntax, such as models.neural.hidden=[64,64]."),

@@ -1,6 +1,6 @@
 """Commands about a user's table: run, init, predict."""
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,18 +21,27 @@ def run(
     table: "TableOptions",
     overrides: arguments.Overrides = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results. Default: straightline-<name of the file>.")
+        Path | None,
+        typer.Option(
+            help="Folder for the results. Default: straightline-<name of the file>, with the names of the targets if "
+            "that holds the answer to another question."
+        ),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the results in the folder, whatever question they answer.")
+    ] = False,
     effort: arguments.Effort = None,
+    margin: arguments.Margin = None,
+    confidence: arguments.Confidence = None,
     track: Annotated[bool, typer.Option("--track", help="Publish the results to MLflow too.")] = False,
 ) -> None:
     """Find out whether a straight line is enough for your own table, and write the results to a folder."""
     with step(f"run: {table.file}: importing libraries"):
         from straightline.commands import run as command
 
-    folder = out or Path(f"straightline-{table.file.stem}")
-    efforts = [f"effort={effort}"] if effort else []
-    command.run(replace(table, overrides=[*efforts, *(overrides or [])]), folder, track)
+    named = {"effort": effort, "verdict.margin": margin, "verdict.confidence": confidence}
+    settings = [f"{name}={value}" for name, value in named.items() if value is not None]
+    command.run(dataclasses.replace(table, overrides=[*settings, *(overrides or [])]), out, replace, track)
 
 
 @app.command()

@@ -64,7 +64,7 @@ def run(options: TableOptions, folder: Path, effort: str | None) -> None:
     note = (
         "" if is_committed else "git does not know your name yet (git config --global user.name, user.email); then:\n"
     )
-    say(f"{folder}: a DVC and git project\n{note}cd {folder}{commit} && dvc repro && straightline show")
+    say(f"{folder}: a DVC and git project\n{note}cd {folder}{commit} && dvc repro")
 
 
 def _require_valid_table(values: Mapping[str, Any]) -> None:

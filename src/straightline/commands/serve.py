@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from straightline.runtime.backend import import_mlflow
@@ -14,7 +15,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.models_artifact_repo import REGISTERED_MODEL_META_FILE_NAME
 
-from straightline.config.settings import chosen_target, load
+from straightline.config.settings import Config, chosen_target, load
 from straightline.errors import UserError
 from straightline.serving import mlmodel
 from straightline.serving.guard import TOKEN, require_token
@@ -29,21 +30,36 @@ def run(root: Path, target: str | None, port: int, with_token: bool) -> None:
     Raises UserError if there is no champion, or if its files are not those that were registered.
     """
     config = load(root / "params.yaml")
-    name = registry.registered_name(config.data.path, chosen_target(config.targets, target))
     os.environ |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
     with store.opened(root) as (client, _):
-        champion = registry.find_champion(client, name)
-        if champion is None:
-            raise UserError(f"serve: {name} has no champion yet; run `straightline track` first")
+        champions = {key: registry.find_champion(client, _name(config, key)) for key in config.targets}
+        champion = _chosen(config, champions, target)
         folder = _fetched(root, champion)
     address = f"http://127.0.0.1:{port}/invocations"
-    say(f"serving {name} {champion.version} ({champion.tags['model']}) at {address}")
+    say(f"serving {champion.name} {champion.version} ({champion.tags['model']}) at {address}")
     if with_token or os.environ.get(TOKEN):
         say(f"every request needs the header `Authorization: Bearer {require_token()}`")
 
     from straightline.serving.scoring_app import create_app
 
     uvicorn.run(create_app(folder), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=GRACE)
+
+
+def _name(config: Config, target: str) -> str:
+    return registry.registered_name(config.data.path, target)
+
+
+def _chosen(config: Config, champions: Mapping[str, ModelVersion | None], target: str | None) -> ModelVersion:
+    """Return the champion of `target`. Raises UserError, which names the targets that can be served, if none is."""
+    served = [key for key, champion in champions.items() if champion is not None]
+    can = f"can be served: {', '.join(served) or 'none yet, run `straightline track` first'}"
+    try:
+        key = chosen_target(config.targets, target)
+    except UserError as error:
+        raise UserError(f"{error}; {can}") from None
+    if (champion := champions[key]) is None:
+        raise UserError(f"serve: {_name(config, key)} has no champion yet; run `straightline track` first; {can}")
+    return champion
 
 
 def _fetched(root: Path, champion: ModelVersion) -> Path:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from straightline.errors import UserError
 from straightline.runtime.terminal import say
 from straightline.serving.guard import TOKEN, require_token
-from straightline.tracking.identity import shown_uri, store_uri
+from straightline.tracking.identity import experiment_of, shown_uri, store_uri
 
 HARDENED = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -37,11 +37,17 @@ def run(root: Path, port: int, host: str, with_token: bool) -> NoReturn:
     hosts = sorted(f"{f'[{name}]' if ':' in name else name}:{port}" for name in names)
     origins = [f"http://{name}" for name in hosts]
     has_token = is_loopback(host) and bool(with_token or os.environ.get(TOKEN))
-    shown = f"{hosts[0]}/?token={quote(require_token())}" if has_token else hosts[0]
-    say(f"MLflow UI: http://{shown} (Ctrl-C stops it)")
+    token = f"?token={quote(require_token())}" if has_token else ""
+    say(f"MLflow UI: http://{hosts[0]}/{token}{_place(root)} (Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
     command += ["--allowed-hosts", ",".join(hosts), "--cors-allowed-origins", ",".join(origins), *options]
     os.execv(sys.executable, command)
+
+
+def _place(root: Path) -> str:
+    """Return the part of the address that opens the runs of this package, if there are any."""
+    experiment = experiment_of(root)
+    return "" if experiment is None else f"#/experiments/{experiment}/runs"
 
 
 def is_loopback(host: str) -> bool:

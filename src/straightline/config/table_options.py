@@ -43,6 +43,12 @@ def command_line(options: TableOptions) -> str:
     return shlex.join(["straightline", "run", str(options.file), *words, *options.overrides])
 
 
+def with_settings(command: str, settings: Mapping[str, Any]) -> str:
+    """Return a `command_line` that sets the dotted keys of `settings` to other values."""
+    kept = [word for word in shlex.split(command) if word.partition("=")[0].lstrip("+") not in settings]
+    return shlex.join([*kept, *(f"{key}={value}" for key, value in settings.items())])
+
+
 def _option(name: str, value: Any) -> list[str]:
     return [f"--{'' if value else 'no-'}{name}"] if isinstance(value, bool) else [f"--{name}", str(value)]
 

@@ -114,6 +114,10 @@ class Results:
 
 def load_results(root: Path) -> Results:
     """Read the files below `root`. Raises UserError if a file is missing or unreadable."""
+    if not (root / "params.yaml").is_file():
+        raise UserError(
+            f"{root}: no results here; expected an output of `straightline run`, or a project after dvc repro"
+        )
     config = load(root / "params.yaml")
     try:
         return Results(

@@ -1,11 +1,17 @@
 """All results as JSON, as `straightline show --json` prints them."""
 
+import json
 from typing import Any
 
 import pandas as pd
 
 from straightline.comparison.verdict import Verdict
 from straightline.results.files import Results, Variant
+
+
+def as_text(results: Results) -> str:
+    """Return what `straightline show --json` prints."""
+    return json.dumps(as_dict(results), indent=1, allow_nan=False)
 
 
 def as_dict(results: Results) -> dict[str, Any]:

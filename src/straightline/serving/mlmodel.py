@@ -36,10 +36,15 @@ EXAMPLES = 5  # rows of the input example
 
 @dataclass(frozen=True)
 class Logged:
-    """A model in MLflow: its URI, and the digest of the files that were sent there."""
+    """A model in MLflow: its URI, and two digests.
+
+    `digest` is that of all files that were sent there; some of them hold names and times that MLflow gives. `model` is
+    that of the archive and its description, so that the same model has the same one.
+    """
 
     uri: str
     digest: str
+    model: str
 
 
 class _Pyfunc:
@@ -67,6 +72,7 @@ def log(archive: Path, digest: str, target: Target, features: Sequence[Feature],
         folder.mkdir()
         (folder / ARCHIVE).write_bytes(archive.read_bytes())
         write_json(folder / DESCRIPTION, Description(target, list(features), digest).to_json())
+        model = digest_of(folder)
         logged = Model.log(
             artifact_path=None,
             flavor=flavor,
@@ -78,7 +84,7 @@ def log(archive: Path, digest: str, target: Target, features: Sequence[Feature],
             validate_serving_input=False,
             pip_requirements=[f"{name}=={version(name)}" for name in LIBRARIES],
         )
-    return Logged(str(logged.model_uri), flavor.digest)
+    return Logged(str(logged.model_uri), flavor.digest, model)
 
 
 def digest_of(folder: Path) -> str:

@@ -20,12 +20,15 @@ from straightline.runtime.stage import stage
 
 def run(root: Path) -> None:
     """Write verdicts/<target>.json below `root` for each target."""
-    config = load(root / "params.yaml")
-    schema = read_schema(root)
-    for target in config.targets:
-        verdict = _verdict(root, config, schema, target)
+    for target, verdict in verdicts(root, load(root / "params.yaml")).items():
         write_json(root / f"verdicts/{target}.json", verdict.to_json())
         say(f"compare: {target}: is a straight line enough? {verdict.answer} ({verdict.finding})")
+
+
+def verdicts(root: Path, config: Config) -> dict[str, Verdict]:
+    """Return the verdict on each target, by the fold losses below `root` and the rules in `config`."""
+    schema = read_schema(root)
+    return {target: _verdict(root, config, schema, target) for target in config.targets}
 
 
 def _verdict(root: Path, config: Config, schema: Schema, target: str) -> Verdict:

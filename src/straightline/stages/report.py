@@ -22,6 +22,12 @@ SETTINGS = ("data", "targets", "models", "fit", "folds", "verdict")  # the param
 
 
 def run(root: Path) -> None:
+    """Write reports/ below `root`, and say so."""
+    write(root)
+    say("report: reports/index.html")
+
+
+def write(root: Path) -> None:
     """Write reports/ below `root`: index.html, report.md with its pictures, and the tables of dvc.yaml's plots."""
     results = load_results(root)
     report = content(results, _settings(root))
@@ -37,7 +43,6 @@ def run(root: Path) -> None:
     for path in (path for pattern in PICTURES for path in (root / "reports").glob(pattern)):
         if path.name not in pictures:
             path.unlink()
-    say("report: reports/index.html")
 
 
 def _settings(root: Path) -> str:

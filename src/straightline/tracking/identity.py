@@ -13,6 +13,7 @@ from straightline.config.settings import load
 from straightline.runtime.artifacts import md5
 from straightline.runtime.folders import RESULT_FOLDERS
 
+EXPERIMENT = "straightline"
 PIPELINE_TAG = "straightline.pipeline"
 ROLE_TAG = "straightline.role"
 # MLflow's UI hides tags that start with "mlflow.".
@@ -61,10 +62,6 @@ def is_published(root: Path) -> bool:
 
     Returns False for any other store, which only MLflow can read.
     """
-    uri = store_uri(root)
-    database = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or not database.is_file():
-        return False
     query = """
         select 1 from runs
         join tags pipeline on pipeline.run_uuid = runs.run_uuid and pipeline.key = ? and pipeline.value = ?
@@ -72,8 +69,24 @@ def is_published(root: Path) -> bool:
         where runs.status = 'FINISHED' and runs.lifecycle_stage = 'active'
         and not exists (select 1 from runs where status = 'RUNNING' and lifecycle_stage = 'active')
     """
+    return _first(root, query, (PIPELINE_TAG, pipeline_hash(root), ROLE_TAG)) is not None
+
+
+def experiment_of(root: Path) -> str | None:
+    """Return the id of this package's experiment in an SQLite store, or None if it is not there yet."""
+    row = _first(root, "select experiment_id from experiments where name = ?", (EXPERIMENT,))
+    return None if row is None else str(row[0])
+
+
+def _first(root: Path, query: str, values: tuple[str, ...]) -> tuple[object, ...] | None:
+    """Return the first row that a query of the SQLite store gives, or None: without a row, a store, or its tables."""
+    uri = store_uri(root)
+    database = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or not database.is_file():
+        return None
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute(query, (PIPELINE_TAG, pipeline_hash(root), ROLE_TAG)).fetchone() is not None
+            row: tuple[object, ...] | None = connection.execute(query, values).fetchone()
+            return row
     except sqlite3.Error:
-        return False
+        return None

@@ -106,7 +106,8 @@ def _candidates(
         run, logged = models[target, model]
         version_tags = {key: value for key, value in tags.items() if key != PROCESS_TAG}
         version_tags |= {"target": target, "model": model, "verdict": verdict.answer}
-        version_tags |= {registry.DIGEST: logged.digest} | ({"dvc.lock": md5(lock)} if lock.exists() else {})
+        version_tags |= {registry.DIGEST: logged.digest, registry.MODEL: logged.model}
+        version_tags |= {"dvc.lock": md5(lock)} if lock.exists() else {}
         yield Candidate(
             name=registry.registered_name(results.config.data.path, target),
             model_uri=logged.uri,

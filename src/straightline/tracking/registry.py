@@ -10,6 +10,7 @@ from straightline.runtime.backend import import_mlflow
 import_mlflow()
 
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from straightline.tracking.identity import PIPELINE_TAG
@@ -17,6 +18,7 @@ from straightline.tracking.identity import PIPELINE_TAG
 CHAMPION = "champion"  # the alias of the version that is served
 LOSS, REASON = "held_out_loss", "promotion"  # tags of a version
 DIGEST = "files_digest"  # tag of a version: the digest of all of its files, which no artifact store can change
+MODEL = "model_digest"  # tag of a version: the digest of the model itself, without the names that MLflow gives it
 
 
 def registered_name(data: str, target: str) -> str:
@@ -53,20 +55,44 @@ def promotion(loss: float | None, margin: float, champion: Mapping[str, str] | N
 
 
 def register(client: MlflowClient, candidate: Candidate) -> str:
-    """Register a version and promote it if it is not worse than the champion; return a message on the outcome."""
+    """Register a version and promote it if it is not worse than the champion; return a message on the outcome.
+
+    A model that has a version already, with the same held-out loss, gets no other.
+    """
     name = candidate.name
     champion = find_champion(client, name)
     if champion is None and not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
+    loss = {} if candidate.loss is None else {LOSS: repr(candidate.loss)}
+    known = _version_of(client, name, candidate.tags.get(MODEL), loss.get(LOSS))
+    if known is not None and champion is not None and known.version == champion.version:
+        return f"{name} {known.version}: champion (as before; the model is the same)"
     is_better, reason = promotion(candidate.loss, candidate.margin, None if champion is None else champion.tags)
-    tags = {**candidate.tags, REASON: reason}
-    if candidate.loss is not None:
-        tags[LOSS] = repr(candidate.loss)
-    model = candidate.model_uri.removeprefix("models:/")
-    version = client.create_model_version(name, candidate.model_uri, candidate.run, tags=tags, model_id=model).version
+    if known is None:
+        tags = {**candidate.tags, REASON: reason, **loss}
+        model = candidate.model_uri.removeprefix("models:/")
+        known = client.create_model_version(name, candidate.model_uri, candidate.run, tags=tags, model_id=model)
+    else:
+        client.set_model_version_tag(name, known.version, REASON, reason)
     if is_better:
-        client.set_registered_model_alias(name, CHAMPION, version)
-    return f"{name} {version}: {'champion' if is_better else 'registered'} ({reason})"
+        client.set_registered_model_alias(name, CHAMPION, known.version)
+    return f"{name} {known.version}: {'champion' if is_better else 'registered'} ({reason})"
+
+
+def _version_of(client: MlflowClient, name: str, model: str | None, loss: str | None) -> ModelVersion | None:
+    """Return the newest version of `name` with this digest of the model and this held-out loss, if there is one."""
+    versions = sorted(client.search_model_versions(f"name = '{name}'"), key=lambda version: -int(version.version))
+    same = (version for version in versions if (version.tags.get(MODEL), version.tags.get(LOSS)) == (model, loss))
+    return next((version for version in same if _has_model(client, version)), None) if model is not None else None
+
+
+def _has_model(client: MlflowClient, version: ModelVersion) -> bool:
+    """Return whether nobody deleted the model that a version stands for."""
+    try:
+        client.get_logged_model(str(version.source).removeprefix("models:/"))
+    except MlflowException:
+        return False
+    return True
 
 
 def find_champion(client: MlflowClient, name: str) -> ModelVersion | None:

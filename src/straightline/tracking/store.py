@@ -17,7 +17,7 @@ from straightline.config.composition import flattened
 from straightline.errors import UserError
 from straightline.runtime.backend import import_mlflow
 from straightline.runtime.leftovers import is_dead, signature
-from straightline.tracking.identity import PROCESS_TAG, shown_uri, store_home, store_uri
+from straightline.tracking.identity import EXPERIMENT, PROCESS_TAG, shown_uri, store_home, store_uri
 
 import_mlflow()
 
@@ -27,7 +27,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-EXPERIMENT = "straightline"
 LOCKED_SECONDS = 30  # seconds to wait for another writer of the database
 
 
@@ -80,10 +79,17 @@ def environment_tags(root: Path) -> dict[str, str]:
     """Return tags on the origin of results: the git commit, DVC's stage and experiment, and the publishing process."""
     tags = {name: os.environ[name] for name in ("DVC_STAGE", "DVC_EXP_NAME") if os.environ.get(name)}
     tags[PROCESS_TAG] = signature()
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=root, check=False, capture_output=True, text=True
-    ).stdout.strip()
+    commit = _commit(root)
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def _commit(root: Path) -> str:
+    """Return the git commit of `root`, or an empty text without one, without a repository, or without git."""
+    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        return subprocess.run(command, cwd=root, check=False, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
 
 
 def _lock(uri: str, home: Path) -> Path:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straightline.commands import run as run_command
-from straightline.commands.run import MANIFEST, UNFINISHED, output_folder
 from straightline.errors import UserError
+from straightline.outputs import folder as outputs_folder
+from straightline.outputs.folder import MANIFEST, UNFINISHED, output_folder
 from straightline.runtime.leftovers import signed
 
 NAMES = st.sampled_from(["a", "b", "c/d", "c/e", "c/f/g", "h/i"])
@@ -73,7 +73,7 @@ ENDED = """
 import os, sys
 from pathlib import Path
 from straightline.runtime.leftovers import signed
-from straightline.commands.run import output_folder
+from straightline.outputs.folder import output_folder
 
 renames, rename, (out, step, kill) = [], Path.rename, sys.argv[1:]
 
@@ -172,7 +172,7 @@ def test_what_cannot_be_carried_over_is_kept(
     def refused(path: Path, place: Path) -> bool:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(run_command, "_moved", refused)
+    monkeypatch.setattr(outputs_folder, "_moved", refused)
     with pytest.raises(PermissionError):
         run(out, {"a"}, "second")
     kept = [path for path in tmp_path.rglob("thesis") if path.read_text() == "precious"]
