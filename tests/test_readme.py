@@ -1,4 +1,4 @@
-"""README.md: every command in it is known to its program, and its answer is what the committed verdicts say."""
+"""README.md and the pages for users: each command is known to its program, and each answer is what a command gives."""
 
 import re
 import shlex
@@ -25,7 +25,11 @@ from straightline.stages import compose
 from tests.conftest import ROOT
 from tests.repository import Repository, ran, small_repository
 
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("decision", "models", "pipeline", "sweeps", "tables", "tracking")),
+]
+TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
 PROGRAMS = ("straightline ", "dvc ", "make", "python ", "cd ", "source ")
 RUN = "straightline run houses.csv --target price"
 PREDICT = "straightline predict straightline-houses new-houses.csv --out prices.csv"
@@ -39,12 +43,13 @@ QUICK = ["models.neural.hidden=[4]", "fit.epochs=3", "folds.k=3", "folds.repeats
 
 
 def commands() -> list[str]:
-    """Return the commands that README.md shows: lines of code blocks, and code that begins with a program."""
+    """Return the commands that the pages show: lines of code blocks, and code that begins with a program."""
     found: list[str] = []
-    for block in re.findall(r"^```\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL):
-        lines = (line.partition("  #")[0].strip() for line in block.splitlines())
-        found += [line for line in lines if line.startswith(PROGRAMS)]
-    found += [code for code in re.findall(r"`([^`\n]+)`", TEXT) if code.startswith(PROGRAMS) and code not in NAMED]
+    for text in TEXTS.values():
+        for block in re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            lines = (line.partition("  #")[0].strip() for line in block.splitlines())
+            found += [line for line in lines if line.startswith(PROGRAMS)]
+        found += [code for code in re.findall(r"`([^`\n]+)`", text) if code.startswith(PROGRAMS) and code not in NAMED]
     return list(dict.fromkeys(found))
 
 
@@ -215,7 +220,8 @@ def test_an_experiment_with_another_table(repository: Repository, command: str) 
 
 
 def test_the_answer_is_that_of_the_committed_verdicts() -> None:
-    flowing = " ".join(TEXT.split())
+    text = TEXTS["docs/pipeline.md"]
+    flowing = " ".join(text.split())
     for target in ("num_balloons", "color"):
         verdict = Verdict.from_json(read_json(ROOT / f"verdicts/{target}.json"))
         assert " ".join(sentences.headline(verdict, target).split()) in flowing
@@ -223,7 +229,7 @@ def test_the_answer_is_that_of_the_committed_verdicts() -> None:
         for model, loss in verdict.losses.items():
             low, high = verdict.loss_intervals[model]
             held_out = read_json(ROOT / f"metrics/{target}-{model}.json")["loss"]
-            (row,) = re.findall(rf"│ {model} .*{re.escape(f'{loss:.5g}')}.*", TEXT)
+            (row,) = re.findall(rf"│ {model} .*{re.escape(f'{loss:.5g}')}.*", text)
             assert f"{low:.5g} to {high:.5g}" in row
             assert f"{held_out:.5g}" in row
 
@@ -231,15 +237,30 @@ def test_the_answer_is_that_of_the_committed_verdicts() -> None:
 def test_calibrations_figures_are_those_of_its_table() -> None:
     table = pd.read_csv(ROOT / "docs/calibration/calibration.csv")
     null = table[table["truth"].isin(["linear", "noise"])]
-    assert f"{null['simulations'].sum():,} tables" in " ".join(TEXT.split())
+    assert f"{null['simulations'].sum():,} tables" in " ".join(TEXTS["docs/decision.md"].split())
     assert not null["rate"].any()
     curve = table[(table["simulations"] == 300) & (table["rows"] == 100) & (table["rate"].round(2) == 0.64)]
     assert len(curve) == 1
-    assert "300 tables of 100 rows with a strong curve it found 64 %" in " ".join(TEXT.split())
+    assert "300 tables of 100 rows with a strong curve it found 64 %" in " ".join(TEXTS["docs/decision.md"].split())
 
 
-def test_every_link_leads_somewhere() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if not link.startswith("http")]
-    assert len(links) > 5
+def test_the_first_answer_is_what_its_command_gives() -> None:
+    """The output in examples/README.md, of which this is a part, is compared with the command's by its tests."""
+    command, answer = re.findall(r"^```\n(.*?)^```", TEXTS["README.md"], re.MULTILINE | re.DOTALL)[:2]
+    examples = (ROOT / "examples/README.md").read_text(encoding="utf-8")
+    assert command.splitlines()[-1] in examples
+    assert len(answer.splitlines()) > 10
+    assert answer in examples
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    folder = (ROOT / page).parent
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXTS[page]) if not link.startswith("http")]
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
-    assert [link for link in links if link not in tracked] == []
+    places = {link: (folder / link.partition("#")[0]).resolve().relative_to(ROOT).as_posix() for link in links}
+    assert [link for link, place in places.items() if place not in tracked] == []
+    for link, place in places.items():
+        if heading := link.partition("#")[2]:
+            lines = (ROOT / place).read_text(encoding="utf-8").splitlines()
+            assert heading in {line.strip("# ").lower().replace(" ", "-") for line in lines}
