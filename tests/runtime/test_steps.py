@@ -41,7 +41,7 @@ def test_lines_about_a_step_become_rarer(monkeypatch: pytest.MonkeyPatch) -> Non
             started(monkeypatch, tenth / 10)
             if steps.line(tenth / 10 - told[-1]):
                 told.append(tenth / 10)
-    assert told == [0, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0, 72.0, 96.0]
+    assert told == [0, 1.5, 3.0, 6.0, 12.0, *range(22, 101, 10)]
 
 
 def test_the_next_of_many_short_steps_is_told_after_a_silence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,10 @@ def test_the_next_of_many_short_steps_is_told_after_a_silence(monkeypatch: pytes
         started(monkeypatch, 200)
         with steps.step("third"):
             assert steps.line(1.4) is None
-            assert steps.line(1.5) == "evaluate: third (0 s so far)"
+            started(monkeypatch, 200.4)
+            assert steps.line(1.5) == "evaluate: third"
+        assert steps.line(1.4) is None
+        assert steps.line(1.5) == "evaluate (100 s so far)"
 
 
 def test_a_silent_process_prints_its_step_and_a_failed_step_is_over(
@@ -71,5 +74,5 @@ def test_a_silent_process_prints_its_step_and_a_failed_step_is_over(
     printed.clear()
     with steps.step("report"):
         printed.wait()
-        assert steps.line(99) == "report (0 s so far)"
+        assert str(steps.line(99)).startswith("report")
     assert not steps._running

@@ -8,6 +8,7 @@ import typer
 
 from straightline.cli.arguments import known_family
 from straightline.families import FAMILIES
+from straightline.runtime.steps import step
 
 app = typer.Typer()
 ROOT = Path(".")
@@ -75,7 +76,8 @@ def sweep(
     ] = None,
 ) -> None:
     """Try many configs of a network, rank them, and compare the best one with the straight line on new folds."""
-    from straightline.commands import sweep as command
+    with step("sweep: importing libraries"):
+        from straightline.commands import sweep as command
 
     options = command.Options(
         overrides, table, target, sampler, trials, storage, seed, name, track, adopt, engine, address
@@ -132,7 +134,8 @@ def calibrate(
     out: Annotated[Path, typer.Option(help="Folder for calibration.csv and calibration.png.")] = Path("calibration"),
 ) -> None:
     """Measure how often the verdict is wrong, on simulated tables for which the truth is known."""
-    from straightline.commands import calibrate as command
+    with step("calibrate: importing libraries"):
+        from straightline.commands import calibrate as command
 
     options = command.Options(
         rows, _counts(columns), family, noise, truth, simulations, model, like, target, seed, effort

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -29,6 +30,8 @@ from straightline.report.pictures import studies
 from straightline.results.terminal import wide_console
 from straightline.runtime.artifacts import replacing, write_csv
 from straightline.runtime.console import SafeConsole
+from straightline.runtime.steps import step
+from straightline.runtime.terminal import say
 
 
 @dataclass(frozen=True)
@@ -184,9 +187,12 @@ def _simulated(
 ) -> dict[str, Any]:
     from straightline.runtime.backend import import_tensorflow
 
-    import_tensorflow()
-    from straightline.calibration import simulation
-    from straightline.training.plan import fold_plan
+    if "tensorflow" not in sys.modules:
+        say("importing TensorFlow, which takes a few seconds")
+    with step("import of TensorFlow"):
+        import_tensorflow()
+        from straightline.calibration import simulation
+        from straightline.training.plan import fold_plan
 
     (probe, _), *_ = simulation.tables(world, truth, noise, [0], replace(config.folds, repeats=1), options.seed)
     baseline = config.models[baseline_of(config.models)]
@@ -196,7 +202,10 @@ def _simulated(
     outcomes: list[simulation.Outcome] = []
     for numbers in np.array_split(np.arange(options.simulations), batches):
         tables = simulation.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
-        outcomes += simulation.outcomes(tables, settings, baseline, config.fit, folds)
+        place = f"simulations {len(outcomes) + 1:,} to {len(outcomes) + len(numbers):,} of {options.simulations:,}"
+        with step(place) as reached:
+            on_epoch = _epochs_told(reached)
+            outcomes += simulation.outcomes(tables, settings, baseline, config.fit, folds, on_epoch)
         advance(len(numbers))
     return simulation.summary(outcomes, config.verdict, world.rows, truth) | {
         "effort": options.effort,
@@ -204,6 +213,10 @@ def _simulated(
         "repeats": folds.repeats,
         "seeds": folds.seeds,
     }
+
+
+def _epochs_told(reached: Callable[[str], None]) -> Callable[..., None]:
+    return lambda epoch, *losses: reached(f"epoch {epoch}")
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from straightline.errors import UserError
 from straightline.report.pictures import studies
 from straightline.runtime.artifacts import md5, read_parquet, replacing, write_csv, write_json, write_text
 from straightline.runtime.leftovers import temporary_folder
+from straightline.runtime.steps import step
 from straightline.runtime.terminal import say
 from straightline.stages import data
 from straightline.sweeps import ranking, search, terminal
@@ -111,7 +112,9 @@ def _sweep(root: Path, home: Path, space: Space, target: str, options: Options) 
         point, tried, conclusion = _search_and_conclude(root, home, space, target, options, publisher)
         if publisher is not None:
             publisher.send(conclusion)
-            say(publisher.close())
+            with step("publishing to MLflow"):
+                line = publisher.close()
+            say(line)
     if conclusion.metrics is None:
         reason = "no config could be trained; the last column gives the reasons"
         reason = "interrupted" if conclusion.status == "KILLED" else reason
@@ -132,7 +135,9 @@ def _search_and_conclude(
     """Write the results. Return the best point, the number of configs that were tried, and how the sweep ended."""
     from straightline.runtime.backend import import_tensorflow
 
-    import_tensorflow()
+    say("importing TensorFlow, which takes a few seconds")
+    with step("import of TensorFlow"):
+        import_tensorflow()
     with training_table(home, target, parse(space.base, "sweep").fit.held_rows) as table:
         rows, importances, interrupted = _search(home, space, target, table, options, publisher)
         ranked = ranking.ranked(space, rows)

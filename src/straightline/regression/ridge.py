@@ -19,6 +19,7 @@ from straightline.data.source import Pass, Source, in_step, one_pass
 from straightline.families import Family
 from straightline.regression.estimation import NEWTON_STEPS, Likelihood, Standardized, likelihood, reduction
 from straightline.regression.separation import RANK_TOLERANCE
+from straightline.runtime.steps import step
 
 PENALTIES = 10.0 ** np.arange(-4, 1.1, 0.5)  # The largest leaves almost no slopes.
 TITLE = "ridge regressions"
@@ -78,7 +79,8 @@ def part_losses(
 
         return Pass(sums, np.add)
 
-    return np.array(one_pass(source, parts, [losses(part_lines) for part_lines in lines]))
+    with step("losses of the ridge regressions"):
+        return np.array(one_pass(source, parts, [losses(part_lines) for part_lines in lines]))
 
 
 def _path(family: Family, penalties: NDArray, intercept: bool) -> Generator[Pass, Any, list[Line]]:

@@ -9,7 +9,7 @@ from time import monotonic
 from straightline.runtime import terminal
 
 FIRST = 1.5  # Seconds of silence before a line. The waits about one step double, ...
-LONGEST = 24.0  # ... but are at most so many seconds.
+LONGEST = 10.0  # ... but are at most so many seconds.
 PULSE = 0.25  # Seconds between two looks at what is done.
 
 
@@ -18,6 +18,7 @@ class _Step:
     title: str
     is_shown: bool
     started: float
+    since: float  # the time at which no part of it was a step any more
     reached: str = ""
 
 
@@ -32,7 +33,7 @@ def step(title: str, is_shown: bool = True) -> Iterator[Callable[[str], None]]:
     itself, the line is about that step. Set `is_shown` to False if the block shows its progress in another way. Only
     the main thread of a process may enter steps.
     """
-    now, ended = _Step(title, is_shown, monotonic()), threading.Event()
+    now, ended = _Step(title, is_shown, monotonic(), monotonic()), threading.Event()
     _running.append(now)
     watch = threading.Thread(target=_watch, args=(ended,), daemon=True) if len(_running) == 1 else None
     if watch is not None:
@@ -44,16 +45,18 @@ def step(title: str, is_shown: bool = True) -> Iterator[Callable[[str], None]]:
         if watch is not None:
             watch.join()
         _running.remove(now)
+        if _running:
+            _running[-1].since = monotonic()
 
 
 def line(silence: float) -> str | None:
     """Return what to print after `silence` seconds without a line, or None if it is too early for one."""
     *around, now = _running
-    seconds = monotonic() - now.started
-    if not now.is_shown or silence < min(max(seconds / 2, FIRST), LONGEST):
+    if not now.is_shown or silence < min(max((monotonic() - now.since) / 2, FIRST), LONGEST):
         return None
     words = [*(each.title for each in around), now.title, *filter(None, [now.reached])]
-    return f"{': '.join(words)} ({seconds:.0f} s so far)"
+    seconds = round(monotonic() - now.started)
+    return ": ".join(words) + (f" ({seconds} s so far)" if seconds else "")
 
 
 def _watch(ended: threading.Event) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from straightline.results.sentences import gain_words
 from straightline.runtime.console import SafeConsole
+from straightline.runtime.steps import step
 from straightline.runtime.terminal import say
 from straightline.sweeps.winner import Winner
 
@@ -36,7 +37,7 @@ def shown(trials: int) -> Iterator[tuple[Any, Any]]:
     """Show a progress bar with the best loss so far.
 
     Yields two callbacks: one for the rows of new results, and one for messages on progress (`trainer.OnProgress`). If
-    the output is not a terminal, a line is printed for each batch of results.
+    the output is not a terminal, a line is printed for each batch of results, and now and then between them.
     """
     console = SafeConsole()
     columns = (
@@ -47,7 +48,8 @@ def shown(trials: int) -> Iterator[tuple[Any, Any]]:
         TimeElapsedColumn(),
     )
     best = float("inf")
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    bar_of_configs = Progress(*columns, console=console, disable=not console.is_terminal)
+    with bar_of_configs as bar, step("sweep", is_shown=not console.is_terminal) as reached:
         task = bar.add_task("sweep", total=trials, best="-", now="compiling")
 
         def advance(outcomes: Sequence[Mapping[str, Any]]) -> None:
@@ -59,6 +61,7 @@ def shown(trials: int) -> Iterator[tuple[Any, Any]]:
 
         def on_progress(message: str) -> None:
             bar.update(task, now=message)
+            reached(f"{bar.tasks[task].completed:,.0f} of {trials:,} configs, {message}")
 
         yield advance, on_progress
 
