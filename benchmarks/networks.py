@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from straightline.config.composition import CONF, render
 from straightline.config.settings import Config, parse
 from straightline.data import encoding
+from straightline.data.features import fit_encoding
 from straightline.data.folds import Fold
 from straightline.data.rows import Rows
 from straightline.data.source import held
@@ -93,7 +94,7 @@ def _measured(name: str, folder: Path, efforts: bool) -> pd.DataFrame:
     frame, target = table(name, folder / "tables")
     family = family_for(frame[target])
     labels = family.labels(frame[target], name)[0].to_numpy(np.float64)
-    columns, _ = encoding.fit(frame, np.arange(len(frame)), [each for each in frame if each != target], [])
+    columns, _ = fit_encoding(frame, np.arange(len(frame)), [each for each in frame if each != target], [])
     features = encoding.matrix(frame, columns)
     rows = TrainingTable(held(Rows(features, labels)), labels, encoding.term_names(columns), family, True)
     parts = rows.split.folds(len(labels), FOLDS, 1, 0)

@@ -38,7 +38,7 @@ QUEUE = ["dvc exp run --queue -S 'models.neural.hidden=[8],[16]'", "dvc queue st
 SHORT = ["make", "dvc repro", "straightline show", "straightline show --json", "straightline diff HEAD", "dvc exp show"]
 SHORT += ["dvc metrics diff", "dvc plots show", "straightline track", "straightline repair", "straightline run --help"]
 SHORT += ["straightline judge --margin 0.1 --confidence 0.9"]
-NAMED = {"dvc exp run", "dvc exp run -S ..."}  # names of commands, which nobody types like this
+NAMED = {"dvc exp run", "dvc exp run -S ...", "straightline run", "straightline predict", "python docs/tracking.py"}
 QUICK = ["models.neural.hidden=[4]", "fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1"]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from straightline.config.settings import Target
 from straightline.data import balloons, encoding
 from straightline.data.columns import encode_target
+from straightline.data.features import fit_encoding
 from straightline.data.folds import Split
 from straightline.data.reading import read_table
 from straightline.data.rows import Rows
@@ -65,7 +66,7 @@ def test_a_table_reads_back(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t.{suffix}"
     table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
     frame, _ = read_table(path)
-    features, _ = encoding.fit(frame, np.arange(2), ["a", "b", "c"], [])
+    features, _ = fit_encoding(frame, np.arange(2), ["a", "b", "c"], [])
     assert encoding.matrix(frame, features).tolist() == [[1.5, 1, 1], [-2, 0, 0]]
 
 

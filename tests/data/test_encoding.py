@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from straightline.commands import predict
 from straightline.data import encoding
+from straightline.data.features import fit_encoding
 from straightline.data.folds import Split
 from straightline.data.notation import Notation
 from straightline.data.rows import Rows
@@ -59,7 +60,7 @@ def houses() -> pd.DataFrame:
 
 def fitted(table: pd.DataFrame, *categorical: str) -> tuple[list[Feature], list[str]]:
     names = [name for name in table.columns if name != "price"]
-    return encoding.fit(table, np.arange(len(table)), names, categorical)
+    return fit_encoding(table, np.arange(len(table)), names, categorical)
 
 
 class TestFit:
@@ -129,7 +130,7 @@ class TestFit:
 
     def test_means_and_levels_are_those_of_the_training_rows(self) -> None:
         table = pd.DataFrame({"a": [1.0, 3.0, np.nan, 100.0], "b": ["x", "y", "x", "z"]})
-        features, _ = encoding.fit(table, np.arange(2), ["a", "b"], [])
+        features, _ = fit_encoding(table, np.arange(2), ["a", "b"], [])
         assert features[0].fill == 2.0
         assert features[1].levels == ("x", "y")
 
@@ -159,7 +160,7 @@ def test_parts_of_dates_are_those_of_pandas(way: str | None) -> None:
     days = pd.Series(pd.date_range("2023-11-20", periods=ROWS, freq="3D")).mask(np.arange(ROWS) % 7 == 3)
     cells = days if way is None else days.dt.strftime(way)
     parts = ("days", "weekday", "month", "year")
-    features, _ = encoding.fit(pd.DataFrame({"built": days}), np.arange(ROWS), ["built"], [], parts)
+    features, _ = fit_encoding(pd.DataFrame({"built": days}), np.arange(ROWS), ["built"], [], parts)
     written = None if way is None else Notation(date=way)
     features = [replace(feature, written=written) for feature in features]
     assert [(feature.name, feature.column, feature.kind) for feature in features] == [
@@ -267,7 +268,7 @@ def test_a_regressions_folds_are_those_of_encodings_made_in_each_fold(answered: 
     shown = pd.read_csv(answered / "runs/price/regression/folds.csv")["loss"]
     schema = read_schema(answered)
     for part, loss in zip(Split().folds(len(rows), 3, 1, 0), shown, strict=True):
-        own, _ = encoding.fit(rows, part.train, schema.features, ["floor"])
+        own, _ = fit_encoding(rows, part.train, schema.features, ["floor"])
         assert own != schema.encoding
         features, labels = encoding.matrix(rows, own), rows["price"].to_numpy()
         fit = exact.optimum(

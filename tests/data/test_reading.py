@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from straightline.data import encoding
+from straightline.data.features import fit_encoding
 from straightline.data.reading import read_table
 from straightline.errors import UserError
 
@@ -206,7 +207,7 @@ class TestParquet:
     def test_stamps_millions_of_years_away_are_said(self, tmp_path: Path) -> None:
         frame, _ = read_table(parquet(tmp_path, pa.array([2**62, -(2**62)], pa.timestamp("ms"))))
         with pytest.raises(UserError, match="column 'a'"):
-            encoding.fit(frame, np.arange(2), ["a"], [])
+            fit_encoding(frame, np.arange(2), ["a"], [])
 
     @pytest.mark.parametrize(
         ("values", "kind"),
@@ -225,14 +226,14 @@ class TestParquet:
         pa.parquet.write_table(pa.table({"a": values, "b": [1.0, 2.0]}), tmp_path / "t.parquet")
         frame, _ = read_table(tmp_path / "t.parquet")
         with pytest.raises(UserError) as caught:
-            encoding.fit(frame, np.arange(2), ["a", "b"], [])
+            fit_encoding(frame, np.arange(2), ["a", "b"], [])
         assert "column 'a': expected numbers, words, dates or true and false, got the Parquet type" in str(caught.value)
         assert kind in str(caught.value)
-        assert encoding.fit(frame, np.arange(2), ["b"], [])[0]
+        assert fit_encoding(frame, np.arange(2), ["b"], [])[0]
 
     def test_true_and_false_with_a_gap(self, tmp_path: Path) -> None:
         frame, _ = read_table(parquet(tmp_path, pa.array([True, None, False, True])))
-        features, _ = encoding.fit(frame, np.arange(4), ["a"], [])
+        features, _ = fit_encoding(frame, np.arange(4), ["a"], [])
         np.testing.assert_allclose(encoding.matrix(frame, features), [[1, 0], [2 / 3, 1], [0, 0], [1, 0]])
 
     def test_more_rows_than_memory_holds_are_refused_before_they_are_read(self, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from straightline.config.composition import render
 from straightline.config.settings import Config, Target, load, parse
 from straightline.data import encoding
 from straightline.data.columns import encode_target
+from straightline.data.features import fit_encoding
 from straightline.data.reading import read_table
 from straightline.errors import UserError
 from straightline.families import AUTO, FAMILIES
@@ -140,7 +141,7 @@ def _worlds(options: Options) -> list[World]:
     all_rows = np.arange(len(frame))
     names = [str(name) for name in frame.columns if name != options.target]
     try:
-        features, _ = encoding.fit(frame, all_rows, names, [])
+        features, _ = fit_encoding(frame, all_rows, names, [])
     except UserError as error:
         raise UserError(f"{origin}: {error}") from None
     return [truths.like(encoding.matrix(frame, features), labels.to_numpy(float), FAMILIES[column.family])]

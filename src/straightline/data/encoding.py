@@ -1,62 +1,23 @@
 """Encode the columns of a table (numbers, words, dates, missing values) as numbers for models, with their names."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from straightline.data import notation
-from straightline.data.columns import column, days, is_date, part_of_dates
-from straightline.data.schema import OTHER, DateFeature, Feature
+from straightline.data.columns import column, days, part_of_dates
+from straightline.data.schema import Feature
 from straightline.errors import UserError
 from straightline.families.numbers import require_finite
 
-DAYS: Literal["days"] = "days"  # the feature of a date that counts days
 MISSING = "(missing)"
-MANY_LEVELS = 12  # The user is told about a category with more levels than this.
-LEVELS = 50  # The largest number of levels of a category. Rarer words are combined into the level OTHER.
-RARE = 5  # A word with fewer rows than this is combined into the level OTHER.
-TEXT_SHARE = 0.5  # A column with more different words than this share of its rows is text, or holds names of rows.
 SHOWN = 5  # The largest number of columns that an error names.
-MOST = 0.5  # If at least this share of the values are numbers, the user is told about the others.
-NUMBER_SHARE = 0.9  # If at least this share of the values are numbers, the other values are mistakes.
 
 
-def fit(
-    frame: pd.DataFrame,
-    rows: NDArray,
-    names: Sequence[str],
-    categorical: Sequence[str],
-    dates: Sequence[DateFeature] = (DAYS,),
-) -> tuple[list[Feature], list[str]]:
-    """Return the encodings of the columns `names`, and messages about them for the user.
-
-    `rows` are the positions of the training rows. Levels and means come from these rows only. Columns in `categorical`
-    are categories. `dates` says what of a date is a feature: `days`, `year`, `month`, `weekday`. Raises UserError for
-    infinite numbers, for words among numbers, and if no column is left. The message names columns and rows.
-    """
-    features, messages, problems = [], [], []
-    for name in names:
-        try:
-            values, is_category = column(frame, name, ""), name in categorical
-            found = _dates(values, rows, name, dates) if _is_date(values, is_category) else []
-            found = found or [_feature(values, rows, name, is_category)]
-        except UserError as error:
-            problems.append(str(error).removeprefix(": "))
-            continue
-        features += [feature for feature, _ in found if feature is not None]
-        messages += [note for _, note in found if note]
-    _raise_if_any(problems)
-    if not features:
-        reasons = f" ({'; '.join(messages)})" if messages else ""
-        raise UserError(f"no column is left to predict from{reasons}; expected at least one besides the targets")
-    return features, messages
-
-
-def _raise_if_any(problems: Sequence[str]) -> None:
+def raise_if_any(problems: Sequence[str]) -> None:
+    """Raise UserError with the first `problems`, and the number of the others, if there are any."""
     if problems:
         more = f"; and {len(problems) - SHOWN} more columns" if len(problems) > SHOWN else ""
         raise UserError("; ".join(problems[:SHOWN]) + more)
@@ -70,7 +31,7 @@ def require(frame: pd.DataFrame, features: Sequence[Feature]) -> None:
             raw(frame, feature)
         except UserError as error:
             problems.append(str(error).removeprefix(": "))
-    _raise_if_any(problems)
+    raise_if_any(problems)
 
 
 def blanks(frame: pd.DataFrame, features: Sequence[Feature]) -> dict[str, NDArray[np.bool_]]:
@@ -90,7 +51,7 @@ def blanks(frame: pd.DataFrame, features: Sequence[Feature]) -> dict[str, NDArra
             continue
         if is_blank.any():
             found[feature.column] = is_blank | found.get(feature.column, False)
-    _raise_if_any(problems)
+    raise_if_any(problems)
     return found
 
 
@@ -143,10 +104,10 @@ def raw(frame: pd.DataFrame, feature: Feature) -> NDArray:
     """
     values = _values(frame, feature)
     if feature.kind == "category":
-        return _words(values)
+        return words(values)
     if feature.fill is not None and values.isna().all():
         return np.full(len(values), np.nan)
-    if values.dtype == object and _is_bool(values):
+    if values.dtype == object and is_bool(values):
         values = values.astype("boolean")
     present = values if feature.fill is None else values.dropna()
     require_finite(present, f"column {feature.name!r}")
@@ -193,97 +154,8 @@ def unseen(frame: pd.DataFrame, features: Sequence[Feature]) -> list[str]:
     return messages
 
 
-def _feature(values: pd.Series, rows: NDArray, name: str, is_category: bool) -> tuple[Feature | None, str | None]:
-    if values.iloc[rows].isna().all():
-        return None, f"{name}: has no value in any training row, left out"
-    if is_category:
-        return _category(values, rows, name, True)
-    if pd.api.types.is_bool_dtype(values) or (values.dtype == object and _is_bool(values)):
-        feature, note = _number(values.astype("boolean").astype("Float64"), rows, name, "number", None)
-        return replace(feature, truth=True), note
-    if pd.api.types.is_numeric_dtype(values):
-        return _number(values, rows, name, "number", None)
-    return _category(values, rows, name, False)
-
-
-def _is_date(values: pd.Series, is_category: bool) -> bool:
-    return not is_category and not values.isna().all() and is_date(values)
-
-
-def _dates(
-    values: pd.Series, rows: NDArray, name: str, parts: Sequence[DateFeature]
-) -> list[tuple[Feature | None, str | None]]:
-    """Return features of a column of dates. Nothing is returned if no training row has a date."""
-    if values.iloc[rows].isna().all():
-        return []
-    found: list[tuple[Feature | None, str | None]] = []
-    since = days(values, name)
-    for part in parts:
-        if part == DAYS:
-            found.append(_number(since, rows, name, "date", f"{name}: a date, taken as days since 1970"))
-            continue
-        shown, words = f"{name} {part}", part_of_dates(since, part)
-        made = _number(words, rows, shown, "number", None) if part == "year" else _category(words, rows, shown, True)
-        feature, note = made
-        found.append((feature and replace(feature, of=name, part=part), note))
-    return found
-
-
-def _number(
-    values: pd.Series, rows: NDArray, name: str, kind: Literal["number", "date"], note: str | None
-) -> tuple[Feature, str | None]:
-    gaps = int(values.isna().sum())
-    require_finite(values.dropna(), f"column {name!r}")
-    if not gaps:
-        return Feature(name, kind), note
-    fill = float(values.iloc[rows].dropna().astype(np.float64).mean())
-    message = f"{name}: missing in {gaps:,} of {len(values):,} rows, filled with the mean; another column marks them"
-    return Feature(name, kind, fill=fill), f"{note}; {message}" if note else message
-
-
-def _category(values: pd.Series, rows: NDArray, name: str, is_requested: bool) -> tuple[Feature | None, str | None]:
-    mixed = None if is_requested else _mixture(values, name)
-    words = pd.Series(_words(values.iloc[rows]))
-    counts = words.value_counts()
-    if len(counts) == 1:
-        return None, f"{name}: {counts.index[0]} in every training row, left out"
-    if not is_requested and len(counts) > max(TEXT_SHARE * len(words), 2):
-        return None, f"{name}: {len(counts):,} different words in {len(words):,} rows, text or names, left out"
-    levels = sorted(counts[counts >= min(RARE, counts.max())].head(LEVELS).index)
-    rare = len(counts) - len(levels)
-    combined = f"all but the {LEVELS} commonest" if len(levels) == LEVELS else f"{rare:,} rare words"
-    note = f"{name}: {combined} of {len(counts):,} are combined into one level, {name}[{OTHER}]" if rare else None
-    many = f"{name}: {len(levels)} levels, each a column of 0 and 1" if len(levels) > MANY_LEVELS else None
-    notes = "; ".join(filter(None, [mixed, note or many]))
-    return Feature(name, "category", None, tuple(levels), str(counts.index[0]), bool(rare)), notes or None
-
-
-def _mixture(values: pd.Series, name: str) -> str | None:
-    """Return a note if most values are numbers. Raises UserError if nearly all are, so that the others are mistakes."""
-    present = values.dropna()
-    is_number = notation.are_numbers(present)
-    if is_number.mean() < MOST:
-        return None
-    if is_number.all():
-        raise UserError(
-            f"column {name!r}: has numbers with decimal commas and others with decimal points; write them alike, leave "
-            "the column out, or make it a category"
-        )
-    at = int(np.flatnonzero(~is_number)[0])
-    where = f"row {present.index[at] + 1}"
-    if is_number.mean() >= NUMBER_SHARE:
-        raise UserError(
-            f"column {name!r}, {where}: expected a number as in {is_number.mean():.0%} of the rows, got "
-            f"{present.iloc[at]!r}; correct it, name it in --missing if it stands for a gap, leave the column out, or "
-            "make it a category"
-        )
-    return (
-        f"{name}: numbers in {is_number.mean():.0%} of the rows and words in the others, such as {present.iloc[at]!r}"
-    )
-
-
-def _words(values: pd.Series) -> NDArray:
-    """Return the values as words. Whole numbers have no decimal point, and missing values are MISSING."""
+def words(values: pd.Series) -> NDArray:
+    """Return the values as words, `(rows,)`. Whole numbers have no decimal point, and missing values are MISSING."""
     words = values.astype("string")
     if pd.api.types.is_float_dtype(values):
         is_whole = (values % 1 == 0) & (values.abs() < 2**53)
@@ -291,6 +163,7 @@ def _words(values: pd.Series) -> NDArray:
     return words.fillna(MISSING).to_numpy(object)
 
 
-def _is_bool(values: pd.Series) -> bool:
+def is_bool(values: pd.Series) -> bool:
+    """Return whether all present values of a column of objects are True or False, and there is one."""
     present = values.dropna()
     return len(present) > 0 and bool(present.map(lambda value: isinstance(value, bool | np.bool_)).all())

@@ -12,6 +12,7 @@ from straightline.config.settings import Balloons, Config, Example, Table
 from straightline.data import balloons, encoding
 from straightline.data.checks import warnings
 from straightline.data.columns import encode_target, group_numbers, require_column, time_order
+from straightline.data.features import DAYS, fit_encoding
 from straightline.data.folds import Split
 from straightline.data.rows import RowNumbers
 from straightline.data.schema import Division, DivisionKind, Feature, RowCounts, Schema
@@ -161,8 +162,8 @@ def _encoded(
     try:
         for name in categorical:
             require_column(frame, name, "data.categorical")
-        dates = config.data.dates if isinstance(config.data, Table) else [encoding.DAYS]
-        return encoding.fit(frame, train, names, categorical, dates)
+        dates = config.data.dates if isinstance(config.data, Table) else [DAYS]
+        return fit_encoding(frame, train, names, categorical, dates)
     except UserError as error:
         problems.insert(0, str(error))
         return [], []
