@@ -19,7 +19,7 @@ from sklearn import datasets
 FOLDER = Path(__file__).parent
 SIZE = {"width": 900, "height": 900}  # Pixels of a picture, which reaches down to the figures of the findings.
 CASE = re.compile(r"```sh\n(straightline run examples/(\w+)\.csv [^\n]+)\n```\n\n```text\n(.*?)```", re.DOTALL)
-ANSWER = re.compile(r"^(Yes|No|Undecided)\b.*", re.DOTALL | re.MULTILINE)
+ANSWER = re.compile(r"^(Yes|No|Undecided|Neither)\b.*", re.DOTALL | re.MULTILINE)
 
 
 def main() -> None:
