@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 Panel = Callable[[Axes], None]
@@ -44,7 +45,8 @@ WIDTH, HEIGHT = 4.8, 3.1  # inches of a panel: small, so that its text stays leg
 COLUMNS = 2  # panels side by side in a PNG
 TAG = re.compile(r"<[^>]+>")  # the tags of an SVG, without the text between them
 TICKS = 6  # intervals between the ticks of an axis, at most
-LETTER, LINE = 0.078, 0.22  # inches: width of a letter and height of a line in a label
+LINE = 0.22  # inches: height of a line in a label
+ROOM = 1.1  # A browser may have a font that is a tenth wider than matplotlib's.
 LONGEST = 30  # letters of a name in a picture; tables show the whole name
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -159,15 +161,17 @@ def _set_margins(figure: Figure, axes: Axes) -> None:
     """Set the margins from the lengths of the labels. Matplotlib's layouts draw twice and so take twice as long."""
     width, height = figure.get_size_inches()
     is_upright = any(label.get_rotation() for label in axes.get_xticklabels())
-    left = 0.15 + LETTER * _longest(axes.yaxis) + (LINE if axes.get_ylabel() else 0)
-    bottom = 0.12 + LINE + (LETTER * _longest(axes.xaxis) if is_upright else LINE)
+    left = 0.15 + _longest(axes.yaxis) + (LINE if axes.get_ylabel() else 0)
+    bottom = 0.12 + LINE + (_longest(axes.xaxis) if is_upright else LINE)
     top = LINE + 0.05 if axes.get_legend() or axes.get_title("left") or axes.get_title("right") else 0.1
     figure.subplots_adjust(left / width, bottom / height, 1 - 0.2 / width, 1 - top / height)
 
 
-def _longest(axis: Axis) -> int:
+def _longest(axis: Axis) -> float:
+    """Return the width in inches of the longest label of an axis."""
     labels = axis.get_major_formatter().format_ticks(list(axis.get_majorticklocs()))
-    return max(map(len, labels), default=0)
+    points = (TextPath((0, 0), label, STYLE["font.size"]).get_extents().width for label in labels if label)
+    return ROOM * max(points, default=0.0) / 72
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
