@@ -28,7 +28,7 @@ def run(
     """Find out whether a straight line is enough for your own table, and write the results to a folder."""
     from straightline.commands import run as command
 
-    folder = out or Path(f"straightline-{table.file.stem}")
+    folder = out or Path(f"straightline-{table.name}")
     efforts = [f"effort={effort}"] if effort else []
     command.run(replace(table, overrides=[*efforts, *(overrides or [])]), folder, track)
 
@@ -49,12 +49,15 @@ def init(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="The saved model: model.keras, or its folder runs/<target>/<model>.")],
-    rows: Annotated[Path, typer.Argument(help="CSV or Parquet file with the columns that the model was trained on.")],
+    rows: Annotated[
+        Path, typer.Argument(help="File with the columns that the model was trained on, of any kind that run takes.")
+    ],
     out: Annotated[Path | None, typer.Option(help="CSV file to write. Default: print the predictions.")] = None,
     delimiter: arguments.Delimiter = None,
     decimal: arguments.Decimal = None,
+    sheet: arguments.Sheet = None,
 ) -> None:
     """Predict the target for new rows with a saved model."""
     from straightline.commands import predict as command
 
-    command.run(model, rows, out, delimiter, decimal)
+    command.run(model, rows, out, delimiter, decimal, sheet)

@@ -16,7 +16,14 @@ from straightline.runtime.terminal import escaped, say
 from straightline.serving.prediction import ARCHIVE, predicted_columns
 
 
-def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None, decimal: str | None = None) -> None:
+def run(
+    model: Path,
+    rows: Path,
+    out: Path | None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    sheet: str | None = None,
+) -> None:
     """Write the predictions of `model` for the table `rows` as CSV, to `out` or to stdout.
 
     `model` is a file model.keras or its folder. The predictions are in a column with the name of the target. For a
@@ -33,7 +40,7 @@ def run(model: Path, rows: Path, out: Path | None, delimiter: str | None = None,
     if name not in schema.targets:
         raise UserError(f"{folder}: {root / 'data/schema.json'} has no target of this name; train again")
     target, digest = schema.targets[name], _digest(folder / "weights.json", schema.digest(name), root)
-    frame, _ = read_table(rows, delimiter, decimal)
+    frame, _ = read_table(rows, delimiter, decimal, sheet)
     features = schema.encoding
     for note in _checked(frame, features, rows):
         say(f"predict: warning: {note}", is_error=True)

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import yaml
 
+from straightline.config.streams import received
 from straightline.config.table_options import TableOptions, command_line, table_settings
 from straightline.errors import UserError
 from straightline.results import terminal
@@ -36,7 +37,7 @@ def run(options: TableOptions, out: Path, track: bool) -> None:
     (`output_folder`).
     """
     text = table_settings(options)
-    with output_folder(out) as work:
+    with output_folder(out) as work, received(options.file, work):
         _run_stages(work, text, command_line(options))
     results = load_results(out)
     if track:
