@@ -122,6 +122,7 @@ def _raise_ragged(content: Content, marks: Marks, error: pa.ArrowInvalid) -> Non
     """If `error` is about a row with another length than the header, raise UserError with all these rows."""
     if "columns, got" not in str(error):
         return
+    _require_closed_quotes(content, marks)
     rows: list[pa.csv.InvalidRow] = []
 
     def note(row: pa.csv.InvalidRow) -> str:
@@ -133,11 +134,14 @@ def _raise_ragged(content: Content, marks: Marks, error: pa.ArrowInvalid) -> Non
     pa.csv.read_csv(content.for_arrow(), options, _parse_options(marks, note), no_columns)
     lengths = ", ".join(f"row {row.number - 1} has {row.actual_columns}" for row in rows[:SHOWN])
     more = f", and {len(rows) - SHOWN:,} more rows" if len(rows) > SHOWN else ""
-    is_title = rows[0].number == 2 and rows[0].expected_columns < min(row.actual_columns for row in rows)
-    title = "; if the first line is a title, remove it" if is_title else ""
+    if rows[0].number == 2 and rows[0].expected_columns == 1:
+        raise UserError(
+            f"{content.label}: the first line has one value, and the next one has {rows[0].actual_columns}; if it is a "
+            "title, remove all lines above the names of the columns"
+        )
     raise UserError(
         f"{content.label}: the header has {rows[0].expected_columns} columns, {lengths}{more}; quote values that hold "
-        f"a {DELIMITERS.get(marks.delimiter, 'delimiter')}, or correct these rows{title}"
+        f"a {DELIMITERS.get(marks.delimiter, 'delimiter')}, or correct these rows"
     )
 
 

@@ -11,6 +11,8 @@ from straightline.data.names import require_number
 from straightline.errors import UserError
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+# A decimal comma in a number with a sign: 3,5 % and 1.200,50 €, but not 1,200 €, where it may group digits.
+COMMA_IN_UNIT = re.compile(r"[-+−(€$£¥\s]*(\d+,(\d{1,2}|\d{4,})|\d{1,3}(\.\d{3})+,\d+)[)€$£¥%\s]*")
 SAMPLE_LINES = 100  # The delimiter and the decimal mark are detected in this number of lines.
 SAMPLE_CELLS = 100_000
 
@@ -45,6 +47,7 @@ def found(content: Content, delimiter: str | None, decimal: str | None) -> Marks
     cells = list(islice(every, SAMPLE_CELLS))
     if decimal is None:
         commas, points = (any(re.fullmatch(rf"[-+]?\d+{mark}\d+", cell) for cell in cells) for mark in (",", r"\."))
+        commas = commas or (not points and any(COMMA_IN_UNIT.fullmatch(cell) for cell in cells))
         if commas and points and delimiter != ",":
             raise UserError(
                 f"{content.label}: has numbers with commas and with points; give the decimal mark: --decimal or "

@@ -100,6 +100,9 @@ def _parsed(label: str, where: str, text: str) -> Any:
         return json.loads(text, object_pairs_hook=_Object)
     except RecursionError:
         problem = "is nested too deeply"
-    except ValueError as error:
+    except json.JSONDecodeError as error:
+        line = "" if where else f"line {error.lineno}, "
+        problem = f"is no JSON ({error.msg.lower()}, {line}column {error.colno})"
+    except ValueError as error:  # a whole number of more than 4,300 digits
         problem = f"is no JSON ({line_of(error)})"
     raise UserError(f"{label}: {where}{problem}; expected one object a line, or a list of objects") from None
