@@ -53,7 +53,7 @@ def _batches(label: str, file: pa.NativeFile) -> pa.Table:
     size = 0
     for number in range(reader.num_record_batches):
         batches.append(reader.get_batch(number))
-        size += batches[-1].nbytes
+        size += max(batches[-1].nbytes, 8 * batches[-1].num_rows * batches[-1].num_columns)
         if COPIES * size > psutil.virtual_memory().available:
             raise UserError(f"{label}: has more rows than fit in the memory that is free; take a part of the rows")
     return pa.Table.from_batches(batches, reader.schema)

@@ -115,8 +115,11 @@ def _filled(rows: Sequence[Sequence[Any]]) -> int:
 
 
 def _without_title(sheet: Sheet) -> Sheet:
-    first = 0
-    while _filled(sheet.rows[first:]) > 1 and _filled([sheet.rows[first]]) == 1:
+    """Leave out rows of one cell above the header. With two columns, such a row may be a header that lacks a name."""
+    first, width = 0, _filled(sheet.rows)
+    while width > 1 and _filled([sheet.rows[first]]) == 1:
+        if width == 2 and sheet.numbers[first + 1] == sheet.numbers[first] + 1:
+            break
         first += 1
     return Sheet(sheet.name, sheet.rows[first:], sheet.numbers[first:], sheet.left, sheet.merged)
 

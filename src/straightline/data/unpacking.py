@@ -16,7 +16,7 @@ from straightline.data.contents import Content, counted
 from straightline.data.names import SHOWN, line_of
 from straightline.errors import UserError
 
-ZIP = b"PK\x03\x04"
+ZIP, EMPTY_ZIP = b"PK\x03\x04", b"PK\x05\x06"
 TEXTS = (".csv", ".tsv", ".tab", ".txt", ".dat", ".json", ".jsonl", ".ndjson")
 TABLES = (*TEXTS, ".parquet", ".pq", ".feather", ".arrow", ".xlsx", ".xlsm")
 DEEPEST = 2  # A compressed file in an archive is unpacked, and nothing inside it.
@@ -57,7 +57,7 @@ def unpacked(content: Content) -> Content:
 
 def _unpacked_once(content: Content) -> Content:
     head = content.head(8)
-    if head.startswith(ZIP):
+    if head.startswith((ZIP, EMPTY_ZIP)):
         return _only_table(content)
     for magic, (kind, reader) in COMPRESSED.items():
         if head.startswith(magic):
