@@ -45,8 +45,8 @@ OTHER = [
 @pytest.mark.parametrize("values", SAME)
 def test_the_same_question_goes_to_its_folder(values: dict[str, Any]) -> None:
     answer(Path("straightline-houses"), settings())
-    assert folder_for(FILE, values, None, replaces=False) == Path("straightline-houses")
-    assert folder_for(FILE, values, Path("straightline-houses"), replaces=False) == Path("straightline-houses")
+    assert folder_for("houses", values, None, replaces=False) == Path("straightline-houses")
+    assert folder_for("houses", values, Path("straightline-houses"), replaces=False) == Path("straightline-houses")
 
 
 @pytest.mark.parametrize("values", OTHER)
@@ -56,18 +56,18 @@ def test_another_one_goes_to_another_folder_or_is_refused(
     out = Path("straightline-houses")
     answer(out, settings())
     longer = f"straightline-houses-{'-'.join(values['targets'])}"
-    assert folder_for(FILE, values, None, replaces=False) == Path(longer)
+    assert folder_for("houses", values, None, replaces=False) == Path(longer)
     told = "straightline-houses holds the answer to another question (price in /houses.csv from all other columns)"
     assert f"{told}; this answer goes to {longer}" in capsys.readouterr().out
     with pytest.raises(UserError, match="choose another folder with --out, or replace what it holds with"):
-        folder_for(FILE, values, out, replaces=False)
-    assert folder_for(FILE, values, out, replaces=True) == out
-    assert folder_for(FILE, values, None, replaces=True) == out
+        folder_for("houses", values, out, replaces=False)
+    assert folder_for("houses", values, out, replaces=True) == out
+    assert folder_for("houses", values, None, replaces=True) == out
 
     answer(Path(longer), settings("a third one"))
-    assert folder_for(FILE, values, None, replaces=False) == Path(f"{longer}-2")
+    assert folder_for("houses", values, None, replaces=False) == Path(f"{longer}-2")
     answer(Path(f"{longer}-2"), values)
-    assert folder_for(FILE, values, None, replaces=False) == Path(f"{longer}-2")
+    assert folder_for("houses", values, None, replaces=False) == Path(f"{longer}-2")
 
 
 def test_the_order_of_names_makes_no_other_question() -> None:
@@ -82,4 +82,4 @@ def test_results_of_an_unknown_question_are_kept_too(text: str) -> None:
     answer(Path("out"), settings())
     Path("out/params.yaml").write_text(text)
     with pytest.raises(UserError, match=r"out: holds results whose params\.yaml is not readable"):
-        folder_for(FILE, settings(), Path("out"), replaces=False)
+        folder_for("houses", settings(), Path("out"), replaces=False)

@@ -21,7 +21,14 @@ def known_family(name: str, *others: str) -> str:
     return name
 
 
-File = Annotated[Path, typer.Argument(help="The table: a CSV or Parquet file.", show_default=False)]
+File = Annotated[
+    Path,
+    typer.Argument(
+        help="The table: CSV, JSON, Parquet, Feather or a spreadsheet (.xlsx), also in .gz or .zip. - is standard "
+        "input.",
+        show_default=False,
+    ),
+]
 Targets = Annotated[
     list[str], typer.Option("--target", help="Column to predict. Repeat the option to predict several columns.")
 ]
@@ -70,6 +77,9 @@ Delimiter = Annotated[
     str | None, typer.Option(help="Character that separates the values in a CSV file. Default: detected.")
 ]
 Decimal = Annotated[str | None, typer.Option(help="Decimal mark in a CSV file: a point or a comma. Default: detected.")]
+Sheet = Annotated[
+    str | None, typer.Option(help="Sheet of a spreadsheet, by its name. Default: the only one with a table.")
+]
 Missing = Annotated[
     str | None,
     typer.Option(help="Marks of a gap besides the usual ones (NA, ?, -, ...), separated by commas. Example: -999."),
@@ -141,6 +151,7 @@ def _table_options(
     held_out: HeldOut = None,
     delimiter: Delimiter = None,
     decimal: Decimal = None,
+    sheet: Sheet = None,
     missing: Missing = None,
     dayfirst: DayFirst = None,
     dates: Dates = None,
@@ -150,7 +161,7 @@ def _table_options(
 
     columns = {"features": features, "exclude": exclude, "categorical": categorical, "missing": missing, "dates": dates}
     values = {"groups": groups, "split": split, "time": time, "held_out": held_out}
-    values |= {"delimiter": delimiter, "decimal": decimal, "dayfirst": dayfirst}
+    values |= {"delimiter": delimiter, "decimal": decimal, "sheet": sheet, "dayfirst": dayfirst}
     data = {name: column_names(text) for name, text in columns.items() if text} | {
         name: value for name, value in values.items() if value is not None
     }

@@ -36,7 +36,7 @@ def sweep(
         ),
     ],
     table: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet file to use instead of the pipeline's rows.")
+        Path | None, typer.Option(help="Table to use instead of the pipeline's rows, as run takes it.")
     ] = None,
     target: Annotated[
         str | None,
@@ -123,7 +123,7 @@ def calibrate(
     model: Annotated[str, typer.Option(help="Name of the network in params.yaml.")] = "neural",
     like: Annotated[
         Path | None,
-        typer.Option(help="CSV or Parquet file to imitate: take its columns, best straight line and noise."),
+        typer.Option(help="Table to imitate: take its columns, best straight line and noise."),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column of the --like file to predict.")] = None,
     effort: Annotated[

@@ -69,7 +69,9 @@ def predict(
     ],
     rows: Annotated[
         Path,
-        typer.Argument(help="CSV or Parquet file with the columns that the model was trained on.", show_default=False),
+        typer.Argument(
+            help="File with the columns that the model was trained on, of any kind that run takes.", show_default=False
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="CSV file to write. Default: print the predictions.")] = None,
     target: Annotated[
@@ -88,8 +90,9 @@ def predict(
     ] = None,
     delimiter: arguments.Delimiter = None,
     decimal: arguments.Decimal = None,
+    sheet: arguments.Sheet = None,
 ) -> None:
     """Predict the target for new rows with the model that the verdict advises, or with another saved model."""
     from straightline.commands import predict as command
 
-    command.run(model, rows, out, command.Options(target, identifier, interval, delimiter, decimal))
+    command.run(model, rows, out, command.Options(target, identifier, interval, delimiter, decimal, sheet))

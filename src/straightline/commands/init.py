@@ -14,6 +14,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from straightline.config.composition import CONF
+from straightline.config.streams import received
 from straightline.config.table_options import TableOptions, table_settings
 from straightline.errors import UserError
 from straightline.revisions.site_cache import use_private_cache
@@ -48,12 +49,19 @@ def run(options: TableOptions, folder: Path, effort: str | None) -> None:
         raise UserError(f"{folder}: already exists; choose a new folder")
     if shutil.which("git") is None:
         raise UserError("git: not found; install it, since a DVC project is a git repository")
-    values = yaml.safe_load(table_settings(options))
-    _require_valid_table(values)
+    with temporary_folder() as own, received(options.file, own) as file:
+        values = yaml.safe_load(table_settings(options))
+        _require_valid_table(own, values)
+        name = file.name if file == options.file else options.name  # A stream gets a name without a space.
+        values["data"]["path"] = f"data/{name}"
+        _create(options, file, values, folder, effort)
+
+
+def _create(options: TableOptions, file: Path, values: dict[str, Any], folder: Path, effort: str | None) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(folder.parent) as temporary:
         work = temporary / "project"
-        _write(work, options.file, values, effort)
+        _write(work, options, file, values, effort)
         is_committed = _make_repository(work, values)
         if folder.exists():
             for path in work.iterdir():
@@ -67,39 +75,37 @@ def run(options: TableOptions, folder: Path, effort: str | None) -> None:
     say(f"{folder}: a DVC and git project\n{note}cd {folder}{commit} && dvc repro")
 
 
-def _require_valid_table(values: Mapping[str, Any]) -> None:
-    """Run the data stage in a temporary folder. Raises UserError if it refuses the table."""
-    with temporary_folder() as folder:
-        write_text(folder / "params.yaml", yaml.safe_dump(dict(values), allow_unicode=True))
-        data.run(folder)
+def _require_valid_table(folder: Path, values: Mapping[str, Any]) -> None:
+    """Run the data stage in `folder`. Raises UserError if it refuses the table."""
+    write_text(folder / "params.yaml", yaml.safe_dump(dict(values), allow_unicode=True))
+    data.run(folder)
 
 
-def _write(root: Path, file: Path, values: dict[str, Any], effort: str | None) -> None:
+def _write(root: Path, options: TableOptions, file: Path, values: dict[str, Any], effort: str | None) -> None:
     for path in sorted(CONF.rglob("*.yaml")):
         name = path.relative_to(CONF).as_posix()
         if not BUNDLED.match(name):
             write_text(root / "conf" / name, path.read_text(encoding="utf-8"))
-    table = values["data"] | {"path": f"data/{file.name}"}
-    source = _configure(root / "conf", file, table, values["targets"], effort)
+    source = _configure(root / "conf", options.name, values["data"], values["targets"], effort)
     (root / "data").mkdir()
-    shutil.copyfile(file, root / table["path"])
+    shutil.copyfile(file, root / values["data"]["path"])
     write_text(root / REQUIREMENTS, f"straightline=={version('straightline')}\n")
     write_text(root / "dvc.yaml", yaml.safe_dump(_stages(), sort_keys=False, width=120))
-    write_text(root / "README.md", _readme(file, source, values["targets"]))
+    write_text(root / "README.md", _readme(Path(values["data"]["path"]).name, source, values["targets"]))
     compose.run(root)
 
 
-def _configure(conf: Path, file: Path, table: Mapping[str, Any], targets: Mapping[str, Any], effort: str | None) -> str:
+def _configure(conf: Path, name: str, table: Mapping[str, Any], targets: Mapping[str, Any], effort: str | None) -> str:
     """Write config files for the table and its targets, and select them and `effort` in config.yaml.
 
     Return the table's name.
     """
     chosen: list[Any] = []
     for key, target in targets.items():
-        name = f"own_{key}" if TAKEN.fullmatch(key) or (conf / f"target/{key}.yaml").exists() else key
-        write_text(conf / f"target/{name}.yaml", _dumped(target))
-        chosen.append({f"/target@_global_.targets.{key}": name})
-    source = re.sub(r"[^A-Za-z0-9]+", "_", file.stem).strip("_")
+        own = f"own_{key}" if TAKEN.fullmatch(key) or (conf / f"target/{key}.yaml").exists() else key
+        write_text(conf / f"target/{own}.yaml", _dumped(target))
+        chosen.append({f"/target@_global_.targets.{key}": own})
+    source = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
     if TAKEN.fullmatch(source):
         source = f"own_{source}".rstrip("_")
     text = _dumped({"defaults": [*chosen, "_self_"], **table})
@@ -126,12 +132,12 @@ def _stages() -> dict[str, Any]:
     return stages
 
 
-def _readme(file: Path, source: str, targets: Mapping[str, Any]) -> str:
+def _readme(file: str, source: str, targets: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PROJECT), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     columns = [target["column"] for target in targets.values()]
-    return environment.get_template("README.md.jinja").render(file=file.name, source=source, columns=columns)
+    return environment.get_template("README.md.jinja").render(file=file, source=source, columns=columns)
 
 
 def _make_repository(root: Path, values: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from straightline.config.streams import received
 from straightline.data import encoding
 from straightline.data.columns import require_column
 from straightline.data.reading import read_as_written, read_table
@@ -19,6 +20,7 @@ from straightline.families import FAMILIES
 from straightline.families.target import Target
 from straightline.runtime.artifacts import read_json, read_parquet, write_csv
 from straightline.runtime.folders import RESULT_FOLDERS
+from straightline.runtime.leftovers import temporary_folder
 from straightline.runtime.terminal import escaped, say
 from straightline.serving.intervals import half_width
 from straightline.serving.prediction import ARCHIVE, predicted_columns
@@ -33,7 +35,7 @@ class Options:
 
     `target` is the key or the column of a target, or None if there is only one. `identifier` is a column of the new
     rows that is written first, or None. `interval` is the probability of prediction intervals, or None for none.
-    If `delimiter` or `decimal` is None, it is detected.
+    `delimiter`, `decimal` and `sheet` are those of `read_table`.
     """
 
     target: str | None = None
@@ -41,6 +43,7 @@ class Options:
     interval: float | None = None
     delimiter: str | None = None
     decimal: str | None = None
+    sheet: str | None = None
 
 
 def run(model: Path, rows: Path, out: Path | None, options: Options | None = None) -> None:
@@ -115,14 +118,23 @@ def _half_width(saved: Saved, schema: Schema, level: float) -> float:
 
 def _read(rows: Path, options: Options, written: Sequence[str]) -> tuple[pd.DataFrame, pd.Series | None]:
     """Return the new rows, and the names of the rows as they stand in the file, or None."""
-    frame, file_format = read_table(rows, options.delimiter, options.decimal)
+    with temporary_folder() as folder, received(rows, folder) as path:
+        return _read_file(path, str(rows), options, written)
+
+
+def _read_file(
+    path: Path, rows: str, options: Options, written: Sequence[str]
+) -> tuple[pd.DataFrame, pd.Series | None]:
+    frame, found = read_table(path, options.delimiter, options.decimal, options.sheet, rows)
     name = options.identifier
     if name is None:
         return frame, None
     if name in written:
         raise UserError(f"--id: the predictions have a column {name!r} too; give another column of the new rows")
     require_column(frame, name, f"--id: {rows}")
-    return frame, frame[name] if file_format is None else read_as_written(rows, name, file_format)
+    if found.delimiter is None:
+        return frame, frame[name]
+    return frame, read_as_written(path, name, found.delimiter).iloc[: len(frame)]
 
 
 def _complete(frame: pd.DataFrame, features: list[Feature], rows: Path) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from straightline.config.streams import received
 from straightline.config.table_options import TableOptions, command_line, table_settings
 from straightline.errors import UserError
 from straightline.outputs.folder import output_folder
@@ -33,8 +34,8 @@ def run(options: TableOptions, out: Path | None, replaces: bool, track: bool) ->
     answer to another question. Raises UserError, after printing the answer, if it cannot be published.
     """
     text = table_settings(options)
-    folder = folder_for(options.file, yaml.safe_load(text), out, replaces)
-    with output_folder(folder) as work:
+    folder = folder_for(options.name, yaml.safe_load(text), out, replaces)
+    with output_folder(folder) as work, received(options.file, work):
         _run_stages(work, text, command_line(options), Earlier(work, earlier_outputs(folder)))
     results = load_results(folder)
     failure = _publish(results) if track else None

@@ -14,6 +14,7 @@ import yaml
 
 from straightline.config.composition import render
 from straightline.config.settings import Config, chosen_target, load, parse
+from straightline.config.streams import received
 from straightline.config.table_options import TableOptions, table_settings
 from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
@@ -89,7 +90,7 @@ def _project(root: Path, options: Options) -> Iterator[tuple[Path, Space]]:
     if options.target is None:
         raise UserError("--table: add --target, the column to predict")
     file, column = options.table, options.target
-    with temporary_folder() as folder:
+    with temporary_folder() as folder, received(file, folder):
         space = parse_space(
             options.overrides,
             lambda fixed: yaml.safe_load(table_settings(TableOptions(file, [column], overrides=fixed))),

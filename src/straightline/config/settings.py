@@ -43,8 +43,9 @@ class Table:
     same value in the column `groups` stay together. With `split: time` earlier rows are trained on and later rows are
     scored. The column `time` gives the order; if it is None, the order is that of the file. If `delimiter` or `decimal`
     (the decimal mark) is None, it is detected in the CSV file. Cells that equal an entry of `missing` are gaps.
-    `dayfirst` says whether 3/4 is the third of April; if it is None, the column has to show it. `dates` says what of
-    a date is a feature.
+    `sheet` is the name of a spreadsheet's sheet; if it is None, the only sheet with a table is read. `dayfirst` says
+    whether 3/4 is the third of April; if it is None, the column has to show it. `dates` says what of a date is a
+    feature.
     """
 
     source: Literal["table"]
@@ -66,6 +67,7 @@ class Table:
     dates: Annotated[list[Literal["days", "year", "month", "weekday"]], Field(min_length=1)] = field(
         default_factory=lambda: ["days"]
     )
+    sheet: str | None = None
 
     @field_validator("features", "exclude", "categorical")
     @classmethod

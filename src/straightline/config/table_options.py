@@ -13,9 +13,11 @@ import yaml
 
 from straightline.config.composition import CONF, render
 from straightline.config.settings import parse
+from straightline.config.streams import stream_name
 from straightline.errors import UserError
 from straightline.families import AUTO
 
+ENDINGS = re.compile(r"(?<=.)\.(gz|bz2|xz|zst|zip)$", re.IGNORECASE)
 LONGEST_KEY = 60  # characters; a key is a part of file names
 
 
@@ -33,6 +35,12 @@ class TableOptions:
     data: Mapping[str, Any] = field(default_factory=dict)
     overrides: Sequence[str] = ()
 
+    @property
+    def name(self) -> str:
+        """The name of the file without what says its kind, or that of a stream; it may be a part of file names."""
+        stream = stream_name(self.file)
+        return Path(ENDINGS.sub("", self.file.name)).stem if stream is None else stream.replace(" ", "-")
+
 
 def command_line(options: TableOptions) -> str:
     """Return the command line that gives `options`, quoted for a shell."""
@@ -40,7 +48,9 @@ def command_line(options: TableOptions) -> str:
     arguments += [(name, _listed(value) if isinstance(value, list) else value) for name, value in options.data.items()]
     arguments += [("family", options.family)] if options.family != AUTO else []
     words = [word for name, value in arguments for word in _option(name.replace("_", "-"), value)]
-    return shlex.join(["straightline", "run", str(options.file), *words, *options.overrides])
+    return shlex.join(
+        ["straightline", "run", "-" if stream_name(options.file) else str(options.file), *words, *options.overrides]
+    )
 
 
 def with_settings(command: str, settings: Mapping[str, Any]) -> str:
@@ -68,7 +78,11 @@ def column_names(text: str) -> list[str]:
 def table_settings(options: TableOptions) -> str:
     """Return the params.yaml that conf/ and `options` compose to. Raises UserError if the options are not valid."""
     targets = _targets(options)
-    table = {"path": str(options.file.resolve()), "target": options.targets[0], **options.data}
+    table = {
+        "path": stream_name(options.file) or str(options.file.resolve()),
+        "target": options.targets[0],
+        **options.data,
+    }
     given = {f"data.{name}": value for name, value in table.items()}
     values = yaml.safe_load(render(CONF, ["data=table", *options.overrides], given))
     values["targets"] = targets

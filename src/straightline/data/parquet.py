@@ -1,4 +1,4 @@
-"""Read a table from a Parquet file strictly."""
+"""Read a table from a Parquet or Feather file strictly."""
 
 from pathlib import Path
 
@@ -6,42 +6,75 @@ import pandas as pd
 import psutil
 import pyarrow as pa
 import pyarrow.compute
+import pyarrow.ipc
 import pyarrow.parquet
 
+from straightline.data.contents import COPIES, Content
 from straightline.data.names import line_of, require_names
 from straightline.errors import UserError
 
-COPIES = 3  # Reading and training hold about this number of copies of a table.
+DAMAGED = (pa.ArrowException, OSError, ValueError, OverflowError)
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
+def read_parquet(content: Content) -> pd.DataFrame:
     """Return all columns, the index of a pandas table too. Columns of types that no model takes stay as they are.
 
     Raises UserError if the file cannot be read, says that it has more rows than memory holds, or has words that are no
     text.
     """
     try:
-        with pa.parquet.ParquetFile(path) as file:
-            _require_memory(path, file.metadata)
-            table = file.read()
-        columns = [_simplified(column) for column in table.columns]
-        require_names(path, table.column_names)
-        for name, column in zip(table.column_names, columns, strict=True):
-            _require_characters(path, name, column)
-        table = pa.table(columns, table.column_names)
-        return table.to_pandas(types_mapper=_kept_type, ignore_metadata=True)
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise UserError(f"{path}: not readable as Parquet: {line_of(error)}; write it again, or as CSV") from None
+        with pa.parquet.ParquetFile(content.for_arrow()) as file:
+            _require_memory(content.label, file.metadata)
+            return _checked(content.label, file.read())
+    except DAMAGED as error:
+        raise UserError(
+            f"{content.label}: not readable as Parquet: {line_of(error)}; write it again, or as CSV"
+        ) from None
 
 
-def _require_memory(path: Path, metadata: pa.parquet.FileMetaData) -> None:
+def read_feather(content: Content) -> pd.DataFrame:
+    """Return all columns of a Feather file, also called an Arrow file, as `read_parquet` does.
+
+    Its batches are counted while they are read. Raises UserError as `read_parquet` does.
+    """
+    try:
+        source = content.for_arrow()
+        with pa.memory_map(str(source)) if isinstance(source, Path) else source as file:
+            return _checked(content.label, _batches(content.label, file))
+    except DAMAGED as error:
+        raise UserError(
+            f"{content.label}: not readable as Feather: {line_of(error)}; write it again, or as CSV"
+        ) from None
+
+
+def _batches(label: str, file: pa.NativeFile) -> pa.Table:
+    reader = pa.ipc.open_file(file)
+    batches: list[pa.RecordBatch] = []
+    size = 0
+    for number in range(reader.num_record_batches):
+        batches.append(reader.get_batch(number))
+        size += max(batches[-1].nbytes, 8 * batches[-1].num_rows * batches[-1].num_columns)
+        if COPIES * size > psutil.virtual_memory().available:
+            raise UserError(f"{label}: has more rows than fit in the memory that is free; take a part of the rows")
+    return pa.Table.from_batches(batches, reader.schema)
+
+
+def _checked(label: str, table: pa.Table) -> pd.DataFrame:
+    columns = [_simplified(column) for column in table.columns]
+    require_names(label, table.column_names)
+    for name, column in zip(table.column_names, columns, strict=True):
+        _require_characters(label, name, column)
+    return pa.table(columns, table.column_names).to_pandas(types_mapper=_kept_type, ignore_metadata=True)
+
+
+def _require_memory(label: str, metadata: pa.parquet.FileMetaData) -> None:
     sizes = [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
     needed = COPIES * max(8 * metadata.num_rows * metadata.num_columns, sum(sizes))
     available = psutil.virtual_memory().available
     if needed > available:
         raise UserError(
-            f"{path}: says that it has {metadata.num_rows:,} rows of {metadata.num_columns:,} columns, which need some "
-            f"{needed / 1e9:,.0f} GB of memory, and {available / 1e9:,.0f} GB are free; take a part of the rows"
+            f"{label}: says that it has {metadata.num_rows:,} rows of {metadata.num_columns:,} columns, which need "
+            f"some {needed / 1e9:,.0f} GB of memory, and {available / 1e9:,.0f} GB are free; take a part of the rows"
         )
 
 
@@ -60,7 +93,7 @@ def _kept_type(kind: pa.DataType) -> pd.ArrowDtype | None:
     return None if is_word or is_number or is_date or pa.types.is_null(values) else pd.ArrowDtype(kind)
 
 
-def _require_characters(path: Path, name: str, column: pa.ChunkedArray) -> None:
+def _require_characters(label: str, name: str, column: pa.ChunkedArray) -> None:
     """Raise UserError if words are not UTF-8, or if a word has a NUL character."""
     column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
     if pa.types.is_string_view(column.type):
@@ -70,7 +103,7 @@ def _require_characters(path: Path, name: str, column: pa.ChunkedArray) -> None:
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:
-        raise UserError(f"{path}: column {name!r} has words that are not UTF-8; write it again as UTF-8") from None
+        raise UserError(f"{label}: column {name!r} has words that are not UTF-8; write it again as UTF-8") from None
     nul = pa.compute.index(pa.compute.match_substring(column, "\0"), True).as_py()
     if nul >= 0:
-        raise UserError(f"{path}: column {name!r}, row {nul + 1}: has a NUL character, expected text; remove it")
+        raise UserError(f"{label}: column {name!r}, row {nul + 1}: has a NUL character, expected text; remove it")

@@ -16,6 +16,7 @@ from straightline.data.features import DAYS, fit_encoding
 from straightline.data.folds import Split
 from straightline.data.rows import RowNumbers
 from straightline.data.schema import Division, DivisionKind, Feature, RowCounts, Schema
+from straightline.data.totals import total_row
 from straightline.data.understanding import understood
 from straightline.errors import UserError
 from straightline.families import FAMILIES
@@ -41,7 +42,7 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     problems: list[str] = []
     by, column = _divided_by(config)
     read = understood(config, frame, _read_columns(config, frame, [*names, column]), decimal)
-    problems += read.problems
+    problems += [*read.problems, *total_row(read.frame)]
     frame, groups = _in_order(read.frame, by, column, path, problems)
     labels, targets = _targets(config, frame, problems)
     split = Split(_strata(labels, targets), groups, by == "time")

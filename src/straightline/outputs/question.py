@@ -49,14 +49,14 @@ class Question:
         return f"{', '.join(self.targets)} in {self.path}{sheet} from {others}{without}"
 
 
-def folder_for(file: Path, values: Mapping[str, Any], out: Path | None, replaces: bool) -> Path:
-    """Return the folder for the results of a run on the table `file` with the settings `values`.
+def folder_for(name: str, values: Mapping[str, Any], out: Path | None, replaces: bool) -> Path:
+    """Return the folder for the results of a run on the table called `name` with the settings `values`.
 
-    It is `out`, or by default straightline-<name of the file>. If that holds the answer to another question, the
+    It is `out`, or by default straightline-<name>. If that holds the answer to another question, the
     default gets the names of the targets, and if need be a number, at its end. With `replaces` it does not matter what
     a folder holds. Raises UserError if `out` holds the answer to another question.
     """
-    default = f"straightline-{file.stem}"
+    default = f"straightline-{name}"
     if replaces:
         return out or Path(default)
     question = Question.of(values)

@@ -11,8 +11,10 @@ import pandas as pd
 
 from straightline.config.settings import Balloons, Config, Example, load
 from straightline.data import balloons, examples
+from straightline.data.contents import AbsentFileError
 from straightline.data.preparation import prepare
 from straightline.data.reading import read_table
+from straightline.errors import UserError
 from straightline.runtime.artifacts import write_json, write_parquet
 from straightline.runtime.stage import stage
 
@@ -45,12 +47,21 @@ def _source(root: Path, config: Config) -> tuple[pd.DataFrame, str]:
         return balloons.generate(config.data.rows, config.data.seed, config.data.partnered_children), "."
     if isinstance(config.data, Example):
         return examples.load(config.data.name), "."
-    frame, file_format = read_table(root / config.data.path, config.data.delimiter, config.data.decimal)
-    if file_format is not None:
-        say(f"data: {config.data.path}: {file_format.description}")
-    return frame, config.data.decimal or (file_format.decimal if file_format is not None else ".")
+    table = config.data
+    frame, written = read_table(root / table.path, table.delimiter, table.decimal, table.sheet, label=table.path)
+    say(f"data: {table.path}: {written.description}")
+    return frame, table.decimal or written.decimal
+
+
+def _run_in_pipeline() -> None:
+    try:
+        run(Path("."))
+    except AbsentFileError as error:
+        raise UserError(
+            f"{error} (`dvc exp run --temp` and the queue see only files that git or DVC tracks: `dvc add` it)"
+        ) from None
 
 
 if __name__ == "__main__":
     with stage("data"):
-        run(Path("."))
+        _run_in_pipeline()
