@@ -41,6 +41,7 @@ USER_TABLE: dict[str, object] = {
     "time": None,
     "delimiter": None,
     "decimal": None,
+    "sheet": None,
     "seed": 0,
     "held_out": 0.2,
     "standardize": True,

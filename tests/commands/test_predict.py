@@ -1,6 +1,8 @@
 """`straightline predict`: saved models on new rows, and models that are refused."""
 
+import gzip
 import hashlib
+import io
 import os
 import shutil
 import subprocess
@@ -55,6 +57,13 @@ def assert_scored(project: Path, target: str, name: str) -> None:
     np.testing.assert_allclose(found[(extra or [target])[0]], scored, rtol=1e-6, atol=1e-9)
     if extra:
         assert (found[target] == (scored > 0.5)).all()
+
+
+def test_new_rows_may_come_from_standard_input(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = gzip.compress(new_rows(project).read_bytes())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    predict.run(project / "runs/num_balloons/regression", Path("-"), project / "out.csv")
+    assert_scored(project, "num_balloons", "regression")
 
 
 def test_predictions_are_printed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

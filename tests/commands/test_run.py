@@ -132,10 +132,25 @@ def test_an_averaged_network_goes_all_the_way(here: Path) -> None:
     assert read_json(out / "metrics/price-neural.json")["r2"] > 0.9
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
+def test_a_table_may_come_from_standard_input(here: Path) -> None:
+    content = houses(here).to_csv(index=False, sep="\t").encode("utf-16")
+    options = ["run", "-", "--target", "price", "--exclude", "id", *QUICK]
+    found = CliRunner().invoke(app, options, input=content)
+    assert found.exit_code == 0, found.output
+    out = here / "straightline-standard-input"
+    assert "standard input: 96 training rows" in (out / "reports/report.md").read_text()
+    assert (out / "command.txt").read_text().startswith("straightline run - --target price --exclude id ")
+    assert not (out / "standard input").exists()
+    assert read_schema(out).features == ["size", "rooms", "sold"]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (("none.csv", "--target", "price"), "none.csv: no such file"),
+        (("https://a.org/b.csv", "--target", "price"), "https://a.org/b.csv: is an address, expected a file"),
         (("houses.csv", "--target", "prize"), "has no column 'prize'; nearest: price"),
         (("houses.csv", "--target", "price", "--exclude", "key"), "data.exclude: has no column 'key'"),
         (("houses.csv", "--target", "price", "--categorical", "kind"), "data.categorical: has no column 'kind'"),

@@ -27,6 +27,7 @@ from straightline.data import totals
 from straightline.data.contents import AbsentFileError
 from straightline.data.reading import read_table
 from straightline.errors import UserError
+from straightline.stages import data
 from tests.conftest import ROOT
 
 PLAIN = "size,rooms,price\n50,2,100.5\n80,3,160\n"
@@ -384,10 +385,16 @@ def test_nothing_is_read_from_the_network(path: str, told: str) -> None:
         read_table(Path(path))
 
 
-def test_an_absent_file_says_nothing_of_dvc() -> None:
+def test_only_the_pipeline_speaks_of_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "none.csv: no such file; give the path of a file with a table, such as houses.csv"
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(table_settings(TableOptions(Path("none.csv"), ["y"])))
     with pytest.raises(AbsentFileError) as caught:
-        read_table(Path("none.csv"), label="none.csv")
-    assert str(caught.value) == "none.csv: no such file; give the path of a file with a table, such as houses.csv"
+        data.run(Path("."))
+    assert str(caught.value) == f"{tmp_path}/{told}"
+    with pytest.raises(UserError) as in_pipeline:
+        data.run_in_pipeline(Path("."))
+    assert str(in_pipeline.value).startswith(f"{tmp_path}/{told} (`dvc exp run --temp` and the queue see only files")
 
 
 class TestTotals:

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import IO, NoReturn
 from xml.parsers import expat
 
@@ -145,6 +146,7 @@ def _refuse(*_: object) -> NoReturn:
     raise expat.ExpatError("a document type, which no spreadsheet has")
 
 
+@lru_cache(20_000)
 def _number(letters: str) -> int:
     """Return the number of the column that `letters` name: 1 for A, 27 for AA."""
     number = 0

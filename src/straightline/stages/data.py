@@ -41,6 +41,16 @@ def run(root: Path) -> None:
     say(f"data: {rows.train:,} training rows, {rows.test:,} held out, {len(schema.features)} features")
 
 
+def run_in_pipeline(root: Path) -> None:
+    """Do the same as a stage of DVC, where an absent file may be one that an experiment does not see."""
+    try:
+        run(root)
+    except AbsentFileError as error:
+        raise UserError(
+            f"{error} (`dvc exp run --temp` and the queue see only files that git or DVC tracks: `dvc add` it)"
+        ) from None
+
+
 def _source(root: Path, config: Config) -> tuple[pd.DataFrame, str]:
     """Return the table and the decimal mark of its file."""
     if isinstance(config.data, Balloons):
@@ -53,15 +63,6 @@ def _source(root: Path, config: Config) -> tuple[pd.DataFrame, str]:
     return frame, table.decimal or written.decimal
 
 
-def _run_in_pipeline() -> None:
-    try:
-        run(Path("."))
-    except AbsentFileError as error:
-        raise UserError(
-            f"{error} (`dvc exp run --temp` and the queue see only files that git or DVC tracks: `dvc add` it)"
-        ) from None
-
-
 if __name__ == "__main__":
     with stage("data"):
-        _run_in_pipeline()
+        run_in_pipeline(Path("."))
