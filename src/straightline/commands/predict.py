@@ -68,6 +68,7 @@ def run(model: Path, rows: Path, out: Path | None, options: Options | None = Non
     if saved.reason is not None:
         _tell(f"{saved.model} predicts {target.column}, as the verdict advises: {saved.reason}")
 
+    _tell("loading the model, which takes a few seconds")
     from straightline.runtime.backend import import_tensorflow
 
     import_tensorflow()
