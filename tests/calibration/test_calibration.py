@@ -105,7 +105,8 @@ def test_a_world_like_a_table_has_its_columns_line_and_level(family: str) -> Non
     np.testing.assert_allclose(again.coefficients, world.coefficients, atol=0.15)
 
 
-@pytest.mark.parametrize("family", ["gaussian", pytest.param("bernoulli", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
 def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit], params: dict, family: str) -> None:
     """The losses of three tables at once are those of each by itself in the pipeline's own training."""
     settings, how = network

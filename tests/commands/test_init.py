@@ -94,6 +94,7 @@ def test_the_project_has_its_settings(here: Path) -> None:
     assert done(root, "git", "status", "--short") == ""
 
 
+@pytest.mark.slow
 def test_its_stages_run_in_it(here: Path) -> None:
     found = invoke("table.csv", "project", *OPTIONS)
     assert found.exit_code == 0, found.output

@@ -17,10 +17,12 @@ import pytest
 
 from straightline.commands import predict
 from straightline.data import encoding
-from straightline.data.schema import read_schema
+from straightline.data.notation import Notation
+from straightline.data.schema import Feature, read_schema
 from straightline.errors import UserError
 from straightline.runtime.artifacts import read_json, write_json
 
+LOADING = "predict: loading the model, which takes a few seconds\n"
 OTHER_SCHEMA = r"schema\.json: is not the schema that .*color/neural was trained with; train again"
 
 
@@ -143,7 +145,7 @@ def test_a_project_predicts_with_the_model_that_its_verdict_advises(
     predict.run(project, new_rows(project), project / "out.csv", predict.Options(target="color"))
     assert_scored(project, "color", model)
     told = f"predict: {model} predicts color, as the verdict advises: neural is not better by the margin\n"
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err.replace(LOADING, "") == told
 
 
 def test_the_target_of_a_project_is_named_once(project: Path) -> None:
@@ -165,7 +167,7 @@ def test_a_blank_cell_costs_its_row_only(
     table.loc[7, "children"] = np.nan
     table.to_csv(rows, index=False)
     predict.run(folder, rows, project / "out.csv")
-    assert capsys.readouterr().err == (
+    assert capsys.readouterr().err.replace(LOADING, "") == (
         "predict: warning: 2 of 120 rows get no prediction, first row 4: blank cells in 'children' (1), 'age' (2), "
         "which had none in training\n"
     )
@@ -332,3 +334,22 @@ def test_the_digest_is_with_the_weights(project: Path) -> None:
     write_json(folder / "weights.json", weights | {"digest": "0" * 64})
     with pytest.raises(UserError, match="expected 000000000000"):
         predict.run(folder, new_rows(project), None)
+
+
+def test_words_that_look_like_other_types_alone_are_those_of_training(tmp_path: Path) -> None:
+    levels = {"code": ("007", "020", "A12"), "flag": ("false", "true", "unknown"), "zip": ("10115", "20095")}
+    features = [Feature(name, "category", levels=words, reference=words[0]) for name, words in levels.items()]
+    path = tmp_path / "new.csv"
+    path.write_text("code,flag,zip,more\n020,true,20095,1\n007,false,,2\n21,true,020095,3\n")
+    frame, _ = predict._read(path, predict.Options(), features, [])
+    assert frame["code"].tolist() == ["020", "007", "21"]
+    assert frame["flag"].tolist() == ["true", "false", "true"]
+    assert encoding.raw(frame, features[2]).tolist() == ["20095", "(missing)", "20095"]
+    assert encoding.unseen(frame, features[:2]) == ["code: 21 not in the training rows, taken as 007"]
+
+
+def test_numbers_without_the_percent_signs_of_training_are_told() -> None:
+    feature = Feature("discount", "number", written=Notation(unit="%"))
+    assert encoding.without_percent_signs(pd.DataFrame({"discount": ["5%"]}), [feature]) == []
+    (told,) = encoding.without_percent_signs(pd.DataFrame({"discount": [0.05]}), [feature])
+    assert told == ("discount: has no percent signs, which the training rows had; 0.05 is taken as 0.05 %, not as 5 %")

@@ -92,7 +92,8 @@ def test_no_coefficient_is_shown_where_the_classes_are_separated(here: Path) -> 
     assert "the classes are separated by" in found.output
 
 
-@pytest.mark.parametrize("name", [name if name == "D4_spector" else SLOW(name) for name in ANSWERS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ANSWERS)
 def test_the_finding_is_the_one_that_the_rows_allow(here: Path, name: str) -> None:
     # Of 32 rows a fifth held out leaves too few of a class for ten folds.
     found = answer(name, *(("--held-out", "0") if name == "D4_spector" else ()))

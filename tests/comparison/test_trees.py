@@ -59,13 +59,13 @@ def test_trees_of_a_large_table_train_on_a_sample(monkeypatch: pytest.MonkeyPatc
     assert tree_folds(rows, [part], 5)["loss"].tolist() == alone["loss"].tolist()
 
 
-def judged(trees_loss: float | None) -> Verdict:
+def judged(trees_loss: float | None, mean_loss: float = 9.0) -> Verdict:
     """Return the verdict on a network that saves 2 % of the line's loss, beside trees of a loss or none."""
     wiggle = np.tile([0.99, 1.01], 5)
 
     def folds(loss: float, **columns: object) -> pd.DataFrame:
-        values = {"repeat": 0, "fold": range(10), "seed": 0, "loss": loss * wiggle, "mean_loss": 9.0, "epochs": 1}
-        return pd.DataFrame(values | {"steps": 1, "method": "exact"} | columns)
+        values = {"repeat": 0, "fold": range(10), "seed": 0, "loss": loss * wiggle, "mean_loss": mean_loss}
+        return pd.DataFrame(values | {"epochs": 1, "steps": 1, "method": "exact"} | columns)
 
     schema = Schema(
         encoding=[],
@@ -90,3 +90,10 @@ def test_trees_are_in_the_advice_only_if_they_beat_all_models_by_the_margin(loss
     assert found.advice == without.advice + (clause if better else "")
     assert replace(found, reference=None, advice="") == replace(without, advice="")
     assert Verdict.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize(("loss", "better"), [(0.5, True), (0.85, False), (0.9, False)])
+def test_trees_say_something_about_the_columns_only_if_they_beat_the_mean(loss: float, better: bool) -> None:
+    found = judged(loss, mean_loss=0.85)
+    assert found.answer == "neither"
+    assert ("so the columns do say something about it" in found.advice) is better

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from straightline.comparison.advice import rows_needed
+from straightline.comparison.advice import advice_on_columns, rows_needed
 from straightline.comparison.findings import Decision, compare, decide
 from straightline.comparison.significance import Comparison, FoldLosses, corrected_t_test, loss_interval
 from straightline.comparison.verdict import Finding, TestSummary
@@ -157,7 +157,8 @@ def test_where_no_model_beats_the_mean_the_answer_is_neither() -> None:
     ("gain", "noise", "told"),
     [
         (-0.1, 0.01, "These columns say nothing that these models can use: find other columns."),
-        (0.03, 0.01, "neural saves a little, 3.0 %, which is less than your margin of 5 %"),
+        (0.03, 0.01, "neural saves 3.0 %, which is less than your margin of 5 %"),
+        (-0.5, 0.01, "neural failed to train (it does worse than predicting the mean): try a smaller learning rate"),
         (0.0, 0.5, "These 1,000 rows cannot tell a weak signal from none: find other columns, or more rows."),
         (0.2, 1.0, "rows like them would show a gain of 20.0 %"),
     ],
@@ -166,6 +167,19 @@ def test_neither_says_whether_a_weak_signal_may_be_there(gain: float, noise: flo
     found = decided({"neural": network(gain, noise)}, 1.0)
     assert found.answer == "neither"
     assert told in found.advice
+
+
+def test_the_rows_that_would_show_a_gain_are_those_at_the_level_of_several_models() -> None:
+    skills = decided({"neural": network(0.2, 1.0)}, 1.0).skills
+    assert f"about {rows_needed(skills['neural'].test, 0.975, 1000):,} rows" in advice_on_columns(
+        skills, 0.05, 0.95, 1000
+    )
+
+
+@given(losses(), losses())
+def test_no_bound_of_a_gain_is_above_the_whole_loss(one: np.ndarray, other: np.ndarray) -> None:
+    bounds = Comparison(one, other, 10).gain_interval(0.999)
+    assert all(bound is None or bound <= 1 for bound in bounds)
 
 
 @given(losses(), losses(), losses(), st.floats(0.01, 100))

@@ -92,6 +92,10 @@ def test_a_table_reads_back(tmp_path: Path, suffix: str) -> None:
         (b"a,y\n1,1e59\n2,2e59\n3,0\n", "target 'y': its largest number is 2e+59, expected one from 1e-30 to 1e+30"),
         (b"a,y\n1,1e-59\n2,2e-59\n3,0\n", "target 'y': its largest number is 2e-59"),
         (b"c,c[red],y\n" + b"red,1,2\nblue,2,3\nblue,2,4\n" * 9, "the name 'c[red]' stands for a level of a category"),
+        (
+            b"c,c month,y\n" + b"2020-01-01,1,2\n2020-02-01,3,4\n" * 9,
+            "'c month' is a column, and the month of 'c' too (data.dates); rename or exclude it",
+        ),
         (b"a," + b"y" * 1001 + b"\n1,2\n", "the name of column 2 has more than 1,000 characters"),
     ],
 )
@@ -99,7 +103,8 @@ def test_a_faulty_table_is_one_clear_line(tmp_path: Path, params: dict, content:
     path = tmp_path / "t.csv"
     path.write_bytes(content)
 
-    values = params | {"data": user_table("t.csv", "y"), "targets": {"target": {"column": "y", "family": "auto"}}}
+    table = user_table("t.csv", "y") | {"dates": ["days", "month"]}
+    values = params | {"data": table, "targets": {"target": {"column": "y", "family": "auto"}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(UserError) as error:
         data.run(tmp_path)

@@ -49,6 +49,16 @@ def test_the_same_question_goes_to_its_folder(values: dict[str, Any]) -> None:
     assert folder_for("houses", values, Path("straightline-houses"), replaces=False) == Path("straightline-houses")
 
 
+@pytest.mark.parametrize("stream", ["standard input", "pipe"])
+def test_a_stream_never_brings_the_same_table(stream: str) -> None:
+    values = settings(path=stream)
+    answer(Path("straightline-pipe"), values)
+    assert folder_for("pipe", values, None, replaces=False) == Path("straightline-pipe-price")
+    assert folder_for("pipe", values, None, replaces=True) == Path("straightline-pipe")
+    with pytest.raises(UserError, match="holds the answer to another question"):
+        folder_for("pipe", values, Path("straightline-pipe"), replaces=False)
+
+
 @pytest.mark.parametrize("values", OTHER)
 def test_another_one_goes_to_another_folder_or_is_refused(
     values: dict[str, Any], capsys: pytest.CaptureFixture[str]

@@ -217,6 +217,7 @@ def test_no_population_column_for_a_users_table(project: Path) -> None:
     assert "population" not in page_of(project).tables["color-regression"][0]
 
 
+@pytest.mark.slow
 def test_report_imports_neither_tensorflow_nor_mlflow(project: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom straightline.stages import report\nreport.run(Path(sys.argv[1]))\n"

@@ -39,6 +39,7 @@ def test_the_libraries_are_held_to_avx2(tmp_path: Path, entry: str) -> None:
     assert python(code, tmp_path, **OTHERS) == "{'Haswell'} True False\n"
 
 
+@pytest.mark.slow
 @needs_avx2
 def test_results_are_the_same_bytes_whatever_the_environment_asks_for(project: Path) -> None:
     before = {path: path.read_bytes() for folder in FOLDERS for path in (project / folder).rglob("*") if path.is_file()}

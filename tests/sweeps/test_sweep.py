@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 from tests.sweeps.cases import QUICK, SWEEP, invoke
 
 
+@pytest.mark.slow
 def test_the_winner_is_judged_as_a_run_on_fresh_folds_would(
     swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

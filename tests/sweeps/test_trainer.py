@@ -13,7 +13,8 @@ from tests.builders import quick, rows_of
 from tests.sweeps.cases import QUICK, curved, space_of
 
 
-@pytest.mark.parametrize("family", ["gaussian", pytest.param("bernoulli", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
 def test_configs_of_a_stack_are_each_trained_as_the_pipeline_trains_it(family: str) -> None:
     table = curved(family)
     of = space_of(

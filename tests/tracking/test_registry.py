@@ -7,7 +7,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -345,4 +345,5 @@ def test_the_server_ends_while_a_request_waits(words: Path) -> None:
             children = psutil.Process().children(recursive=True)
             process = next(each for each in children if str(where.port) in each.cmdline())
             process.terminate()
-            process.wait(timeout=60)
+            with suppress(psutil.ZombieProcess):  # It has ended, and `server` has not asked for its status yet.
+                process.wait(timeout=60)

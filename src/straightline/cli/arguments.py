@@ -162,7 +162,7 @@ def _table_options(
     columns = {"features": features, "exclude": exclude, "categorical": categorical, "missing": missing, "dates": dates}
     values = {"groups": groups, "split": split, "time": time, "held_out": held_out}
     values |= {"delimiter": delimiter, "decimal": decimal, "sheet": sheet, "dayfirst": dayfirst}
-    data = {name: column_names(text) for name, text in columns.items() if text} | {
+    data = {name: column_names(text) for name, text in columns.items() if text is not None} | {
         name: value for name, value in values.items() if value is not None
     }
     return TableOptions(file, target, family, data)

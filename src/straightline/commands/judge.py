@@ -69,5 +69,7 @@ def _write(root: Path, values: Mapping[str, Any], settings: Mapping[str, float])
             write_json(work / f"verdicts/{target}.json", verdict.to_json())
         report.write(work)
         new = [path for name in WRITTEN for path in (work / name).rglob("*") if path.is_file()]
-        for path in [*new, *work.glob("*.yaml"), *work.glob("*.txt")]:
-            path.replace(root / path.relative_to(work))
+        for path in [work / "params.yaml", *work.glob("*.txt"), *new]:
+            place = root / path.relative_to(work)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from straightline.config.streams import received
 from straightline.data import encoding
 from straightline.data.columns import require_column
+from straightline.data.notation import is_text
 from straightline.data.reading import read_as_written, read_table
 from straightline.data.schema import Feature, Schema, read_schema
 from straightline.errors import UserError
@@ -62,8 +63,8 @@ def run(model: Path, rows: Path, out: Path | None, options: Options | None = Non
     target = _target(saved, schema)
     digest = _digest(saved.folder / "weights.json", schema.digest(saved.target), saved.root)
     width = None if options.interval is None else _half_width(saved, schema, options.interval)
-    frame, identifiers = _read(rows, options, predicted_columns(target, np.empty(0), width).columns.tolist())
-    features = schema.encoding
+    features, columns = schema.encoding, predicted_columns(target, np.empty(0), width).columns.tolist()
+    frame, identifiers = _read(rows, options, features, columns)
     is_complete = _complete(frame, features, rows)
     if saved.reason is not None:
         _tell(f"{saved.model} predicts {target.column}, as the verdict advises: {saved.reason}")
@@ -117,16 +118,20 @@ def _half_width(saved: Saved, schema: Schema, level: float) -> float:
     return width
 
 
-def _read(rows: Path, options: Options, written: Sequence[str]) -> tuple[pd.DataFrame, pd.Series | None]:
+def _read(
+    rows: Path, options: Options, features: Sequence[Feature], written: Sequence[str]
+) -> tuple[pd.DataFrame, pd.Series | None]:
     """Return the new rows, and the names of the rows as they stand in the file, or None."""
     with temporary_folder() as folder, received(rows, folder) as path:
-        return _read_file(path, str(rows), options, written)
+        return _read_file(path, str(rows), options, features, written)
 
 
 def _read_file(
-    path: Path, rows: str, options: Options, written: Sequence[str]
+    path: Path, rows: str, options: Options, features: Sequence[Feature], written: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.Series | None]:
     frame, found = read_table(path, options.delimiter, options.decimal, options.sheet, rows)
+    if found.delimiter is not None:
+        frame = _with_words(frame, path, found.delimiter, features)
     name = options.identifier
     if name is None:
         return frame, None
@@ -135,7 +140,26 @@ def _read_file(
     require_column(frame, name, f"--id: {rows}")
     if found.delimiter is None:
         return frame, frame[name]
-    return frame, read_as_written(path, name, found.delimiter).iloc[: len(frame)]
+    return frame, read_as_written(path, [name], found.delimiter)[name].iloc[: len(frame)]
+
+
+def _with_words(frame: pd.DataFrame, path: Path, delimiter: str, features: Sequence[Feature]) -> pd.DataFrame:
+    """Return the rows with words as they stand in the file, where only these are known from the training rows.
+
+    A new file may have 007 and false alone, which are words among the others of the training rows, and are read as a
+    number and a truth value here.
+    """
+    known = {each.column: each.levels for each in features if each.kind == "category" and each.part is None}
+    names = [name for name in known if name in frame.columns and not is_text(frame[name])]
+    if not names:
+        return frame
+    written = read_as_written(path, names, delimiter).iloc[: len(frame)].set_index(frame.index)
+    columns = {}
+    for name in names:
+        is_known = frame[name].notna() & written[name].isin(known[name])
+        read = pd.Series(encoding.words(frame[name]), frame.index, dtype=object).where(frame[name].notna())
+        columns[name] = read.mask(is_known, written[name])
+    return frame.assign(**columns)
 
 
 def _complete(frame: pd.DataFrame, features: list[Feature], rows: Path) -> NDArray[np.bool_]:
@@ -155,7 +179,8 @@ def _complete(frame: pd.DataFrame, features: list[Feature], rows: Path) -> NDArr
             f"warning: {is_blank.sum():,} of {len(frame):,} rows get no prediction, first row {first}: {cells}, which "
             "had none in training"
         )
-    for note in encoding.unseen(frame[~is_blank], features):
+    complete = frame[~is_blank]
+    for note in [*encoding.unseen(complete, features), *encoding.without_percent_signs(complete, features)]:
         _tell(f"warning: {note}")
     return ~is_blank
 

@@ -10,7 +10,7 @@ from scipy import stats
 from straightline.formatting import percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 ENOUGH_REPEATS = 10  # More repeats of the folds could remove only a tenth of the remaining variance.
 
 
-def advice(challenger: Challenger, name: str, margin: float, confidence: float, rows: int) -> str:
-    """Return advice that a user can act on, for the challenger called `name`. `rows` is the number of training rows."""
+def advice(challenger: Challenger, name: str, margin: float, confidence: float, rows: int, challengers: int = 1) -> str:
+    """Return advice that a user can act on, for the challenger called `name`.
+
+    `rows` is the number of training rows, and `challengers` the number of challengers, which share the error rate.
+    """
     allowed = f"{100 * margin:.3g} %"
     gain = percent(abs(challenger.relative_gain))
     if challenger.failed:
-        return (
-            f"{name} failed to train (it does worse than predicting the mean): try a smaller learning rate or more "
-            "epochs."
-        )
+        return failure_advice([name])
     match challenger.finding.value:
         case "challenger_better":
             return f"Use {name}: it lowers the loss by {gain}, more than your margin of {allowed}."
@@ -37,7 +37,18 @@ def advice(challenger: Challenger, name: str, margin: float, confidence: float, 
             return f"Use the regression: the losses differ by less than your margin of {allowed} either way."
         case "baseline_enough":
             return f"Use the regression: {name} does not lower the loss by your margin of {allowed}."
-    return _advice_on_rows(challenger.test, allowed, confidence, rows)
+    # To show that the challenger is better takes more, if there are several.
+    level = 1 - (1 - confidence) / challengers if challenger.test.mean > 0 else confidence
+    return _advice_on_rows(challenger.test, allowed, level, rows)
+
+
+def failure_advice(names: Sequence[str]) -> str:
+    """Return advice on challengers that failed to train."""
+    they = "it does" if len(names) == 1 else "they do"
+    return (
+        f"{', '.join(names)} failed to train ({they} worse than predicting the mean): try a smaller learning rate or "
+        "more epochs."
+    )
 
 
 def advice_on_columns(skills: Mapping[str, Skill], margin: float, confidence: float, rows: int) -> str:
@@ -52,11 +63,12 @@ def advice_on_columns(skills: Mapping[str, Skill], margin: float, confidence: fl
         low = best.gain_interval[0]
         if low is not None and low > 0:
             return (
-                f"{name} saves a little, {percent(best.gain)}, which is less than your margin of {allowed}: set a "
-                "smaller margin if it matters to you, or find columns that say more."
+                f"{name} saves {percent(best.gain)}, which is less than your margin of {allowed}: set a smaller margin "
+                "if it matters to you, or find columns that say more."
             )
         return "These columns say nothing that these models can use: find other columns."
-    needed = rows_needed(best.test, confidence, rows) if best.gain > margin else None
+    level = 1 - (1 - confidence) / len(skills)
+    needed = rows_needed(best.test, level, rows) if best.gain > margin else None
     if needed is None:
         return f"These {rows:,} rows cannot tell a weak signal from none: find other columns, or more rows."
     return (
@@ -68,7 +80,8 @@ def advice_on_columns(skills: Mapping[str, Skill], margin: float, confidence: fl
 def trees_advice(reference: Reference | None, losses: Mapping[str, NDArray], found_none: bool) -> str:
     """Return a sentence, after a blank, if a reference model is better than all others, or nothing.
 
-    `losses` are the losses of the other models in each fold. `found_none` says that none of them predicts the target.
+    `losses` are the losses of the other models in the same folds. `found_none` says that none of them predicts the
+    target.
     """
     if reference is None or not reference.better_than_all:
         return ""

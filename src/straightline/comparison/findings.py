@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from straightline.comparison.advice import advice, advice_on_columns
+from straightline.comparison.advice import advice, advice_on_columns, failure_advice
 from straightline.comparison.significance import Comparison, FoldLosses
 from straightline.comparison.verdict import Answer, Challenger, Finding, Probabilities, Skill, TestSummary
 
@@ -110,9 +110,11 @@ def decide(losses: FoldLosses, margin: float, confidence: float, rows: int) -> D
     agreeing = [name for name, challenger in trained.items() if challenger.finding.answer == answer]
     best = min(agreeing, key=lambda name: challengers[name].loss)
     if any(found.finding is Finding.challenger_better for found in skills.values()):
-        failed = ", ".join(name for name in challengers if name not in trained)
-        advised = advice(challengers[best], best, margin, confidence, rows)
-        advised += f" {failed} failed to train and is no evidence." if failed else ""
+        failed = [name for name in challengers if name not in trained]
+        advised = advice(challengers[best], best, margin, confidence, rows, len(challengers))
     else:
+        # A loss just above that of the mean is no failure here, where nothing may be there to learn.
+        failed = [name for name in challengers if skills[name].finding is Finding.baseline_better]
         answer, advised = "neither", advice_on_columns(skills, margin, confidence, rows)
+    advised += f" {failure_advice(failed)}" if failed else ""
     return Decision(answer, best, challengers, skills, advised)

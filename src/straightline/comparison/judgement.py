@@ -47,9 +47,10 @@ def judge(
     means = {name: fold_means(table).to_numpy() for name, table in folds.items()}
     ratio = mean_test_ratio(folds[baseline]) if division.by == "time" else None
     without_columns = fold_means(folds[baseline], "mean_loss").to_numpy()
-    shown = None if reference is None else _reference(reference, means, rules, ratio)
+    shown = None if reference is None else _reference(reference, [*means.values(), without_columns], rules, ratio)
     losses = FoldLosses(means, baseline, without_columns, rules.k, ratio)
     decision = decide(losses, rules.margin, rules.confidence, rows)
+    first = {name: values[: 0 if reference is None else len(reference)] for name, values in means.items()}
     return Verdict(
         schema=SCHEMA,
         target=target,
@@ -80,7 +81,7 @@ def judge(
         reference=shown,
         skills=dict(decision.skills),
         **decided(decision)
-        | {"advice": f"{decision.advice}{trees_advice(shown, means, decision.answer == 'neither')}"},
+        | {"advice": f"{decision.advice}{trees_advice(shown, first, decision.answer == 'neither')}"},
     )
 
 
@@ -99,9 +100,9 @@ def decided(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _reference(table: pd.DataFrame, means: Mapping[str, NDArray], rules: Rules, ratio: float | None) -> Reference:
+def _reference(table: pd.DataFrame, means: Sequence[NDArray], rules: Rules, ratio: float | None) -> Reference:
     losses = table["loss"].to_numpy()
-    others = [Comparison(model_losses[: len(losses)], losses, rules.k, ratio) for model_losses in means.values()]
+    others = [Comparison(model_losses[: len(losses)], losses, rules.k, ratio) for model_losses in means]
     findings = [compare(comparison, rules.margin, rules.confidence).finding for comparison in others]
     return Reference(
         model=str(table["model"].iloc[0]),

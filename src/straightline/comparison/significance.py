@@ -60,7 +60,7 @@ class Comparison:
     def gain_interval(self, level: float) -> tuple[float | None, float | None]:
         """Return the bounds of the gain: the margins at which P(D1 > 0) equals `level` and 1 - `level`.
 
-        A bound is None if no margin below 1 reaches it.
+        A bound is None if no margin up to 1 reaches it.
         """
         if float(self.baseline.mean()) <= 0:
             return None, None
@@ -138,10 +138,10 @@ def _crossing(
         return gain  # The losses do not vary, and their mean difference is a rounding error instead of 0.
     inside, step = gain, 1e-6
     for _ in range(60):
-        outside = gain + direction * step
+        outside = min(gain + direction * step, 1.0)  # No model saves more than the whole loss.
         if excess(outside, probability) * -direction >= 0:
             return float(optimize.brentq(excess, *sorted((inside, outside)), args=(probability,), xtol=1e-13))
         inside, step = outside, step * 2
-        if outside > 1 or outside < -1e6:
+        if outside == 1 or outside < -1e6:
             break
     return None

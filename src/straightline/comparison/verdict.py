@@ -154,7 +154,8 @@ class Ladder:
 class Reference:
     """A model that is shown for orientation only, in the first repeat of the folds.
 
-    `better_than_all` says whether it is better by more than the margin than the baseline and every challenger.
+    `better_than_all` says whether it is better by more than the margin than the baseline, every challenger, and the
+    prediction that uses no column.
     """
 
     model: str

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 import pyarrow as pa
@@ -39,18 +40,18 @@ def read_delimited(content: Content, delimiter: str | None, decimal: str | None)
     return frame.iloc[: len(frame) - blank], marks, left_out
 
 
-def column_as_written(content: Content, name: str, delimiter: str) -> pd.Series:
-    """Return a column of a CSV file as text `(rows,)`, with blank rows at its end."""
+def columns_as_written(content: Content, names: Sequence[str], delimiter: str) -> pd.DataFrame:
+    """Return columns of a CSV file as text, with blank rows at its end."""
     with content.text() as file:
         header = next(csv.reader(file, delimiter=delimiter))
-    (title,) = (each for each in header if each.strip() == name)
+    titles = {each: each.strip() for each in header if each.strip() in names}
     table = pa.csv.read_csv(
         content.for_arrow(),
         pa.csv.ReadOptions(block_size=BLOCK),
         pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        pa.csv.ConvertOptions(include_columns=[title], column_types={title: pa.string()}),
+        pa.csv.ConvertOptions(include_columns=list(titles), column_types=dict.fromkeys(titles, pa.string())),
     )
-    return table[title].to_pandas()
+    return table.to_pandas().rename(columns=titles)[list(names)]
 
 
 def _blank_rows_at_end(content: Content, delimiter: str) -> int:

@@ -142,6 +142,15 @@ def _as_written(values: pd.Series, feature: Feature) -> pd.Series:
     return notation.without_missing(values, written.missing) if feature.kind == "number" else values
 
 
+def without_percent_signs(frame: pd.DataFrame, features: Sequence[Feature]) -> list[str]:
+    """Return a sentence for each column that had percent signs in training and has none in new rows."""
+    return [
+        f"{feature.name}: has no percent signs, which the training rows had; 0.05 is taken as 0.05 %, not as 5 %"
+        for feature in features
+        if feature.written is not None and feature.written.unit == "%" and not notation.is_text(frame[feature.column])
+    ]
+
+
 def unseen(frame: pd.DataFrame, features: Sequence[Feature]) -> list[str]:
     """Return a sentence for each category with words in `frame` that are not in the training rows."""
     messages = []

@@ -50,7 +50,7 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     features, notes = _encoded(config, frame, train, names, problems)
     features = [replace(feature, written=read.notations.get(feature.column)) for feature in features]
     notes = [*read.notes, *notes]
-    problems += _repeated_names([*encoding.term_names(features), *labels])
+    problems += _repeated_names([*encoding.term_names(features), *labels]) or _repeated_features(features)
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
     encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
@@ -82,6 +82,16 @@ def _repeated_names(names: list[str]) -> list[str]:
         f"the name {name!r} stands for a level of a category and for another column; rename one of them"
         for name, count in Counter(names).items()
         if count > 1
+    ]
+
+
+def _repeated_features(features: list[Feature]) -> list[str]:
+    """Return a problem for each part of a date whose name another column has."""
+    counts = Counter(feature.name for feature in features)
+    return [
+        f"{feature.name!r} is a column, and the {feature.part} of {feature.of!r} too (data.dates); rename or exclude it"
+        for feature in features
+        if feature.part and counts[feature.name] > 1
     ]
 
 

@@ -1,13 +1,13 @@
 """Read a table from a file, whatever its kind: the first bytes say it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from straightline.data.contents import Content, opened
-from straightline.data.delimited import column_as_written, read_delimited
+from straightline.data.delimited import columns_as_written, read_delimited
 from straightline.data.parquet import read_feather, read_parquet
 from straightline.data.records import SUFFIXES, is_json, read_records
 from straightline.data.spreadsheets import OLD, read_sheet
@@ -63,12 +63,12 @@ def read_table(
     return frame, written
 
 
-def read_as_written(path: Path, name: str, delimiter: str) -> pd.Series:
-    """Return a column of a CSV file, which `read_table` has read, as text `(rows,)`; 01234 and NA stay so.
+def read_as_written(path: Path, names: Sequence[str], delimiter: str) -> pd.DataFrame:
+    """Return columns of a CSV file, which `read_table` has read, as text; 01234 and NA stay so.
 
     There may be blank rows at its end, which `read_table` leaves out.
     """
-    return column_as_written(decoded(unpacked(opened(path))), name, delimiter)
+    return columns_as_written(decoded(unpacked(opened(path))), names, delimiter)
 
 
 def _read(

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from straightline.config.streams import PIPE, STDIN
 from straightline.errors import UserError
 from straightline.outputs.folder import MANIFEST
 from straightline.runtime.terminal import say
@@ -84,4 +85,9 @@ def _other_answer(folder: Path, question: Question) -> str | None:
         held = Question.of(yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
         return "holds results whose params.yaml is not readable"
-    return None if held == question else f"holds the answer to another question ({held})"
+    # Nobody knows whether a stream brings the same table again.
+    return (
+        None
+        if held == question and question.path not in (STDIN, PIPE)
+        else f"holds the answer to another question ({held})"
+    )

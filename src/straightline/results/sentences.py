@@ -45,7 +45,8 @@ def finding(verdict: Verdict) -> str:
 def _neither(verdict: Verdict, column: str) -> str:
     name = verdict.most_skilled
     skill = verdict.skills[name]
-    is_certain = all(each.finding is not Finding.undecided for each in verdict.skills.values())
+    has_failed = any(verdict.skills[each].finding is Finding.baseline_better for each in verdict.challengers)
+    is_certain = not has_failed and all(each.finding is not Finding.undecided for each in verdict.skills.values())
     verb = f"predicts {column}" if is_certain else f"is shown by these {verdict.rows:,} rows to predict {column}"
     without = FAMILIES[verdict.family].baseline_name
     models = len(verdict.skills)

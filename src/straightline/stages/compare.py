@@ -13,6 +13,7 @@ from straightline.comparison.judgement import Rules, judge
 from straightline.comparison.verdict import Verdict
 from straightline.config.settings import Config, load
 from straightline.data.schema import Schema, read_schema
+from straightline.errors import UserError
 from straightline.models import baseline_of
 from straightline.runtime.artifacts import write_json
 from straightline.runtime.stage import stage
@@ -22,7 +23,8 @@ def run(root: Path) -> None:
     """Write verdicts/<target>.json below `root` for each target."""
     for target, verdict in verdicts(root, load(root / "params.yaml")).items():
         write_json(root / f"verdicts/{target}.json", verdict.to_json())
-        say(f"compare: {target}: is a straight line enough? {verdict.answer} ({verdict.finding})")
+        finding = "" if verdict.answer == "neither" else f" ({verdict.finding})"
+        say(f"compare: {target}: is a straight line enough? {verdict.answer}{finding}")
 
 
 def verdicts(root: Path, config: Config) -> dict[str, Verdict]:
@@ -36,11 +38,23 @@ def _verdict(root: Path, config: Config, schema: Schema, target: str) -> Verdict
         schema=schema,
         target=target,
         baseline=baseline_of(config.models),
-        folds={name: pd.read_csv(root / "runs" / target / name / "folds.csv") for name in config.models},
+        folds={name: _losses(root / "runs" / target / name / "folds.csv") for name in config.models},
         configs={name: getattr(model, "selected_from", 1) for name, model in config.models.items()},
         rules=Rules(config.folds.k, config.verdict.margin, config.verdict.confidence, config.verdict.ladder),
-        reference=None if config.reference == "none" else pd.read_csv(root / f"references/{target}.csv"),
+        reference=None if config.reference == "none" else _losses(root / f"references/{target}.csv"),
     )
+
+
+def _losses(path: Path) -> pd.DataFrame:
+    """Return a table of fold losses. Raises UserError if it is missing or damaged."""
+    try:
+        table = pd.read_csv(path)
+        damage = None if {"repeat", "fold", "loss"} <= {*table.columns} else "it has no columns repeat, fold and loss"
+    except (OSError, ValueError) as error:
+        damage = " ".join(str(error).split())
+    if damage is not None:
+        raise UserError(f"{path}: is missing or damaged ({damage}); train again")
+    return table
 
 
 if __name__ == "__main__":
