@@ -85,9 +85,5 @@ def _other_answer(folder: Path, question: Question) -> str | None:
         held = Question.of(yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
         return "holds results whose params.yaml is not readable"
-    # Nobody knows whether a stream brings the same table again.
-    return (
-        None
-        if held == question and question.path not in (STDIN, PIPE)
-        else f"holds the answer to another question ({held})"
-    )
+    is_file = question.path not in (STDIN, PIPE)  # Nobody knows whether a stream brings the same table again.
+    return None if held == question and is_file else f"holds the answer to another question ({held})"
