@@ -116,7 +116,7 @@ def test_a_loss_that_rises_has_an_interval_of_the_rise() -> None:
         "raises the loss by 60.0 % (90 % interval 44.0 % to 79.0 %; margin 5 %)"
     )
     assert sentences.gain_words(-0.01, (None, 0.02), 0.95, 0.05, 3) == (
-        "raises the loss by 1.0 % (96.7 % interval -2.0 % to unbounded, since 3 models are compared; margin 5 %)"
+        "raises the loss by 1.0 % (96.7 % interval -2.0 % to unbounded, since 3 networks are compared; margin 5 %)"
     )
     assert "raises the loss by 2.6\N{NO-BREAK SPACE}×" in sentences.gain_words(-2.6e29, (-3e29, -2e29), 0.95, 0.05)
 
@@ -128,10 +128,12 @@ def test_neither_names_the_best_model_and_whether_it_is_certain() -> None:
     shown = verdict(answer="neither", challengers={"neural": close}, skills=skills, family="bernoulli", rows=1200)
     assert sentences.headline(shown, "y") == (
         "Neither a straight line nor a network predicts y: compared with predicting the class shares, the best model, "
-        "regression, lowers the loss by 1.1 % (95 % interval -2.0 % to 4.0 %, since 2 models are compared; margin 5 %)."
+        "regression, lowers the loss by 1.1 % (90 % interval -2.0 % to 4.0 %; margin 5 %)."
     )
     skills["neural"] = Skill(finding=Finding.undecided, **skill)
-    assert "a network is shown by these 1,200 rows to predict y: " in sentences.headline(shown, "y")
+    assert "a network is shown by these 1,200 rows to predict y by more than the margin: " in sentences.headline(
+        shown, "y"
+    )
 
 
 def test_of_many_terms_the_largest_effects_are_printed(project: Path, tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ def compare(
     )
 
 
-def skill(comparison: Comparison, margin: float, confidence: float, models: int) -> Skill:
+def skill(comparison: Comparison, margin: float, confidence: float) -> Skill:
     """Return the skill of a model. The baseline of `comparison` is the prediction that uses no column."""
-    found = compare(comparison, margin, confidence, models)
+    found = compare(comparison, margin, confidence)
     return Skill(
         finding=found.finding,
         gain=found.relative_gain,
@@ -90,8 +90,9 @@ def skill(comparison: Comparison, margin: float, confidence: float, models: int)
 def decide(losses: FoldLosses, margin: float, confidence: float, rows: int) -> Decision:
     """Return the answer and the advice from the `losses` of all models. `rows` counts training rows.
 
-    The answer is `neither` if no model is better than the prediction that uses no column, at the level 1 - (1 -
-    confidence) / models. Otherwise it is `no` if any challenger is better than the baseline at the level 1 - (1 -
+    The answer is `neither` if no model is better than the prediction that uses no column, at the level `confidence`:
+    models do not share an error rate here, since without any signal none of them is expected to be better. Otherwise it
+    is `no` if any challenger is better than the baseline at the level 1 - (1 -
     confidence) / challengers. It is `yes` if, at the level `confidence`, each challenger is shown not to be better by
     the margin. Challengers that failed to train count only if all did.
     """
@@ -101,8 +102,7 @@ def decide(losses: FoldLosses, margin: float, confidence: float, rows: int) -> D
         for name, comparison in comparisons.items()
     }
     skills = {
-        name: skill(comparison, margin, confidence, len(losses.models))
-        for name, comparison in losses.comparisons_without_columns().items()
+        name: skill(comparison, margin, confidence) for name, comparison in losses.comparisons_without_columns().items()
     }
     trained = {name: challenger for name, challenger in challengers.items() if not challenger.failed} or challengers
     answers = {challenger.finding.answer for challenger in trained.values()}

@@ -47,10 +47,10 @@ def _neither(verdict: Verdict, column: str) -> str:
     skill = verdict.skills[name]
     has_failed = any(verdict.skills[each].finding is Finding.baseline_better for each in verdict.challengers)
     is_certain = not has_failed and all(each.finding is not Finding.undecided for each in verdict.skills.values())
-    verb = f"predicts {column}" if is_certain else f"is shown by these {verdict.rows:,} rows to predict {column}"
+    by_rows = f"is shown by these {verdict.rows:,} rows to predict {column} by more than the margin"
+    verb = f"predicts {column}" if is_certain else by_rows
     without = FAMILIES[verdict.family].baseline_name
-    models = len(verdict.skills)
-    gain = gain_words(skill.gain, skill.gain_interval, verdict.confidence, verdict.margin, models)
+    gain = gain_words(skill.gain, skill.gain_interval, verdict.confidence, verdict.margin)
     return f"Neither a straight line nor a network {verb}: compared with {without}, the best model, {name}, {gain}."
 
 
@@ -62,7 +62,7 @@ def gain_words(gain: float, interval: Bounds, confidence: float, margin: float, 
     level = interval_level(confidence, challengers)
     ends = interval if gain >= 0 else [None if end is None else -end for end in reversed(interval)]
     low, high = map(percent, ends)
-    reason = f", since {challengers} models are compared" if challengers > 1 else ""
+    reason = f", since {challengers} networks are compared" if challengers > 1 else ""
     return (
         f"{'lowers' if gain >= 0 else 'raises'} the loss by {percent(abs(gain))} ({level:.3g} % interval {low} to "
         f"{high}{reason}; margin {100 * margin:.3g} %)"
