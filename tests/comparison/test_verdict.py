@@ -160,7 +160,7 @@ def test_where_no_model_beats_the_mean_the_answer_is_neither() -> None:
         (0.03, 0.01, "neural saves 3.0 %, which is less than your margin of 5 %"),
         (-0.5, 0.01, "neural failed to train (it does worse than predicting the mean): try a smaller learning rate"),
         (0.0, 0.5, "These 1,000 rows cannot tell a weak signal from none: find other columns, or more rows."),
-        (0.2, 1.0, "cannot tell a weak signal from none: about 34,000 rows like them would show a gain of 20.0 %"),
+        (0.2, 1.0, "cannot tell a weak signal from none: about 14,000 rows like them would show a gain of 20.0 %"),
         (0.1, 0.17, "neural saves something, but these 1,000 rows cannot tell whether more than your margin of 5 %"),
     ],
 )
