@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from straightline.data import encoding
 from straightline.data.features import fit_encoding
-from straightline.data.reading import read_table
+from straightline.data.reading import read_as_written, read_table
 from straightline.errors import UserError
 
 PLAIN = "size,rooms,price\n50,2,100.5\n80,3,160\n"
@@ -258,3 +258,14 @@ class TestParquet:
         path.write_bytes(content)
         with suppress(UserError):
             assert len(read_table(path)[0])
+
+
+@pytest.mark.parametrize("line", ["sep=;\n", "SEP=;\r\n", '\ufeff"sep=;"\n'])
+def test_a_line_for_spreadsheet_programs_is_no_header(tmp_path: Path, line: str) -> None:
+    path = write(tmp_path, line + "zip;price\n01067;1,5\n10115;2\n")
+    frame, written = read_table(path)
+    assert (frame["price"].tolist(), written.delimiter, written.decimal) == ([1.5, 2.0], ";", ",")
+    assert written.description.endswith(
+        "zip: 01067 is read as a number; if it is a code, name it in --categorical (data.categorical)"
+    )
+    assert read_as_written(path, ["zip"], ";")["zip"].tolist() == ["01067", "10115"]

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 import pandas as pd
 import pyarrow as pa
@@ -10,16 +11,17 @@ import pyarrow.compute
 import pyarrow.csv
 
 from straightline.data.contents import Content
-from straightline.data.marks import DELIMITERS, Marks, found
+from straightline.data.marks import DELIMITERS, SAMPLE_LINES, Marks, found
 from straightline.data.names import MISSING, SHOWN, line_of, require_names
 from straightline.errors import UserError
 
+CODE = re.compile(r"0+[1-9]\d*")  # whole numbers with zeros in front, such as 01067
 TAIL = 2**16  # Bytes at the end in which blank rows are looked for.
 BLOCK = 2**24  # Bytes that PyArrow reads at once; a row may not be longer.
 
 
 def read_delimited(content: Content, delimiter: str | None, decimal: str | None) -> tuple[pd.DataFrame, Marks, str]:
-    """Return the table in a CSV file, its delimiter and decimal mark, and in words what was left out, or "".
+    """Return the table in a CSV file, its delimiter and decimal mark, and in words what else was found, or "".
 
     The file is in UTF-8 and has a header line. If `delimiter` or `decimal` is None, it is detected. Blank
     rows at the end, columns without a name and a value, and a first column without a name that numbers the rows are
@@ -33,11 +35,31 @@ def read_delimited(content: Content, delimiter: str | None, decimal: str | None)
     require_names(content.label, table.column_names)
     if any(_has_line_breaks(column) for column in table.columns):
         _require_closed_quotes(content, marks)
+    left_out += _codes(content, marks, table)
     frame = table.to_pandas()
     blank = _blank_rows_at_end(content, marks.delimiter)
     while blank and frame.iloc[-blank:].notna().any(axis=None):
         blank -= 1
     return frame.iloc[: len(frame) - blank], marks, left_out
+
+
+def _codes(content: Content, marks: Marks, table: pa.Table) -> str:
+    """Return in words which columns of whole numbers have zeros in front in the first lines, or ""."""
+    with content.text() as file:
+        rows = list(csv.reader(islice(file, SAMPLE_LINES), delimiter=marks.delimiter))
+    codes = {
+        name: cell
+        for row in reversed(rows[1:])
+        for name, cell in zip((title.strip() for title in rows[0]), row, strict=False)
+        if CODE.fullmatch(cell.strip())
+    }
+    found = [name for name in table.column_names if name in codes and pa.types.is_integer(table[name].type)]
+    if not found:
+        return ""
+    return (
+        f", {found[0]}: {codes[found[0]].strip()} is read as a number; if it is a code, name it in --categorical "
+        f"(data.categorical){f', and {len(found) - 1} more columns too' if len(found) > 1 else ''}"
+    )
 
 
 def columns_as_written(content: Content, names: Sequence[str], delimiter: str) -> pd.DataFrame:

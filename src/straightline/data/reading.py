@@ -11,7 +11,7 @@ from straightline.data.delimited import columns_as_written, read_delimited
 from straightline.data.parquet import read_feather, read_parquet
 from straightline.data.records import SUFFIXES, is_json, read_records
 from straightline.data.spreadsheets import OLD, read_sheet
-from straightline.data.text import decoded, require_text
+from straightline.data.text import decoded, require_text, without_separator_line
 from straightline.data.unpacking import ZIP, unpacked
 from straightline.errors import UserError
 
@@ -68,7 +68,8 @@ def read_as_written(path: Path, names: Sequence[str], delimiter: str) -> pd.Data
 
     There may be blank rows at its end, which `read_table` leaves out.
     """
-    return columns_as_written(decoded(unpacked(opened(path))), names, delimiter)
+    content, _ = without_separator_line(decoded(unpacked(opened(path))))
+    return columns_as_written(content, names, delimiter)
 
 
 def _read(
@@ -97,5 +98,6 @@ def _read_text(
     require_text(content)
     if suffix in SUFFIXES or is_json(content.head(HEAD)):
         return read_records(content), Format("objects of JSON", decimal or ".")
-    frame, marks, left_out = read_delimited(content, delimiter, decimal)
+    content, separator = without_separator_line(content)
+    frame, marks, left_out = read_delimited(content, separator if delimiter is None else delimiter, decimal)
     return frame, Format(marks.description + left_out, marks.decimal, marks.delimiter)

@@ -8,6 +8,7 @@ from straightline.data.contents import CHUNK, Content, counted
 from straightline.errors import UserError
 
 MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+SEPARATOR = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([\x01-\x7f])"?\r?\n', re.IGNORECASE)
 TAR, TAR_AT = b"ustar", 257
 
 
@@ -34,6 +35,19 @@ def decoded(content: Content) -> Content:
             raise UserError(
                 f"{content.label}: begins as {encoding.upper()} and is not ({error}); save it as UTF-8"
             ) from None
+
+
+def without_separator_line(content: Content) -> tuple[Content, str | None]:
+    """Return a text without a first line such as `sep=;`, and the delimiter in that line, or None.
+
+    Spreadsheet programs write this line for each other.
+    """
+    match = SEPARATOR.match(content.head(32))
+    if match is None:
+        return content, None
+    with content.open() as file:
+        file.seek(match.end())
+        return Content(content.label, counted(file.read, content.label, "has")), match[1].decode("ascii")
 
 
 def require_text(content: Content) -> None:

@@ -83,7 +83,9 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFra
 
 def _unreadable(path: Path, error: Exception) -> UserError:
     reason = " ".join(str(error).split())[:200]
-    return UserError(f"{path}: unreadable ({reason}); run `dvc checkout`, then `dvc repro`")
+    return UserError(
+        f"{path}: unreadable ({reason}); run `dvc checkout`, then `dvc repro`, or `straightline run` if that made it"
+    )
 
 
 def md5(path: Path) -> str:

@@ -28,5 +28,5 @@ class Contract:
             field = ".".join(map(str, first["loc"]))
             raise UserError(
                 f"{origin}: {field}: {first['msg'].lower()}; the file was changed, or another version of straightline "
-                "wrote it: run `dvc repro`"
+                "wrote it: use `straightline run` again if that made it, else run `dvc repro`"
             ) from None

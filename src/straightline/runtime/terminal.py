@@ -17,7 +17,8 @@ def escaped(text: str) -> str:
 def say(text: str, is_error: bool = False) -> None:
     """Print a line at once, to stdout or, for an error, to stderr."""
     _said[0] = monotonic()
-    print(escaped(text), file=sys.stderr if is_error else sys.stdout, flush=True)
+    # One write, so that lines of two processes do not run together.
+    print(f"{escaped(text)}\n", end="", file=sys.stderr if is_error else sys.stdout, flush=True)
 
 
 def said() -> float:
