@@ -11,6 +11,7 @@ from scipy import stats
 TABLE = Path("docs/calibration/calibration.csv")
 FEW_ROWS = 100
 AVERAGED = Path("docs/calibration/averaged/calibration.csv")
+NEITHER = Path("docs/calibration/neither/calibration.csv")
 
 TEMPLATE = """# How often the verdict errs
 
@@ -27,9 +28,7 @@ has as many tables as two cores could afford (`--simulations`); scenarios that c
 ## Where no network can be better
 
 The truth is a straight line in normally distributed columns (half of the target's variance, or log odds of that size),
-or does not depend on the columns at all. Here “network better” is an error. The table counts what is found about the network and
-the regression. Where the target depends on nothing, the answer that a user sees is “neither”: in 28 of 28 such tables with
-100 and 300 rows that were tried (docs/log.md).
+or does not depend on the columns at all. Here “network better” is an error.
 
 {null}
 
@@ -60,6 +59,16 @@ Of the {averaged_null:,} tables without a curve {averaged_errors} gave a wrong a
 equal or enough in {enough_few:.0%} of the tables with 100 rows, and in {enough_many:.0%} of those with more. With 100
 rows more tables stay undecided than above: an averaged network is hardly worse than the line, so that only a narrow
 interval can say that the line is enough.
+
+## How often the answer is “neither”
+
+The tables above count what is found about the network and the regression. The answer is “neither” if,
+compared with the prediction that uses no column, none of them surely saves something, or what it saves is surely less
+than the margin. That is right where the truth is noise. Where it is a
+straight line (as above), it means that so few rows do not show it. These rows come from
+[a third table](calibration/neither/calibration.csv), with effort quick.
+
+{neither}
 
 ## What it means
 
@@ -114,6 +123,11 @@ def _averaged(table: pd.DataFrame) -> str:
     return _markdown([*header, "network better", "regression better", "equal or enough"], rows)
 
 
+def _neither(table: pd.DataFrame) -> str:
+    rows = [[*_place(row), f"{row['neither']:,} of {row['simulations']:,}"] for _, row in table.iterrows()]
+    return _markdown(["target", "noise", "truth", "rows", "tables", "answer “neither”"], rows)
+
+
 def main() -> None:
     """Print the page."""
     table = pd.read_csv(TABLE).rename(columns={"rate_low": "low", "rate_high": "high"})
@@ -129,6 +143,7 @@ def main() -> None:
     print(
         TEMPLATE.format(
             averaged=_averaged(averaged),
+            neither=_neither(pd.read_csv(NEITHER).sort_values(["truth", "family", "rows"])),
             averaged_null=tables,
             averaged_errors=errors,
             averaged_rate=1000 * errors / tables,

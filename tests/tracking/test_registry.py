@@ -343,7 +343,8 @@ def test_the_server_ends_while_a_request_waits(words: Path) -> None:
             head = "POST /invocations HTTP/1.1", "Host: localhost", "Content-Type: text/csv", "Content-Length: 9"
             connection.sendall("\r\n".join([*head, "", "half"]).encode())
             children = psutil.Process().children(recursive=True)
-            process = next(each for each in children if str(where.port) in each.cmdline())
+            living = [each for each in children if each.status() != psutil.STATUS_ZOMBIE]
+            process = next(each for each in living if str(where.port) in each.cmdline())
             process.terminate()
             with suppress(psutil.ZombieProcess):  # It has ended, and `server` has not asked for its status yet.
                 process.wait(timeout=60)

@@ -59,24 +59,21 @@ def advice_on_columns(skills: Mapping[str, Skill], margin: float, confidence: fl
     allowed = f"{100 * margin:.3g} %"
     name = max(skills, key=lambda model: skills[model].gain)
     best = skills[name]
-    saves_something = best.gain_interval[0] is not None and best.gain_interval[0] > 0
     if all(skill.finding.value != "undecided" for skill in skills.values()):
-        if saves_something:
+        low = best.gain_interval[0]
+        if low is not None and low > 0:
             return (
                 f"{name} saves {percent(best.gain)}, which is less than your margin of {allowed}: set a smaller margin "
                 "if it matters to you, or find columns that say more."
             )
         return "These columns say nothing that these models can use: find other columns."
-    if saves_something:
-        doubt = (
-            f"{name} saves something, but these {rows:,} rows cannot tell whether more than your margin of {allowed}"
-        )
-    else:
-        doubt = f"These {rows:,} rows cannot tell a weak signal from none"
     needed = rows_needed(best.test, confidence, rows) if best.gain > margin else None
     if needed is None:
-        return f"{doubt}: find other columns, or more rows."
-    return f"{doubt}: about {needed:,} rows like them would show a gain of {percent(best.gain)}."
+        return f"These {rows:,} rows cannot tell a weak signal from none: find other columns, or more rows."
+    return (
+        f"These {rows:,} rows cannot tell a weak signal from none: about {needed:,} rows like them would show a gain "
+        f"of {percent(best.gain)}."
+    )
 
 
 def trees_advice(reference: Reference | None, losses: Mapping[str, NDArray], found_none: bool) -> str:

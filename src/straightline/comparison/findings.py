@@ -90,11 +90,11 @@ def skill(comparison: Comparison, margin: float, confidence: float) -> Skill:
 def decide(losses: FoldLosses, margin: float, confidence: float, rows: int) -> Decision:
     """Return the answer and the advice from the `losses` of all models. `rows` counts training rows.
 
-    The answer is `neither` if no model is better than the prediction that uses no column, at the level `confidence`:
-    models do not share an error rate here, since without any signal none of them is expected to be better. Otherwise it
-    is `no` if any challenger is better than the baseline at the level 1 - (1 -
-    confidence) / challengers. It is `yes` if, at the level `confidence`, each challenger is shown not to be better by
-    the margin. Challengers that failed to train count only if all did.
+    The answer is `neither` if no model predicts (`Skill.predicts`), each at the level `confidence`. Models do not share
+    an error rate there, since without any signal none of them is expected to be better. Otherwise the answer is `no` if
+    any challenger is better than the baseline at the level 1 - (1 - confidence) / challengers. It is `yes` if, at the
+    level `confidence`, each challenger is shown not to be better by the margin. Challengers that failed to train count
+    only if all did.
     """
     comparisons, mean_loss = losses.comparisons(), float(losses.without_columns.mean())
     challengers = {
@@ -109,7 +109,7 @@ def decide(losses: FoldLosses, margin: float, confidence: float, rows: int) -> D
     answer: Answer = "no" if "no" in answers else "undecided" if "undecided" in answers else "yes"
     agreeing = [name for name, challenger in trained.items() if challenger.finding.answer == answer]
     best = min(agreeing, key=lambda name: challengers[name].loss)
-    if any(found.finding is Finding.challenger_better for found in skills.values()):
+    if any(found.predicts for found in skills.values()):
         failed = [name for name in challengers if name not in trained]
         advised = advice(challengers[best], best, margin, confidence, rows, len(challengers))
     else:

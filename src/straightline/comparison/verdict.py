@@ -93,6 +93,13 @@ class Skill:
     probability: float
     test: TestSummary
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the model surely saves something, and more than the margin as far as the rows can tell."""
+        low = self.gain_interval[0]
+        saves_something = low is not None and low > 0
+        return self.finding is Finding.challenger_better or (self.finding is Finding.undecided and saves_something)
+
 
 @dataclass(frozen=True)
 class Ledger:

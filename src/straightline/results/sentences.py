@@ -47,8 +47,7 @@ def _neither(verdict: Verdict, column: str) -> str:
     skill = verdict.skills[name]
     has_failed = any(verdict.skills[each].finding is Finding.baseline_better for each in verdict.challengers)
     is_certain = not has_failed and all(each.finding is not Finding.undecided for each in verdict.skills.values())
-    by_rows = f"is shown by these {verdict.rows:,} rows to predict {column} by more than the margin"
-    verb = f"predicts {column}" if is_certain else by_rows
+    verb = f"predicts {column}" if is_certain else f"is shown by these {verdict.rows:,} rows to predict {column}"
     without = FAMILIES[verdict.family].baseline_name
     gain = gain_words(skill.gain, skill.gain_interval, verdict.confidence, verdict.margin)
     return f"Neither a straight line nor a network {verb}: compared with {without}, the best model, {name}, {gain}."
