@@ -379,7 +379,7 @@ class TestStreams:
     ("path", "told"),
     [
         ("https://a.org/b.csv?c=1&d=2", "https://a.org/b.csv?c=1&d=2: is an address.*first: curl -LO 'https://a.org"),
-        ("/home/me/http:/a.org/b.csv", "http://a.org/b.csv: is an address"),
+        ("folder/http:/a.org/b.csv", "http://a.org/b.csv: is an address"),
         ("s3://bucket/b.csv", "s3://bucket/b.csv: is an address.*copy it here"),
     ],
 )
