@@ -19,6 +19,7 @@ from straightline.data.schema import Feature, Schema, read_schema
 from straightline.errors import UserError
 from straightline.families import FAMILIES
 from straightline.families.target import Target
+from straightline.formatting import listed
 from straightline.runtime.artifacts import read_json, read_parquet, write_csv
 from straightline.runtime.folders import RESULT_FOLDERS
 from straightline.runtime.leftovers import temporary_folder
@@ -26,8 +27,6 @@ from straightline.runtime.terminal import escaped, say
 from straightline.serving.intervals import half_width
 from straightline.serving.prediction import ARCHIVE, predicted_columns
 from straightline.serving.saved import Saved, find
-
-SHOWN = 5  # The largest number of columns that a message names.
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ def _complete(frame: pd.DataFrame, features: list[Feature], rows: Path) -> NDArr
         raise UserError(f"{rows}: {error}") from None
     is_blank = np.any([*blanks.values(), np.zeros(len(frame), bool)], axis=0)
     columns = [f"{name!r} ({is_gap.sum():,})" for name, is_gap in blanks.items()]
-    cells = f"blank cells in {', '.join(columns[:SHOWN])}{', ...' if len(columns) > SHOWN else ''}"
+    cells = f"blank cells in {listed(columns)}"
     if is_blank.all():
         raise UserError(f"{rows}: no row can be predicted: {cells}, which had none in training; fill them")
     if is_blank.any():

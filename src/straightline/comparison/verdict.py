@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from straightline.data.schema import Division
+from straightline.families import FAMILIES
 from straightline.runtime.artifacts import read_json
 from straightline.runtime.contracts import Contract
 
@@ -218,6 +219,13 @@ class Verdict(Contract):
     def most_skilled(self) -> str:
         """The name of the model that saves the most of the loss of the prediction that uses no column."""
         return max(self.skills, key=lambda model: self.skills[model].gain)
+
+    @property
+    def reason(self) -> str:
+        """The finding behind the answer in words."""
+        if self.answer == "neither":
+            return f"no model is shown to be better than {FAMILIES[self.family].baseline_name} by the margin"
+        return self.finding.explained(self.challenger, self.baseline)
 
     @property
     def advised(self) -> str:

@@ -1,6 +1,6 @@
 """Read a table from a sheet of a spreadsheet file (.xlsx)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from straightline.data.names import MISSING, SHOWN, require_names, require_numbe
 from straightline.data.unpacking import members
 from straightline.data.workbooks import require_readable, unreadable
 from straightline.errors import UserError
+from straightline.formatting import listed
 
 if TYPE_CHECKING:
     from python_calamine import CalamineWorkbook
@@ -76,9 +77,7 @@ def _chosen(content: Content, name: str | None) -> Sheet:
             known = [sheet for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
             if name is not None:
                 if name not in [sheet.name for sheet in known]:
-                    raise UserError(
-                        f"{content.label}: has no sheet {name!r}; its sheets: {_listed([s.name for s in known])}"
-                    )
+                    raise UserError(f"{content.label}: has no sheet {name!r}; its sheets: {_quoted(known)}")
                 return _read(book, name)
             visible = [sheet.name for sheet in known if sheet.visible == SheetVisibleEnum.Visible]
             sheets = [_read(book, sheet) for sheet in visible]
@@ -86,15 +85,14 @@ def _chosen(content: Content, name: str | None) -> Sheet:
         raise unreadable(content.label, error) from None
     tables = [sheet for sheet in sheets if sheet.has_table] if len(sheets) > 1 else sheets
     if len(tables) != 1:
-        problem = f"has tables in the sheets {_listed([sheet.name for sheet in tables])}" if tables else "has no table"
+        problem = f"has tables in the sheets {_quoted(tables)}" if tables else "has no table"
         advice = "name one with --sheet (data.sheet)" if tables else "expected a header and rows below it in a sheet"
         raise UserError(f"{content.label}: {problem}; {advice}")
     return tables[0]
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 2 * SHOWN} more" if len(names) > 2 * SHOWN else ""
-    return ", ".join(map(repr, names[: 2 * SHOWN])) + more
+def _quoted(sheets: Iterable[Any]) -> str:
+    return listed((repr(sheet.name) for sheet in sheets), 2 * SHOWN)
 
 
 def _read(book: "CalamineWorkbook", name: str) -> Sheet:

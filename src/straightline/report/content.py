@@ -76,7 +76,7 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "verdict": verdict,
         "loss_name": family.loss_title,
         "headline": sentences.headline(verdict, schema.column),
-        "finding": sentences.finding(verdict),
+        "finding": verdict.reason,
         "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
         "reference_note": sentences.reference_note(verdict.reference) if verdict.reference else None,
         "selected": [

@@ -35,13 +35,6 @@ def headline(verdict: Verdict, column: str) -> str:
     return f"{opening}: {verdict.challenger} {gain}."
 
 
-def finding(verdict: Verdict) -> str:
-    """Return the finding behind the answer in words."""
-    if verdict.answer == "neither":
-        return f"no model is better than {FAMILIES[verdict.family].baseline_name} by the margin"
-    return verdict.finding.explained(verdict.challenger, verdict.baseline)
-
-
 def _neither(verdict: Verdict, column: str) -> str:
     name = verdict.most_skilled
     skill = verdict.skills[name]

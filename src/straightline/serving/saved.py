@@ -6,7 +6,6 @@ from pathlib import Path
 from straightline.comparison.verdict import Verdict, read_verdict
 from straightline.config.settings import chosen_target, load
 from straightline.errors import UserError
-from straightline.families import FAMILIES
 from straightline.serving.prediction import ARCHIVE
 
 EXPECTED = "expected the folder of a project or of `straightline run`, or a folder runs/<target>/<model> in one"
@@ -69,12 +68,8 @@ def _advised(place: Path, root: Path, target: str | None) -> Saved:
 
 
 def _reason(verdict: Verdict) -> str:
-    challenger = verdict.challengers[verdict.challenger]
-    if verdict.answer == "neither":
-        return f"no model is shown to be better than {FAMILIES[verdict.family].baseline_name} by the margin"
-    if challenger.failed:
-        return f"{verdict.challenger} failed to train"
-    return verdict.finding.explained(verdict.challenger, verdict.baseline)
+    has_failed = verdict.answer != "neither" and verdict.challengers[verdict.challenger].failed
+    return f"{verdict.challenger} failed to train" if has_failed else verdict.reason
 
 
 def _problem(place: Path, folder: Path, root: Path | None) -> str:
