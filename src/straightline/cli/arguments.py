@@ -62,7 +62,36 @@ Family = Annotated[
     typer.Option(
         parser=lambda name: known_family(name, AUTO),
         metavar="|".join((AUTO, *FAMILIES)),
-        help="Type of the target: bernoulli for two classes, gaussian for numbers, auto to detect it.",
+        help="Type of the target: bernoulli for two classes, multinomial for more, gaussian for numbers, poisson for "
+        "counts, gamma for positive amounts such as costs. auto chooses one of the first three.",
+    ),
+]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        help="Class that the others are compared with. Default: the first of two classes, the most frequent of more."
+    ),
+]
+Exposure = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the time, area or number that a count or an amount belongs to (--family poisson or gamma). "
+        "Predictions are proportional to it."
+    ),
+]
+Offset = Annotated[
+    str | None,
+    typer.Option(help="Column that is added to the logarithm of the mean (--family poisson or gamma)."),
+]
+Weights = Annotated[
+    str | None, typer.Option(help="Column of weights: how many rows a row stands for, or the weights of a survey.")
+]
+WeightsAre = Annotated[
+    Literal["frequency", "sampling"] | None,
+    typer.Option(
+        "--weights-are",
+        help="frequency: a row counts as so many equal rows. sampling: the row stands for so many others that were not "
+        "asked; standard errors are those of a survey. Default: frequency if all weights are whole numbers.",
     ),
 ]
 HeldOut = Annotated[
@@ -156,13 +185,20 @@ def _table_options(
     dayfirst: DayFirst = None,
     dates: Dates = None,
     family: Family = AUTO,
+    reference: Reference = None,
+    exposure: Exposure = None,
+    offset: Offset = None,
+    weights: Weights = None,
+    weights_are: WeightsAre = None,
 ) -> "TableOptions":
     from straightline.config.table_options import TableOptions, column_names
 
     columns = {"features": features, "exclude": exclude, "categorical": categorical, "missing": missing, "dates": dates}
     values = {"groups": groups, "split": split, "time": time, "held_out": held_out}
     values |= {"delimiter": delimiter, "decimal": decimal, "sheet": sheet, "dayfirst": dayfirst}
+    values |= {"weights": weights, "weights_are": weights_are}
+    of_target = {"reference": reference, "exposure": exposure, "offset": offset}
     data = {name: column_names(text) for name, text in columns.items() if text is not None} | {
         name: value for name, value in values.items() if value is not None
     }
-    return TableOptions(file, target, family, data)
+    return TableOptions(file, target, family, {name: text for name, text in of_target.items() if text}, data)

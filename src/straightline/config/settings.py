@@ -45,7 +45,8 @@ class Table:
     (the decimal mark) is None, it is detected in the CSV file. Cells that equal an entry of `missing` are gaps.
     `sheet` is the name of a spreadsheet's sheet; if it is None, the only sheet with a table is read. `dayfirst` says
     whether 3/4 is the third of April; if it is None, the column has to show it. `dates` says what of a date is a
-    feature.
+    feature. `weights` is a column of weights, which are frequencies or sampling weights; if `weights_are` is None,
+    whole numbers are frequencies.
     """
 
     source: Literal["table"]
@@ -68,6 +69,8 @@ class Table:
         default_factory=lambda: ["days"]
     )
     sheet: str | None = None
+    weights: str | None = None
+    weights_are: Literal["frequency", "sampling"] | None = None
 
     @field_validator("features", "exclude", "categorical")
     @classmethod
@@ -75,6 +78,13 @@ class Table:
         if names is not None and len(set(names)) < len(names):
             raise PydanticCustomError("names", "each column once")
         return names
+
+    @field_validator("weights_are")
+    @classmethod
+    def _of_weights(cls, kind: str | None, info: ValidationInfo) -> str | None:
+        if kind is not None and info.data.get("weights") is None:
+            raise PydanticCustomError("weights_are", "null unless data.weights names a column")
+        return kind
 
     @field_validator("time")
     @classmethod
@@ -105,10 +115,18 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Target:
-    """A column to predict. With `family: auto` the data stage chooses the family."""
+    """A column to predict. With `family: auto` the data stage chooses the family.
+
+    `reference` is the class that others are compared with, as text; None is the first of two classes, or the most
+    frequent of more. `offset` is a column that is added to the linear predictor, and `exposure` one whose logarithm is
+    added to it.
+    """
 
     column: str
     family: str
+    reference: str | None = None
+    offset: str | None = None
+    exposure: str | None = None
 
     @field_validator("family")
     @classmethod

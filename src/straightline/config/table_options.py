@@ -25,13 +25,15 @@ LONGEST_KEY = 60  # characters; a key is a part of file names
 class TableOptions:
     """A table, the columns to predict and their family, and the settings that differ from conf/.
 
-    `data` holds settings of the table by their name in `settings.Table`, such as `groups`. `overrides` are settings in
-    Hydra's syntax.
+    `target_settings` are settings of all targets by their name in `settings.Target`, such as `exposure`. `data` holds
+    settings of the table by their name in `settings.Table`, such as `groups`. `overrides` are settings in Hydra's
+    syntax.
     """
 
     file: Path
     targets: Sequence[str]
     family: str = AUTO
+    target_settings: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     overrides: Sequence[str] = ()
 
@@ -47,6 +49,7 @@ def command_line(options: TableOptions) -> str:
     arguments = [("target", target) for target in options.targets]
     arguments += [(name, _listed(value) if isinstance(value, list) else value) for name, value in options.data.items()]
     arguments += [("family", options.family)] if options.family != AUTO else []
+    arguments += options.target_settings.items()
     words = [word for name, value in arguments for word in _option(name.replace("_", "-"), value)]
     return shlex.join(
         ["straightline", "run", "-" if stream_name(options.file) else str(options.file), *words, *options.overrides]
@@ -96,7 +99,7 @@ def _targets(options: TableOptions) -> dict[str, dict[str, str]]:
         key = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_")[:LONGEST_KEY] or "target"
         while key in targets:
             key += "_"
-        targets[key] = {"column": column, "family": options.family}
+        targets[key] = {"column": column, "family": options.family, **options.target_settings}
     if len({target["column"] for target in targets.values()}) < len(targets):
         raise UserError(f"--target: expected different columns, got {', '.join(options.targets)}")
     return targets

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from straightline.families import FAMILIES, Family
+from straightline.families import Family, family_of
 from straightline.families.target import Target
 from straightline.formatting import listed
 
@@ -18,16 +18,22 @@ SHOWN = 5  # The largest number of columns, or of pairs of columns, that warning
 
 
 def warnings(
-    table: pd.DataFrame, targets: Mapping[str, Target], divided_by: str = "chance", dates: Sequence[str] = ()
+    table: pd.DataFrame,
+    targets: Mapping[str, Target],
+    divided_by: str = "chance",
+    dates: Sequence[str] = (),
+    extra: pd.DataFrame | None = None,
 ) -> list[str]:
     """Return a sentence for each problem in the columns of `table`, which are all numbers, and in its targets.
 
     `divided_by` says how the rows are divided: by `chance`, in `groups`, or by `time`. The columns `dates` are days,
-    so that a different number in every row does not make them row numbers.
+    so that a different number in every row does not make them row numbers. The columns of `extra`, such as weights,
+    belong to the rows, but are not predicted from.
     """
     columns = [target.column for target in targets.values()]
     features = table.drop(columns=columns)
-    messages = [*_row_warnings(table, features), *_column_warnings(features, dates)]
+    whole = table if extra is None else pd.concat([table, extra], axis=1)
+    messages = [*_row_warnings(whole, features), *_column_warnings(features, dates)]
     for target in targets.values():
         values = table[target.column].to_numpy(np.float64)
         messages += _target_warnings(features, values, target)
@@ -89,7 +95,7 @@ def _collinear(values: NDArray) -> list[int]:
 
 
 def _target_warnings(features: pd.DataFrame, values: NDArray, target: Target) -> list[str]:
-    family = FAMILIES[target.family]
+    family = family_of(target)
     messages = family.warnings(values, target)
     if leaks := [name for name, column in features.items() if _determines(column.to_numpy(np.float64), values, family)]:
         messages.append(f"{target.column}: {listed(leaks)} alone determines it; is it known before {target.column} is?")

@@ -1,6 +1,7 @@
 """Convert the targets, groups and time order of a table into numbers. Errors name the column and the row."""
 
 import difflib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from straightline.config.settings import Target as TargetSettings
 from straightline.errors import UserError
-from straightline.families import family_for
+from straightline.families import FAMILIES, family_for
 from straightline.families.target import Target
 
 DAY = pd.Timedelta(days=1)
@@ -17,7 +18,8 @@ DAY = pd.Timedelta(days=1)
 def encode_target(frame: pd.DataFrame, settings: TargetSettings, origin: str) -> tuple[pd.Series, Target]:
     """Return the column of a target as numbers, and the target with its family and classes.
 
-    Raises UserError if the column is absent, has missing values, is constant, or does not suit its family.
+    Raises UserError if the column is absent, has missing values, is constant, or does not suit its family, and for an
+    offset that the family cannot have.
     """
     values = column(frame, settings.column, origin)
     where = f"{origin}: target {settings.column!r}"
@@ -28,8 +30,15 @@ def encode_target(frame: pd.DataFrame, settings: TargetSettings, origin: str) ->
     if is_date(values):
         raise UserError(f"{where} has dates, expected numbers or classes; make a column of days or of years")
     family = family_for(values, settings.family)
-    labels, classes = family.labels(values, where)
-    return labels, Target(settings.column, family.name, classes)
+    target = Target(settings.column, family.name, None, settings.offset, settings.exposure)
+    if target.offset_columns and not family.has_offset:
+        able = " and ".join(name for name, each in FAMILIES.items() if each.has_offset)
+        raise UserError(
+            f"{where} has family: {family.name}, which takes no offset or exposure; expected them for {able} only: set "
+            f"--family, or leave {' and '.join(target.offset_columns)} out"
+        )
+    labels, classes = family.labels(values, where, settings.reference)
+    return labels, replace(target, classes=classes)
 
 
 def group_numbers(frame: pd.DataFrame, name: str, origin: str) -> NDArray[np.int64]:

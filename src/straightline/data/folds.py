@@ -1,6 +1,8 @@
 """Divide rows: held-out rows, repeated folds, and the rows set aside for early stopping."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +36,13 @@ class Split:
 
     With `groups` a group is never divided. If rows are `ordered`, earlier rows are divided from later rows. Otherwise
     rows are divided at random. `classes` and `groups` hold a number for each row; random division keeps the shares of
-    the classes.
+    the classes. `class_names` are the names of the classes, for errors.
     """
 
     classes: NDArray | None = None
     groups: NDArray | None = None
     ordered: bool = False
+    class_names: Sequence[Any] | None = None
 
     def set_aside(self, rows: RowNumbers, share: float, seed: int) -> tuple[RowNumbers, RowNumbers]:
         """Divide `rows`, ascending, into (kept, set aside), both ascending.
@@ -77,12 +80,21 @@ class Split:
             for number, (train, test) in enumerate(divided)
         ]
         for fold in folds:
-            if self.classes is not None and len(np.unique(self.classes[fold.train])) < 2:
-                raise UserError(
-                    f"the {len(fold.train)} training rows of fold {fold.fold} of repeat {fold.repeat} have one class "
-                    "only, since rows are divided by time or in groups; set a smaller folds.k, or add rows"
-                )
+            if self.classes is not None:
+                self._require_all_classes(fold, self.classes)
         return folds
+
+    def _require_all_classes(self, fold: Fold, classes: NDArray) -> None:
+        absent = np.setdiff1d(classes, classes[fold.train])
+        if len(absent):
+            raise UserError(
+                f"the {len(fold.train)} training rows of fold {fold.fold} of repeat {fold.repeat} have no row of class "
+                f"{self._class_name(absent[0])}, since rows are divided by time or in groups; set a smaller folds.k, "
+                "or add rows"
+            )
+
+    def _class_name(self, number: int) -> str:
+        return str(number) if self.class_names is None else repr(self.class_names[number])
 
     def parts(self, rows: RowNumbers, count: int, seed: int) -> list[tuple[RowNumbers, RowNumbers]]:
         """Divide `rows`, ascending, into parts; return for each part the rows to train on and the rows of the part.
@@ -129,11 +141,13 @@ class Split:
                     f"set folds.k to {max(groups // 2, 2)} or less"
                 )
         elif self.classes is not None and not self.ordered:
-            rarer = int(np.bincount(self.classes, minlength=2).min())
-            if rarer < k:
+            counts = np.bincount(self.classes, minlength=len(self.class_names or range(2)))
+            rarest = int(counts.argmin())
+            if counts[rarest] < k:
                 raise UserError(
-                    f"the rarer class has {rarer} training rows, too few for {k} folds; set folds.k to "
-                    f"{max(rarer, 2)} or less, or add rows of this class"
+                    f"the rarest class, {self._class_name(rarest)}, has {counts[rarest]} training rows, too few for "
+                    f"{k} folds; set folds.k to {max(counts[rarest], 2)} or less, join the class with another one, or add "
+                    "rows of it"
                 )
 
     def _ordered(self, rows: int, k: int) -> list[tuple[NDArray, NDArray]]:

@@ -14,12 +14,13 @@ from straightline.data.checks import warnings
 from straightline.data.columns import encode_target, group_numbers, require_column, time_order
 from straightline.data.features import DAYS, fit_encoding
 from straightline.data.folds import Split
+from straightline.data.row_values import checked_weights, require_offset
 from straightline.data.rows import RowNumbers
-from straightline.data.schema import Division, DivisionKind, Feature, RowCounts, Schema
+from straightline.data.schema import Division, DivisionKind, Feature, RowCounts, Schema, WeightKind
 from straightline.data.totals import total_row
 from straightline.data.understanding import understood
 from straightline.errors import UserError
-from straightline.families import FAMILIES
+from straightline.families import family_of
 from straightline.families.target import Target
 
 
@@ -41,23 +42,26 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     path, names = config.data.path, _feature_names(config, frame)
     problems: list[str] = []
     by, column = _divided_by(config)
-    read = understood(config, frame, _read_columns(config, frame, [*names, column]), decimal)
+    extra = _extra_columns(config)
+    read = understood(config, frame, _read_columns(config, frame, [*names, column, *extra]), decimal)
     problems += [*read.problems, *total_row(read.frame)]
-    frame, groups = _in_order(read.frame, by, column, path, problems)
+    frame, weights_are, weight_notes = _weighted(config, read.frame, problems)
+    frame, groups = _in_order(frame, by, column, path, problems)
     labels, targets = _targets(config, frame, problems)
     split = Split(_strata(labels, targets), groups, by == "time")
     train, test = _held_out(split, config, len(frame), problems)
+    problems += _absent_classes(labels, targets, train)
     features, notes = _encoded(config, frame, train, names, problems)
     features = [replace(feature, written=read.notations.get(feature.column)) for feature in features]
-    notes = [*read.notes, *notes]
+    notes = [*read.notes, *weight_notes, *notes]
     problems += _repeated_names([*encoding.term_names(features), *labels]) or _repeated_features(features)
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
     encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
     notes += [f"{note} (held-out rows)" for note in encoding.unseen(frame.iloc[test], features)]
     dates = [feature.name for feature in features if feature.kind == "date"]
-    notes += warnings(pd.concat([encoded, labels], axis=1), targets, by, dates)
-    kept = dict.fromkeys([*(feature.column for feature in features), *([column] if by == "groups" else [])])
+    notes += warnings(pd.concat([encoded, labels], axis=1), targets, by, dates, frame[extra])
+    kept = dict.fromkeys([*(feature.column for feature in features), *([column] if by == "groups" else []), *extra])
     table = pd.concat([frame[list(kept)], labels], axis=1)
     schema = Schema(
         encoding=features,
@@ -66,6 +70,8 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
         targets=targets,
         rows=RowCounts(len(train), len(test)),
         warnings=notes,
+        weights=config.data.weights if isinstance(config.data, Table) else None,
+        weights_are=weights_are,
     )
     return Prepared(table.iloc[train], table.iloc[test], schema)
 
@@ -75,6 +81,41 @@ def _read_columns(config: Config, frame: pd.DataFrame, names: Iterable[str | Non
     wanted = dict.fromkeys([*names, *(target.column for target in config.targets.values())])
     categorical = config.data.categorical if isinstance(config.data, Table) else []
     return [name for name in wanted if name in frame.columns and name not in categorical and name is not None]
+
+
+def _extra_columns(config: Config) -> list[str]:
+    """Return the columns of weights, offsets and exposures, which no model predicts from."""
+    weights = config.data.weights if isinstance(config.data, Table) else None
+    offsets = [name for target in config.targets.values() for name in (target.offset, target.exposure)]
+    return list(dict.fromkeys(name for name in (weights, *offsets) if name is not None))
+
+
+def _weighted(
+    config: Config, frame: pd.DataFrame, problems: list[str]
+) -> tuple[pd.DataFrame, WeightKind | None, list[str]]:
+    """Return the rows with a weight above 0, the kind of the weights, and notes."""
+    if not isinstance(config.data, Table) or config.data.weights is None:
+        return frame, None, []
+    try:
+        counts, kind, notes = checked_weights(frame, config.data.weights, config.data.weights_are, config.data.path)
+    except UserError as error:
+        problems.append(str(error))
+        return frame, None, []
+    return frame[counts], kind, notes
+
+
+def _absent_classes(labels: pd.DataFrame, targets: dict[str, Target], train: RowNumbers) -> list[str]:
+    """Return a problem for each target with a class that only held-out rows have."""
+    problems = []
+    for target in targets.values():
+        known = labels[target.column].iloc[train].unique()
+        absent = [name for number, name in enumerate(target.classes or ()) if number not in known]
+        if absent:
+            problems.append(
+                f"target {target.column!r}: only the held-out rows have class {absent[0]!r}, so that no model can "
+                "learn it; set another data.held_out, or join the class with another one"
+            )
+    return problems
 
 
 def _repeated_names(names: list[str]) -> list[str]:
@@ -98,7 +139,7 @@ def _repeated_features(features: list[Feature]) -> list[str]:
 def _feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
     if isinstance(config.data, Balloons):
         return list(balloons.FEATURES)
-    targets = [target.column for target in config.targets.values()]
+    targets = [*(target.column for target in config.targets.values()), *_extra_columns(config)]
     if isinstance(config.data, Example):
         return [str(name) for name in frame.columns if name not in targets]
     exclude = config.data.exclude
@@ -109,7 +150,10 @@ def _feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
         left_out = {*targets, *exclude, config.data.groups, config.data.time}
         return [str(name) for name in frame.columns if name not in left_out]
     if overlap := set(config.data.features) & {*targets, *exclude}:
-        raise UserError(f"data.features: {sorted(overlap)} is also a target or excluded; remove it from one of them")
+        raise UserError(
+            f"data.features: {sorted(overlap)} is also a target, a weight, an offset or excluded; remove it from "
+            "one of them"
+        )
     return config.data.features
 
 
@@ -152,6 +196,7 @@ def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[
     for key, target in config.targets.items():
         try:
             labels[target.column], targets[key] = encode_target(frame, target, config.data.path)
+            require_offset(frame, targets[key], config.data.path)
         except UserError as error:
             problems.append(str(error))
     return pd.DataFrame(labels), targets
@@ -159,9 +204,7 @@ def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[
 
 def _strata(labels: pd.DataFrame, targets: dict[str, Target]) -> NDArray | None:
     """Return the number of each row's stratum, by all targets that have strata, or None if none has."""
-    strata = {
-        target.column: FAMILIES[target.family].strata(labels[target.column].to_numpy()) for target in targets.values()
-    }
+    strata = {target.column: family_of(target).strata(labels[target.column].to_numpy()) for target in targets.values()}
     table = pd.DataFrame({name: values for name, values in strata.items() if values is not None})
     return table.groupby(list(table)).ngroup().to_numpy() if len(table.columns) else None
 

@@ -27,6 +27,19 @@ class Rows:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def total(self) -> float:
+        """The sum of the weights: the number of rows without weights."""
+        return len(self.labels) if self.weights is None else float(self.weights.sum())
+
+    def weighted(self, values: NDArray) -> NDArray:
+        """Return `values` `(rows, ...)` times the weights of the rows."""
+        return values if self.weights is None else (values.T * self.weights).T
+
+    def shifted(self, predictor: NDArray) -> NDArray:
+        """Return linear predictors `(rows,)` plus the offset of the rows."""
+        return predictor if self.offset is None else predictor + self.offset
+
     def take(self, numbers: RowNumbers) -> Rows:
         """Return the rows with these numbers. Features in column order in memory keep that order."""
         features = np.take(self.features.T, numbers, axis=1).T

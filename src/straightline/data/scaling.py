@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from straightline.data.rows import Rows
+from straightline.families import Family
+from straightline.families.family import AS_IT_IS, TargetScaling
 
 UNKNOWN = 1e30  # Divisor that turns a constant column into zeros. Its square is finite in float64.
 
@@ -16,34 +18,45 @@ UNKNOWN = 1e30  # Divisor that turns a constant column into zeros. Its square is
 class Scaling:
     """Scaled values are (value - center) / scale. The columns have `center` and `scale`, float64 `(columns,)`.
 
-    `target_center` and `target_scale` scale the target.
+    `target` scales the target, and `offset_center` is subtracted from offsets.
     """
 
     center: NDArray
     scale: NDArray
-    target_center: float
-    target_scale: float
+    target: TargetScaling = AS_IT_IS
+    offset_center: float = 0.0
+
+    def predictor(self, scaled: NDArray) -> NDArray:
+        """Return the linear predictor of the target from that of the scaled target."""
+        return np.asarray(self.target.predictor_center + self.target.predictor_scale * scaled)
 
     def scaled(self, coefficients: NDArray) -> NDArray:
-        """Convert `coefficients` `(1 + columns,)`, intercept first, from original to scaled values."""
-        intercept = coefficients[0] + coefficients[1:] @ self.center - self.target_center
-        return np.append(intercept, coefficients[1:] * self.scale) / self.target_scale
+        """Convert `coefficients` `(1 + columns,)` or `(1 + columns, outputs)` from original to scaled values."""
+        slopes = coefficients[1:].T
+        intercept = coefficients[0] + slopes @ self.center - self.target.predictor_center
+        return np.concatenate([intercept[np.newaxis], (slopes * self.scale).T]) / self.target.predictor_scale
 
     def unscaled(self, coefficients: NDArray) -> NDArray:
-        """Convert `coefficients` `(1 + columns,)`, intercept first, from scaled to original values."""
-        slopes = coefficients[1:] * self.target_scale / self.scale
-        return np.append(coefficients[0] * self.target_scale + self.target_center - slopes @ self.center, slopes)
+        """Convert `coefficients` `(1 + columns,)` or `(1 + columns, outputs)` from scaled to original values."""
+        slopes = coefficients[1:].T * self.target.predictor_scale / self.scale
+        intercept = coefficients[0] * self.target.predictor_scale + self.target.predictor_center - slopes @ self.center
+        return np.concatenate([intercept[np.newaxis], slopes.T])
 
 
 @dataclass(frozen=True)
 class Moments:
-    """The number of rows, and the means and sums of squared deviations of the columns `(columns,)` and the target."""
+    """The number of rows, and the means and sums of squared deviations of the columns `(columns,)` and the target.
 
-    rows: int
+    With weights, sums are weighted, and the number is the sum of the weights. `exposure_mean` is the mean of the
+    exponentials of the offsets, or 1 without offsets.
+    """
+
+    rows: float
     means: NDArray
     squares: NDArray
     target_mean: float
     target_squares: float
+    exposure_mean: float = 1.0
 
     @property
     def deviations(self) -> NDArray:
@@ -59,10 +72,17 @@ class Moments:
 
 def moments(rows: Rows) -> Moments:
     """Return the moments of the columns and the labels."""
-    features, labels = rows.features, rows.labels
-    means, target_mean = features.mean(axis=0), float(labels.mean())
-    squares = np.square(features - means).sum(axis=0)
-    return Moments(len(labels), means, squares, target_mean, float(np.square(labels - target_mean).sum()))
+    features, labels, weights = rows.features, rows.labels, rows.weights
+    exposure = 1.0 if rows.offset is None else float(np.average(np.exp(rows.offset), weights=weights))
+    if weights is None:
+        means, target_mean = features.mean(axis=0), float(labels.mean())
+        squares = np.square(features - means).sum(axis=0)
+        target_squares = float(np.square(labels - target_mean).sum())
+        return Moments(len(labels), means, squares, target_mean, target_squares, exposure)
+    total = float(weights.sum())
+    means, target_mean = weights @ features / total, float(weights @ labels / total)
+    squares, target_squares = weights @ np.square(features - means), float(weights @ np.square(labels - target_mean))
+    return Moments(total, means, squares, target_mean, target_squares, exposure)
 
 
 def joined(first: Moments, second: Moments) -> Moments:
@@ -76,16 +96,17 @@ def joined(first: Moments, second: Moments) -> Moments:
         first.squares + second.squares + weight * difference**2,
         first.target_mean + share * target_difference,
         first.target_squares + second.target_squares + weight * target_difference**2,
+        first.exposure_mean + share * (second.exposure_mean - first.exposure_mean),
     )
 
 
 def unscaled(columns: int) -> Scaling:
     """Return the scaling that leaves all values unchanged."""
-    return Scaling(np.zeros(columns), np.ones(columns), 0.0, 1.0)
+    return Scaling(np.zeros(columns), np.ones(columns))
 
 
-def standardization(rows_moments: Moments, scale_target: bool, center: bool = True) -> Scaling:
-    """Return the scaling by means and standard deviations of the columns, and of the target with `scale_target`.
+def standardization(rows_moments: Moments, family: Family, center: bool = True, offset_center: float = 0.0) -> Scaling:
+    """Return the scaling by means and standard deviations of the columns, and of the target as its `family` wants it.
 
     A column that is constant in the rows of `rows_moments` becomes zero, also in other rows in which it varies, since
     a model cannot learn its effect. Without `center` the means are not subtracted, and the divisors are root mean
@@ -94,26 +115,29 @@ def standardization(rows_moments: Moments, scale_target: bool, center: bool = Tr
     spread = rows_moments.deviations if center else rows_moments.root_mean_squares
     means = rows_moments.means if center else np.zeros_like(rows_moments.means)
     scale = np.where(spread > 0, spread, UNKNOWN)
-    if not scale_target:
-        return Scaling(means, scale, 0.0, 1.0)
-    target_mean = rows_moments.target_mean if center else 0.0
     target_variance = rows_moments.target_squares / rows_moments.rows
-    target_square = target_variance + (0.0 if center else rows_moments.target_mean**2)
-    return Scaling(means, scale, target_mean, float(np.sqrt(target_square)) or 1.0)
+    if center:
+        deviation = float(np.sqrt(target_variance)) or 1.0
+        target = family.target_scaling(rows_moments.target_mean, deviation, offset_center)
+    else:
+        root_mean_square = float(np.sqrt(target_variance + rows_moments.target_mean**2)) or 1.0
+        target = family.target_scaling_without_intercept(root_mean_square, offset_center)
+    return Scaling(means, scale, target, offset_center)
 
 
 def relative(scaling: Scaling, overall: Scaling) -> Scaling:
-    """Return the scaling that converts values scaled by `overall` into values scaled by `scaling`."""
+    """Return the scaling that converts columns and labels scaled by `overall` into values scaled by `scaling`."""
+    target, overall_target = scaling.target, overall.target
+    center = (target.center - overall_target.center) / overall_target.scale
     return Scaling(
         (scaling.center - overall.center) / overall.scale,
         scaling.scale / overall.scale,
-        (scaling.target_center - overall.target_center) / overall.target_scale,
-        scaling.target_scale / overall.target_scale,
+        target._replace(center=center, scale=target.scale / overall_target.scale),
     )
 
 
 def stacked(scalings: Sequence[Scaling], dtype: Any) -> tuple[NDArray, NDArray]:
     """Return the centers and the scales, each `(replicas, 1, columns + 1)`: the columns, and last the target."""
-    centers = [np.append(scaling.center, scaling.target_center) for scaling in scalings]
-    scales = [np.append(scaling.scale, scaling.target_scale) for scaling in scalings]
+    centers = [np.append(scaling.center, scaling.target.center) for scaling in scalings]
+    scales = [np.append(scaling.scale, scaling.target.scale) for scaling in scalings]
     return np.stack(centers)[:, np.newaxis].astype(dtype), np.stack(scales)[:, np.newaxis].astype(dtype)

@@ -15,6 +15,7 @@ from straightline.runtime.contracts import Contract
 OTHER = "(other)"  # the level that unknown and rare words of a category have
 DatePart = Literal["year", "month", "weekday"]
 DateFeature = Literal["days"] | DatePart
+WeightKind = Literal["frequency", "sampling"]
 DivisionKind = Literal["chance", "groups", "time"]
 
 
@@ -73,7 +74,10 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class Schema(Contract):
-    """The table as training sees it. `targets` maps keys of the settings to targets; `warnings` are sentences."""
+    """The table as training sees it. `targets` maps keys of the settings to targets; `warnings` are sentences.
+
+    `weights` is the column of the weights of the rows, or None, and `weights_are` their kind.
+    """
 
     encoding: list[Feature]
     standardize: bool
@@ -81,6 +85,8 @@ class Schema(Contract):
     targets: dict[str, Target]
     rows: RowCounts
     warnings: list[str]
+    weights: str | None = None
+    weights_are: WeightKind | None = None
 
     @property
     def features(self) -> list[str]:

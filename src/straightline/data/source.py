@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -83,6 +83,19 @@ def streamed(path: Path, features: Sequence[str], target: str, block_rows: int) 
         return Rows(values, labels)
 
     return Source(np.cumsum([0, *rows]), len(features), read, max(1, block_rows // max(rows)))
+
+
+def with_row_values(source: Source, weights: NDArray | None, offset: NDArray | None) -> Source:
+    """Return the source of the same rows with `weights` and `offset`, each `(rows,)` or None."""
+    if weights is None and offset is None:
+        return source
+
+    def read(groups: NDArray) -> Rows:
+        numbers = np.concatenate([np.arange(*source.offsets[group : group + 2]) for group in groups])
+        row_weights, row_offset = (None if values is None else values[numbers] for values in (weights, offset))
+        return replace(source.read(groups), weights=row_weights, offset=row_offset)
+
+    return replace(source, read=read)
 
 
 def rewritten(

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 
 from straightline.data import encoding
 from straightline.data.folds import Split
-from straightline.data.rows import Rows
-from straightline.data.schema import read_schema
-from straightline.data.source import Source, held, rewritten, streamed
-from straightline.families import FAMILIES, Family
+from straightline.data.row_values import offset_of
+from straightline.data.rows import RowNumbers, Rows
+from straightline.data.schema import Schema, read_schema
+from straightline.data.source import Source, held, rewritten, streamed, with_row_values
+from straightline.families import Family, family_of
+from straightline.families.target import Target
 from straightline.models import terms
 from straightline.runtime.artifacts import read_parquet
 from straightline.runtime.leftovers import temporary_folder
@@ -28,7 +31,8 @@ class TrainingTable:
     """Training rows: a `source` with the columns `names`, and the `labels` `(rows,)` of a target of `family`.
 
     `standardize` says whether columns are standardised. `groups` `(rows,)` are group numbers: rows of a group stay
-    together. `ordered` rows are in the order of time.
+    together. `ordered` rows are in the order of time. `weights` and `offset` are those of the rows in the source,
+    `(rows,)`, or None; weights that come from `sampling` have the mean 1. `classes` are the names of the labels.
     """
 
     source: Source
@@ -38,6 +42,10 @@ class TrainingTable:
     standardize: bool
     groups: NDArray | None = None
     ordered: bool = False
+    weights: NDArray | None = None
+    offset: NDArray | None = None
+    sampling: bool = False
+    classes: Sequence[Any] | None = None
 
     def quadratic(self) -> "TrainingTable":
         """Return the same rows with the quadratic terms of `terms.py` as columns."""
@@ -53,7 +61,16 @@ class TrainingTable:
     @property
     def split(self) -> Split:
         """The division of the rows into folds."""
-        return Split(self.family.strata(self.labels), self.groups, self.ordered)
+        return Split(self.family.strata(self.labels), self.groups, self.ordered, self.classes)
+
+    def total(self, rows: RowNumbers) -> float:
+        """Return the sum of the weights of `rows`: their number without weights."""
+        return len(rows) if self.weights is None else float(self.weights[rows].sum())
+
+    def baseline(self, rows: RowNumbers) -> Any:
+        """Return the prediction of the family that uses no column, from the labels of `rows`."""
+        weights, offset = (None if values is None else values[rows] for values in (self.weights, self.offset))
+        return self.family.baseline(self.labels[rows], weights, offset)
 
 
 @contextmanager
@@ -83,9 +100,31 @@ def training_table(root: Path, target: str, held_rows: int | None) -> Iterator[T
             encoded = folder / "encoded.parquet"
             rewritten(path, encoded, schema.features, column.column, numbers, encode)
             source = streamed(encoded, numbers[:-1], numbers[-1], held_rows // 8)
+        weights, offset = _weights(path, schema), _offset(path, column)
         yield TrainingTable(
-            source, labels, names, FAMILIES[column.family], schema.standardize, groups, split.by == "time"
+            with_row_values(source, weights, offset),
+            labels,
+            names,
+            family_of(column),
+            schema.standardize,
+            groups,
+            split.by == "time",
+            weights,
+            offset,
+            schema.weights_are == "sampling",
+            column.classes,
         )
+
+
+def _weights(path: Path, schema: Schema) -> NDArray | None:
+    if schema.weights is None:
+        return None
+    weights = _column(path, schema.weights).to_numpy(np.float64)
+    return weights / weights.mean() if schema.weights_are == "sampling" else weights
+
+
+def _offset(path: Path, target: Target) -> NDArray | None:
+    return offset_of(read_parquet(path, columns=target.offset_columns), target) if target.offset_columns else None
 
 
 def _column(path: Path, name: str) -> pd.Series:

@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING
 
 from straightline.families.bernoulli import Bernoulli
 from straightline.families.family import Family
+from straightline.families.gamma import Gamma
 from straightline.families.gaussian import Gaussian
+from straightline.families.multinomial import Multinomial
+from straightline.families.poisson import Poisson
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FAMILIES", "Bernoulli", "Family", "Gaussian", "family_for"]
+    from straightline.families.target import Target
+
+__all__ = ["FAMILIES", "Bernoulli", "Family", "Gamma", "Gaussian", "Multinomial", "Poisson", "family_for", "family_of"]
 
 # With `family: auto` the first family that suits the column is taken.
-FAMILIES: dict[str, Family] = {family.name: family for family in (Bernoulli(), Gaussian())}
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (Bernoulli(), Multinomial(), Gaussian(), Poisson(), Gamma())
+}
 AUTO = "auto"
 
 
@@ -27,3 +34,8 @@ def family_for(values: pd.Series, name: str = AUTO) -> Family:
     if name != AUTO:
         return FAMILIES[name]
     return next(family for family in FAMILIES.values() if family.suits(values))
+
+
+def family_of(target: Target) -> Family:
+    """Return the family of a target, with an output for each of its linear predictors."""
+    return FAMILIES[target.family].of(target)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from straightline.errors import UserError
+from straightline.families.classes import classes_of, reference_first
 from straightline.families.family import Family, Newton
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ class Bernoulli(Family):
     loss = "binary_crossentropy"
     loss_title = "cross-entropy"
     activation = "sigmoid"
-    scales_target = False
     has_dispersion = False
     is_least_squares = False
     is_separable = True
@@ -48,13 +48,16 @@ class Bernoulli(Family):
         """Return whether there are two distinct values."""
         return bool(values.nunique() == 2)
 
-    def labels(self, values: pd.Series, where: str) -> tuple[pd.Series, list[Any] | None]:
+    def labels(self, values: pd.Series, where: str, reference: str | None = None) -> tuple[pd.Series, list[Any] | None]:
         """Return labels 0 and 1, and the values that they stand for. Raises UserError unless there are two values."""
-        classes = sorted(values.unique().tolist(), key=lambda value: (str(type(value)), value))
+        classes = classes_of(values)
         if len(classes) != 2:
             raise UserError(
-                f"{where} has {len(classes)} distinct values; expected two for family: bernoulli; set family: gaussian"
+                f"{where} has {len(classes):,} distinct values; expected two for family: bernoulli; set family: "
+                "multinomial for classes, or gaussian for amounts"
             )
+        if reference is not None:
+            classes = reference_first(classes, reference, where)
         return (values == classes[1]).astype(np.int64), classes
 
     def strata(self, labels: NDArray) -> NDArray | None:
@@ -78,7 +81,7 @@ class Bernoulli(Family):
         ones, zeros = column[labels > 0], column[labels == 0]
         return bool(ones.min() > zeros.max() or ones.max() < zeros.min())
 
-    def link(self, mean: float) -> float:
+    def link(self, mean: Any) -> Any:
         """Return the log odds of a probability."""
         from scipy import special
 
@@ -113,17 +116,19 @@ class Bernoulli(Family):
 
         return keras.losses.binary_crossentropy(labels, predictor, from_logits=True)
 
-    def scores(self, truth: NDArray, prediction: NDArray) -> dict[str, float | None]:
+    def scores(self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None) -> dict[str, float | None]:
         """Return `loss`, `cross_entropy`, `accuracy` at 0.5, `roc_auc` (None where `truth` has one class), `brier`."""
         from sklearn import metrics
 
-        loss = self.mean_loss(truth, prediction)
+        loss = self.mean_loss(truth, prediction, weights)
         return {
             "loss": loss,
             "cross_entropy": loss,
-            "accuracy": float(np.mean((prediction > 0.5) == (truth > 0.5))),
-            "roc_auc": float(metrics.roc_auc_score(truth, prediction)) if np.ptp(truth) > 0 else None,
-            "brier": float(np.mean((truth - prediction) ** 2)),
+            "accuracy": float(np.average((prediction > 0.5) == (truth > 0.5), weights=weights)),
+            "roc_auc": float(metrics.roc_auc_score(truth, prediction, sample_weight=weights))
+            if np.ptp(truth) > 0
+            else None,
+            "brier": float(np.average((truth - prediction) ** 2, weights=weights)),
         }
 
     def predicted_columns(self, target: Target, predictions: NDArray) -> dict[str, list[Any]]:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from straightline.errors import UserError
-from straightline.families.family import Family, Newton
-from straightline.families.numbers import require_finite, require_scale
+from straightline.families.family import Family, Newton, TargetScaling
+from straightline.families.multinomial import MOST_CLASSES
+from straightline.families.numbers import refuse_reference, require_finite, require_scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,6 @@ class Gaussian(Family):
     loss = "mean_squared_error"
     loss_title = "mean squared error"
     activation = "linear"
-    scales_target = True
     has_dispersion = True
     is_least_squares = True
     is_separable = False
@@ -42,7 +42,7 @@ class Gaussian(Family):
         """Return True, since a column that suits no other family is expected to hold numbers."""
         return True
 
-    def labels(self, values: pd.Series, where: str) -> tuple[pd.Series, list[Any] | None]:
+    def labels(self, values: pd.Series, where: str, reference: str | None = None) -> tuple[pd.Series, list[Any] | None]:
         """Return the numbers as float64, and None. Raises UserError for words, and for numbers that are not usable."""
         import pandas as pd
 
@@ -51,9 +51,10 @@ class Gaussian(Family):
             words = sorted(values.unique().tolist(), key=lambda value: (str(type(value)), value))
             shown = ", ".join(map(str, words[:3])) + (", ..." if len(words) > 3 else "")
             raise UserError(
-                f"{where} has {len(words):,} different words ({shown}); expected numbers or two classes: keep only the "
-                "rows of two classes, or make a column that says whether a row has one of them"
+                f"{where} has {len(words):,} different words ({shown}); expected numbers, or at most {MOST_CLASSES} "
+                "classes: join rare classes into one, or keep only the rows of the commonest"
             )
+        refuse_reference(reference, self.name, where)
         require_finite(values, where)
         require_scale(values, where)
         return values.astype(np.float64), None
@@ -65,15 +66,15 @@ class Gaussian(Family):
             return []
         shown = ", ".join(f"{value:.0f}" for value in values)
         return [
-            f"{target.column}: only the whole numbers {shown}, predicted as amounts; if they stand for classes, keep "
-            "the rows of two of them, or predict a column that says whether a row has one of them"
+            f"{target.column}: only the whole numbers {shown}, predicted as amounts; if they stand for classes, set "
+            f"--family multinomial{' (or poisson, if they count something)' if values[0] >= 0 else ''}"
         ]
 
     def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:
         """Return whether the labels are a linear function of the column."""
         return bool(abs(np.corrcoef(column, labels)[0, 1]) > 1 - 1e-9)
 
-    def link(self, mean: float) -> float:
+    def link(self, mean: Any) -> Any:
         """Return the mean itself."""
         return mean
 
@@ -99,21 +100,29 @@ class Gaussian(Family):
 
         return keras.losses.mean_squared_error(labels, predictor)
 
+    def target_scaling(self, mean: float, deviation: float, offset_center: float) -> TargetScaling:
+        """Return the scaling to mean 0 and standard deviation 1."""
+        return TargetScaling(mean, deviation, mean, deviation)
+
+    def target_scaling_without_intercept(self, root_mean_square: float, offset_center: float) -> TargetScaling:
+        """Return the scaling to a root mean square of 1."""
+        return TargetScaling(0.0, root_mean_square, 0.0, root_mean_square)
+
     def loss_unit(self, target_scale: float) -> float:
         """Return the square of the scale."""
         return target_scale**2
 
-    def scores(self, truth: NDArray, prediction: NDArray) -> dict[str, float | None]:
+    def scores(self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None) -> dict[str, float | None]:
         """Return `loss`, `mse`, `rmse`, `mae`, and `r2` about the mean of `truth` (None if `truth` is constant)."""
         from sklearn import metrics
 
-        loss = self.mean_loss(truth, prediction)
+        loss = self.mean_loss(truth, prediction, weights)
         return {
             "loss": loss,
             "mse": loss,
             "rmse": float(np.sqrt(loss)),
-            "mae": float(metrics.mean_absolute_error(truth, prediction)),
-            "r2": float(metrics.r2_score(truth, prediction)) if np.ptp(truth) > 0 else None,
+            "mae": float(metrics.mean_absolute_error(truth, prediction, sample_weight=weights)),
+            "r2": float(metrics.r2_score(truth, prediction, sample_weight=weights)) if np.ptp(truth) > 0 else None,
         }
 
     def predicted_columns(self, target: Target, predictions: NDArray) -> dict[str, list[Any]]:

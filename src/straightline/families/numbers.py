@@ -53,3 +53,17 @@ def require_scale(values: pd.Series, where: str) -> None:
             f"{where}: its largest number is {largest:g}, expected one from {SMALLEST_TARGET:g} to {LARGEST_TARGET:g}; "
             "take another unit"
         )
+
+
+def refuse_reference(reference: str | None, family: str, where: str) -> None:
+    """Raise UserError if a class is named for a target that has none."""
+    if reference is not None:
+        raise UserError(
+            f"{where}: has no classes with family: {family}, so that there is no class {reference!r} to refer to; "
+            "leave --reference out, or set family: multinomial"
+        )
+
+
+def first_row(is_bad: pd.Series) -> str:
+    """Return where the first true value is, for an error. The index of `is_bad` holds the row numbers, from 0."""
+    return f"row {is_bad.index[int(is_bad.to_numpy().argmax())] + 1}"

@@ -1,0 +1,98 @@
+"""What rows carry besides features and labels: weights, and offsets of the linear predictor. Both are columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from straightline.data.columns import column
+from straightline.data.schema import WeightKind
+from straightline.errors import UserError
+from straightline.families.numbers import first_row, require_finite
+from straightline.families.target import Target
+
+LARGEST_OFFSET = 100.0  # The exponential of a larger offset suggests that an amount was taken for a logarithm.
+
+
+def checked_weights(
+    frame: pd.DataFrame, name: str, kind: WeightKind | None, origin: str
+) -> tuple[NDArray[np.bool_], WeightKind, list[str]]:
+    """Return which rows of `frame` have a weight above 0 in the column `name`, the kind of the weights, and notes.
+
+    Without a `kind`, whole numbers are taken as frequencies. Raises UserError for missing, infinite and negative
+    weights, if all are 0, and for fractions that shall be frequencies.
+    """
+    where = f"{origin}: weights {name!r}"
+    weights = _numbers(frame, name, where, origin)
+    if (negative := weights < 0).any():
+        raise UserError(
+            f"{where}, {first_row(negative)}: {weights[negative].iloc[0]:g} is negative; expected 0 or more"
+        )
+    if not weights.any():
+        raise UserError(f"{where}: all are 0; expected a weight above 0 in the rows that count")
+    is_broken = weights % 1 != 0
+    if kind == "frequency" and is_broken.any():
+        raise UserError(
+            f"{where}, {first_row(is_broken)}: {weights[is_broken].iloc[0]:g} is no whole number, which frequencies "
+            "are; set --weights-are sampling"
+        )
+    notes = []
+    if kind is None:
+        kind = "sampling" if is_broken.any() else "frequency"
+        meaning = (
+            "frequencies, as if a row stood there so many times; if they are those of a survey, set --weights-are sampling"
+            if kind == "frequency"
+            else "sampling weights, since some are no whole numbers"
+        )
+        notes.append(f"{name}: taken as {meaning}")
+    if (weights == 0).any():
+        notes.append(f"{name}: 0 in {int((weights == 0).sum()):,} rows, left out")
+    return (weights > 0).to_numpy(), kind, notes
+
+
+def require_offset(frame: pd.DataFrame, target: Target, origin: str) -> None:
+    """Raise UserError unless the offset and the exposure of `target` are columns that an offset can come from."""
+    if target.exposure is not None:
+        where = f"{origin}: exposure {target.exposure!r}"
+        exposure = _numbers(frame, target.exposure, where, origin)
+        if (bad := exposure <= 0).any():
+            raise UserError(
+                f"{where}, {first_row(bad)}: is {exposure[bad].iloc[0]:g}; expected more than 0 in every row: a row "
+                "without exposure says nothing, leave it out"
+            )
+    if target.offset is not None:
+        where = f"{origin}: offset {target.offset!r}"
+        offset = _numbers(frame, target.offset, where, origin)
+        if (large := offset.abs() > LARGEST_OFFSET).any():
+            raise UserError(
+                f"{where}, {first_row(large)}: {offset[large].iloc[0]:g} is too large to be added to a logarithm; "
+                f"expected at most {LARGEST_OFFSET:g}: name the column --exposure if it is an amount"
+            )
+
+
+def offset_of(frame: pd.DataFrame, target: Target) -> NDArray | None:
+    """Return what is added to the linear predictor of each row, float64 `(rows,)`, or None if there is nothing.
+
+    That is the offset, plus the logarithm of the exposure.
+    """
+    parts = []
+    if target.offset is not None:
+        parts.append(frame[target.offset].to_numpy(np.float64))
+    if target.exposure is not None:
+        parts.append(np.log(frame[target.exposure].to_numpy(np.float64)))
+    return np.sum(parts, axis=0) if parts else None
+
+
+def new_offset(frame: pd.DataFrame, target: Target, origin: str) -> NDArray | None:
+    """Return `offset_of` for new rows. Raises UserError if a column is absent, or no offset can come from it."""
+    require_offset(frame, target, origin)
+    return offset_of(frame, target)
+
+
+def _numbers(frame: pd.DataFrame, name: str, where: str, origin: str) -> pd.Series:
+    values = column(frame, name, origin)
+    if pd.api.types.is_datetime64_any_dtype(values):
+        raise UserError(f"{where}: has dates, expected numbers; name another column")
+    require_finite(values, where)
+    return values.astype(np.float64)
