@@ -15,7 +15,7 @@ from straightline.data.source import Source, held
 from straightline.families import FAMILIES
 from straightline.regression import exact
 from straightline.regression.coefficients import agreeing_digits, coefficient_table
-from straightline.regression.separation import firth
+from straightline.regression.firth import firth
 from tests.conftest import ROOT
 
 NAMES = ("a", "b", "c")
@@ -139,7 +139,7 @@ def test_firths_estimate_may_be_as_steep_as_it_has_to() -> None:
     """By symmetry there is no intercept, so that the maximum of Firth's likelihood has one dimension."""
     column = np.linspace(-0.005, 0.005, 200)
     design, labels = np.column_stack([np.ones(200), column]), (column > 0).astype(float)
-    weights, _ = firth(design, labels, np.array([True, True]))
+    weights, _ = firth(design, Rows(design, labels), FAMILIES["bernoulli"], np.array([True, True]))
 
     def penalized(slope: float) -> float:
         predictor = slope * column
@@ -181,7 +181,9 @@ def test_fewer_rows_than_columns_have_no_standard_errors(features: np.ndarray) -
 def test_robust_standard_errors_equal_statsmodels(features: np.ndarray, family: str) -> None:
     labels = labels_of(features, family)
     everything = [np.arange(len(labels), dtype=np.int32)]
-    (fitted,) = exact.optima(held(Rows(features, labels)), everything, FAMILIES[family], NAMES, robust=True)
+    (fitted,) = exact.optima(
+        held(Rows(features, labels)), everything, FAMILIES[family], NAMES, inference=exact.Inference(robust=True)
+    )
     design = sm.add_constant(features)
     if family == "gaussian":
         known = sm.OLS(labels, design).fit(cov_type="HC3")
@@ -189,7 +191,9 @@ def test_robust_standard_errors_equal_statsmodels(features: np.ndarray, family: 
         known = sm.Logit(labels, design).fit(disp=0, tol=1e-12, cov_type="HC0")
     assert fitted.covariance is not None
     np.testing.assert_allclose(np.sqrt(np.diag(fitted.covariance)), known.bse, rtol=1e-6)
-    (streamed,) = exact.optima(in_groups(features, labels), everything, FAMILIES[family], NAMES, robust=True)
+    (streamed,) = exact.optima(
+        in_groups(features, labels), everything, FAMILIES[family], NAMES, inference=exact.Inference(robust=True)
+    )
     assert streamed.covariance is not None
     np.testing.assert_allclose(streamed.covariance, fitted.covariance, rtol=1e-9, atol=1e-15)
 
@@ -203,7 +207,9 @@ def test_robust_standard_errors_are_those_of_the_population() -> None:
     everything = [np.arange(rows, dtype=np.int32)]
     population = np.array([known["sqrt_n_times_sandwich_se"][name] for name in ("bias", *names)])
     for robust, tolerance in ((True, 0.03), (False, 0.5)):
-        (fitted,) = exact.optima(source, everything, FAMILIES["bernoulli"], names, robust=robust)
+        (fitted,) = exact.optima(
+            source, everything, FAMILIES["bernoulli"], names, inference=exact.Inference(robust=robust)
+        )
         assert fitted.covariance is not None
         off = np.abs(np.sqrt(rows * np.diag(fitted.covariance)) / population - 1)
         assert off.max() < tolerance
@@ -225,7 +231,9 @@ def test_a_row_that_decides_a_coefficient_has_no_robust_errors(features: np.ndar
     alone[7] = 1
     rows = held(Rows(np.column_stack([features[:, 0], alone]), labels_of(features, "gaussian")))
     everything = [np.arange(len(features), dtype=np.int32)]
-    (fitted,) = exact.optima(rows, everything, FAMILIES["gaussian"], ("a", "alone"), robust=True)
+    (fitted,) = exact.optima(
+        rows, everything, FAMILIES["gaussian"], ("a", "alone"), inference=exact.Inference(robust=True)
+    )
     assert fitted.covariance is None
     assert "some coefficient depends on a single row: robust standard errors do not exist" in fitted.messages
 

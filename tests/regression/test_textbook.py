@@ -19,7 +19,11 @@ FAMILY_OF = {"ols": "gaussian", "logit": "bernoulli"}
 def fitted(rows: pd.DataFrame, target: str, names: list[str], kind: str, robust: bool = False) -> exact.Optimum:
     source = held(Rows(rows[names].to_numpy(float), rows[target].to_numpy(float)))
     (found,) = exact.optima(
-        source, [np.arange(len(rows), dtype=np.int32)], FAMILIES[FAMILY_OF[kind]], names, robust=robust
+        source,
+        [np.arange(len(rows), dtype=np.int32)],
+        FAMILIES[FAMILY_OF[kind]],
+        names,
+        inference=exact.Inference(robust),
     )
     return found
 

@@ -73,7 +73,7 @@ def test_lines_are_plain_or_ridge_by_their_penalties(intercept: bool) -> None:
     table = wide()
     sets = [np.arange(60, dtype=np.int32), np.arange(20, 80, dtype=np.int32)]
     plain, shrunk = fitted_lines(table, sets, [0.0, 0.1], intercept)
-    (known,) = exact.optima(table.source, sets[:1], table.family, table.names, inference=False, intercept=intercept)
+    (known,) = exact.optima(table.source, sets[:1], table.family, table.names, inference=None, intercept=intercept)
     np.testing.assert_array_equal(plain.coefficients, known.coefficients)
     ((path,),) = ridge.paths(table.source, sets[1:], table.family, np.array([0.1]), intercept)
     np.testing.assert_array_equal(shrunk.coefficients, path.coefficients)

@@ -104,7 +104,7 @@ def outcomes(
 def _regressions(table: TrainingTable, parts: list[Fold], settings: Regression, seed: int) -> list[RegressionFit]:
     row_numbers = np.arange(len(table.labels), dtype=np.int32)
     (best,) = exact.optima(
-        table.source, [row_numbers], table.family, table.names, inference=False, intercept=settings.intercept
+        table.source, [row_numbers], table.family, table.names, inference=None, intercept=settings.intercept
     )
     return regression_fits(table, parts, penalties(table, parts, settings, seed), best)
 

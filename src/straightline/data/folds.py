@@ -146,8 +146,8 @@ class Split:
             if counts[rarest] < k:
                 raise UserError(
                     f"the rarest class, {self._class_name(rarest)}, has {counts[rarest]} training rows, too few for "
-                    f"{k} folds; set folds.k to {max(counts[rarest], 2)} or less, join the class with another one, or add "
-                    "rows of it"
+                    f"{k} folds; set folds.k to {max(counts[rarest], 2)} or less, join the class with another one, or "
+                    "add rows of it"
                 )
 
     def _ordered(self, rows: int, k: int) -> list[tuple[NDArray, NDArray]]:

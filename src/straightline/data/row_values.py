@@ -41,7 +41,7 @@ def checked_weights(
     if kind is None:
         kind = "sampling" if is_broken.any() else "frequency"
         meaning = (
-            "frequencies, as if a row stood there so many times; if they are those of a survey, set --weights-are sampling"
+            "frequencies, as if a row stood there so many times; set --weights-are sampling if they come from a survey"
             if kind == "frequency"
             else "sampling weights, since some are no whole numbers"
         )

@@ -62,6 +62,7 @@ class Family(ABC):
     - `has_intervals` says whether predictions are numbers that an interval can surround.
     - `forest` and `boosted_trees` are the names of scikit-learn's models of trees for the family, `forest_options` and
       `boosted_options` their options.
+    - `loss_factor` is the loss of a row divided by what `newton` differentiates.
     - `noises` lists the kinds of noise that simulated tables may have.
     - `outputs` is the number of linear predictors of a row. With one, arrays of linear predictors, coefficients and
       predictions have no axis for it. With more, predictors are `(rows, outputs)`, coefficients
@@ -90,6 +91,7 @@ class Family(ABC):
     boosted_options: ClassVar[dict[str, Any]] = {}
     prediction_name: ClassVar[str] = "prediction"
     baseline_name: ClassVar[str] = "predicting the mean"
+    loss_factor: ClassVar[float] = 1.0
     outputs: int = 1
 
     def __eq__(self, other: object) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from straightline.errors import UserError
 from straightline.families.family import Newton
-from straightline.families.log_link import LogLink
+from straightline.families.log_link import LogLink, exponential
 from straightline.families.numbers import first_row, refuse_reference, require_finite, require_scale
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Gamma(LogLink):
 
     def newton(self, predictor: NDArray, labels: NDArray) -> Newton:
         """Return y / mu - 1 and y / mu, in which mu is the exponential of the predictor."""
-        ratio = labels * np.exp(-predictor)
+        ratio = labels * exponential(-predictor)
         return Newton(ratio - 1, ratio)
 
     def information(self, predictor: NDArray, labels: NDArray) -> NDArray:

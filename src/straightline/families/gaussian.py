@@ -36,6 +36,7 @@ class Gaussian(Family):
     headline_metrics = ("rmse", "mae", "r2")
     pictures = ("truth", "residuals")
     has_intervals = True
+    loss_factor = 2.0
     noises = ("normal", "heavy")  # `heavy` is Student's t with 3 degrees of freedom, which has no fourth moment.
 
     def suits(self, values: pd.Series) -> bool:

@@ -29,6 +29,7 @@ class LogLink(Family):
     is_least_squares = False
     robust_errors = "sandwich"
     has_offset = True
+    loss_factor = 2.0
     metrics: ClassVar = {
         "deviance": "mean deviance",
         "d2": "share of the deviance explained (D²)",
@@ -54,7 +55,7 @@ class LogLink(Family):
 
     def inverse_link(self, predictor: NDArray) -> NDArray:
         """Return the exponential."""
-        return np.exp(predictor)
+        return exponential(predictor)
 
     def baseline(self, labels: NDArray, weights: NDArray | None = None, offset: NDArray | None = None) -> Any:
         """Return the mean of the labels, or with an `offset` the best prediction for the offset 0."""
@@ -88,7 +89,7 @@ class LogLink(Family):
 
     def predictor_losses(self, predictor: NDArray, labels: NDArray) -> NDArray:
         """Return the deviances of linear predictors."""
-        deviances = 2 * (self.half_deviances(predictor, labels, np.exp) - self.least(labels))
+        deviances = 2 * (self.half_deviances(predictor, labels, exponential) - self.least(labels))
         return np.asarray(np.maximum(deviances, 0.0))  # Rounding errors may make a deviance of 0 negative.
 
     def target_scaling(self, mean: float, deviation: float, offset_center: float) -> TargetScaling:
@@ -152,3 +153,9 @@ class LogLink(Family):
 
 
 SMALLEST_PREDICTOR = -700.0  # Its exponential is still a positive number.
+LARGEST_PREDICTOR = 300.0  # The square of its exponential is still finite.
+
+
+def exponential(predictor: NDArray) -> NDArray:
+    """Return the exponential of a linear predictor, which is cut off where numbers end."""
+    return np.exp(np.minimum(predictor, LARGEST_PREDICTOR))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from straightline.errors import UserError
 from straightline.families.family import Newton
-from straightline.families.log_link import LogLink
+from straightline.families.log_link import LogLink, exponential
 from straightline.families.numbers import first_row, refuse_reference, require_finite, require_scale
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Poisson(LogLink):
 
     def newton(self, predictor: NDArray, labels: NDArray) -> Newton:
         """Return y - mu and mu, in which mu is the exponential of the predictor."""
-        mean = np.exp(predictor)
+        mean = exponential(predictor)
         return Newton(labels - mean, mean)
 
     def variance(self, mean: NDArray) -> NDArray:

@@ -14,7 +14,8 @@ class Certificate(Contract):
     `loss` is the name of the loss, and `method` the method of the `Optimum`. `gap` is the loss of the descent minus
     the exact loss. The descent has `converged` if the gap is at most the share `tolerance` of the exact loss. `digits`
     is the number of agreeing digits in the worst coefficient, or None if no coefficient is identified.
-    `condition_number` is None if it is infinite. `standard_errors` names their kind.
+    `condition_number` is None if it is infinite. `standard_errors` names their kind. `dispersion` is that
+    of the `Optimum`, for labels whose variance is compared with that of their family, or None.
     """
 
     loss: str
@@ -30,3 +31,4 @@ class Certificate(Contract):
     standard_errors: str
     messages: list[str]
     fold_messages: list[str]
+    dispersion: float | None = None

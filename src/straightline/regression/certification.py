@@ -31,18 +31,18 @@ def certify(table: TrainingTable, best: exact.Optimum, folds: Sequence[str], tra
     """
 
     def total(rows: Rows) -> float:
-        predictor = trained[0] + rows.features @ trained[1:]
-        return len(rows) * float(table.family.predictor_losses(predictor, rows.labels).mean())
+        predictor = rows.shifted(trained[0] + rows.features @ trained[1:])
+        return float(rows.weighted(table.family.predictor_losses(predictor, rows.labels)).sum())
 
-    rows = len(table.labels)
-    (total_loss,) = one_pass(table.source, [np.arange(rows, dtype=np.int32)], [Pass(total, operator.add)])
-    descent_loss = total_loss / rows
+    rows = np.arange(len(table.labels), dtype=np.int32)
+    (total_loss,) = one_pass(table.source, [rows], [Pass(total, operator.add)])
+    descent_loss = total_loss / table.total(rows)
     gap = descent_loss - best.loss
     condition, identified = best.condition_number, best.identified
     return Certificate(
         loss=table.family.loss,
         method=best.method,
-        rows=rows,
+        rows=len(rows),
         descent_loss=descent_loss,
         exact_loss=best.loss,
         gap=gap,
@@ -51,6 +51,7 @@ def certify(table: TrainingTable, best: exact.Optimum, folds: Sequence[str], tra
         digits=agreeing_digits(trained[identified], best.coefficients[identified]) if identified.any() else None,
         condition_number=condition if np.isfinite(condition) else None,
         standard_errors=best.errors,
+        dispersion=best.dispersion if table.family.has_offset else None,
         messages=best.messages,
         fold_messages=list(folds),
     )

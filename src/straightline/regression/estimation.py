@@ -2,63 +2,32 @@
 
 import operator
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
 from straightline.data.rows import Rows
-from straightline.data.scaling import Moments
 from straightline.data.source import COLLECT, Pass
 from straightline.families import Family
-from straightline.regression.separation import RANK_TOLERANCE, Separation, firth, separating
+from straightline.regression.firth import firth
+from straightline.regression.likelihood import Likelihood, likelihood
+from straightline.regression.multinomial import ClassLikelihood, class_basis, class_scores
+from straightline.regression.multinomial import likelihood as class_likelihood
+from straightline.regression.separation import RANK_TOLERANCE, Separation, separating
+from straightline.regression.standardized import Standardized
+from straightline.regression.triangles import joined, triangle
 
 NEWTON_STEPS = 100  # An optimum that exists takes about ten steps.
+CONVERGED = 1e-14  # The largest decrease of the mean loss that another step would bring.
+ROUNDING = 1e-13  # A loss that is larger by this much may be larger by rounding only.
 SUSPICIOUS_LOG_ODDS = 25.0  # Larger log odds suggest that the optimum is infinite.
+SUSPICIOUS_LOGARITHM = 15.0  # A mean count that is smaller than the usual one by this exponent suggests the same.
 LEFT_OUT = 1e-10  # If 1 minus the leverage of a row is smaller, the other rows do not determine the fit of this row.
 ROUNDING_SHOWS = 100.0  # With a larger condition number, float64 gives fewer than twelve correct digits.
-
-
-class Standardized:
-    """Standardise the rows of a part to `(rows, 1 + columns)`: a column of ones, then the standardised columns.
-
-    Constant columns become 0. Without an intercept the first column is 0, and the other columns are divided by their
-    root mean square. `kept` says which of the columns are not constant, and for the first whether there is an
-    intercept.
-    """
-
-    def __init__(self, moments: Moments, intercept: bool = True) -> None:
-        self.rows = moments.rows
-        self.intercept = intercept
-        self.target_mean = moments.target_mean if intercept else 0.0
-        self._center = moments.means if intercept else np.zeros_like(moments.means)
-        scale = moments.deviations if intercept else moments.root_mean_squares
-        self.kept = np.append(intercept, scale > 0)
-        self._inverse = np.where(self.kept[1:], 1.0 / np.where(self.kept[1:], scale, 1.0), 0.0)
-
-    def __call__(self, features: NDArray, extra_columns: int = 0) -> NDArray:
-        """Return the standardised rows in column order in memory, with room for `extra_columns` at the end."""
-        design = np.empty((len(features), 1 + features.shape[1] + extra_columns), features.dtype, order="F")
-        design[:, 0] = self.intercept
-        columns = design[:, 1 : 1 + features.shape[1]]
-        np.subtract(features, self._center, out=columns)
-        columns *= self._inverse
-        return design
-
-    def weights(self, coefficients: NDArray) -> NDArray:
-        """Return the weights of standardised columns that give the same predictions as `coefficients`."""
-        slopes = np.where(self.kept[1:], coefficients[1:], 0.0) / np.where(self.kept[1:], self._inverse, 1.0)
-        return np.append(coefficients[0] + coefficients[1:] @ self._center, slopes)
-
-    @property
-    def back(self) -> NDArray:
-        """The matrix that converts weights of standardised columns into coefficients in the columns' original units."""
-        matrix = np.diag(np.append(1.0, self._inverse))
-        matrix[0, 1:] = -self._center * self._inverse
-        return matrix
 
 
 @dataclass(frozen=True)
@@ -83,8 +52,8 @@ def least_squares(standardized: Standardized, refined: bool) -> Generator[Pass, 
     `refined`, a step with residuals in extended precision follows if columns are close to collinear (Bjorck 1987,
     "Stability analysis of the method of seminormal equations for linear least squares problems").
     """
-    triangle = yield reduction(standardized)
-    root, projected = triangle[:, :-1], triangle[:, -1]
+    factor = yield reduction(standardized)
+    root, projected = factor[:, :-1], factor[:, -1]
     weights = linalg.lstsq(root, projected, cond=RANK_TOLERANCE)[0]
     residual = float(np.sum((projected - root @ weights) ** 2))
     freedom = max(standardized.rows - np.linalg.matrix_rank(root, rtol=RANK_TOLERANCE), 1)
@@ -107,114 +76,111 @@ def reduction(standardized: Standardized) -> Pass:
     def reduced(rows: Rows) -> NDArray:
         design = standardized(rows.features, extra_columns=1)
         design[:, -1] = rows.labels - standardized.target_mean
-        return _triangle(design)
+        if rows.weights is not None:
+            design *= np.sqrt(rows.weights)[:, np.newaxis]
+        return triangle(design)
 
-    return Pass(reduced, _joined)
+    return Pass(reduced, joined)
 
 
 def _extended_gradient(standardized: Standardized, weights: NDArray, rows: Rows) -> NDArray:
     design = standardized(rows.features.astype(np.longdouble))
-    return (rows.labels - design @ weights.astype(np.longdouble)) @ design
+    return rows.weighted(rows.labels - design @ weights.astype(np.longdouble)) @ design
 
 
 def maximum_likelihood(
     standardized: Standardized, family: Family, guess: NDArray | None
 ) -> Generator[Pass, Any, Estimate]:
-    """Compute the weights of a logistic regression by Newton's method, with one pass for each step.
+    """Compute the weights of the maximum of a likelihood by Newton's method, with one pass for each step.
 
-    `guess` are coefficients in the original units, or None. If the classes are separated, the rows are read into
-    memory, and Firth's weights are computed (Heinze and Schemper 2002, eq. 2).
+    `guess` are coefficients in the original units, or None. If the labels are separated, the rows are read into memory,
+    and penalised weights are computed (`firth.py`).
     """
-    weights = np.zeros(len(standardized.kept)) if guess is None else standardized.weights(guess)
-    here = yield likelihood(standardized, family, weights)
-    for _ in range(NEWTON_STEPS):
-        step = linalg.lstsq(here.triangle[:, :-1], here.triangle[:, -1], cond=RANK_TOLERANCE)[0]
-        if step @ here.gradient < 1e-14:
-            break
-        there = yield likelihood(standardized, family, weights + step)
-        while there.loss > here.loss and np.abs(step).max() > 1e-12:
-            step = step / 2
-            there = yield likelihood(standardized, family, weights + step)
-        weights, here = weights + step, there
-    estimate = Estimate(weights, here.triangle[:, :-1], 1.0, here.loss)
-    if not family.is_separable or here.largest <= SUSPICIOUS_LOG_ODDS:
+    basis, inverse = None, None
+    weights = standardized.start(family) if guess is None else standardized.weights(guess)
+    if family.outputs > 1:
+        basis, inverse = yield from class_basis(standardized)
+        weights = (weights.reshape(family.outputs, -1) @ inverse.T).ravel()
+    level = weights[0] if family.is_count else 0.0
+    weights, here = yield from _newton(standardized, family, weights, basis)
+    root = here.root
+    if basis is not None and inverse is not None:
+        weights = (weights.reshape(family.outputs, -1) @ basis.T).ravel()
+        root = root @ np.kron(np.eye(family.outputs), inverse)
+    estimate = Estimate(weights, root, 1.0, here.loss * family.loss_factor)
+    if not family.is_separable or here.largest - abs(level) <= _suspicious(family):
         return estimate
     all_rows: Rows = yield COLLECT
-    design, labels = standardized(all_rows.features), all_rows.labels
-    separation = separating(design, all_rows)
+    design = standardized(all_rows.features)
+    separation = separating(design, all_rows, family)
     if separation is None:
         return estimate
-    weights, converged = firth(design, labels, standardized.kept)
+    weights, converged = firth(design, all_rows, family, standardized.kept)
     messages = [] if converged else ["Firth's estimate has not fully converged"]
-    loss = float(family.predictor_losses(design @ weights, labels).mean())
-    return Estimate(weights, estimate.root, 1.0, loss, separation, messages)
+    losses = family.predictor_losses(standardized.predictor(design, weights, all_rows), all_rows.labels)
+    return replace(
+        estimate,
+        weights=weights,
+        loss=float(np.average(losses, weights=all_rows.weights)),
+        separation=separation,
+        messages=messages,
+    )
 
 
-def scores_squared(standardized: Standardized, family: Family, weights: NDArray, inverse: NDArray | None) -> Pass:
+def likelihood_at(standardized: Standardized, family: Family, weights: NDArray, basis: NDArray | None = None) -> Pass:
+    """Return the pass that computes the likelihood at `weights`, for one linear predictor or for several."""
+    if family.outputs > 1:
+        return class_likelihood(standardized, family, weights, basis)
+    return likelihood(standardized, family, weights)
+
+
+def _newton(
+    standardized: Standardized, family: Family, weights: NDArray, basis: NDArray | None
+) -> Generator[Pass, Any, tuple[NDArray, Likelihood | ClassLikelihood]]:
+    here = yield likelihood_at(standardized, family, weights, basis)
+    for _ in range(NEWTON_STEPS):
+        step = here.step()
+        precision = max(1.0, here.curvature)  # The loss of large counts has as many digits less.
+        if step @ here.gradient < CONVERGED * precision:
+            return weights + step, here  # The last step needs no pass, and doubles the number of right digits.
+        there = yield likelihood_at(standardized, family, weights + step, basis)
+        while not there.loss <= here.loss + ROUNDING * precision and np.abs(step).max() > 1e-12:
+            step = step / 2
+            there = yield likelihood_at(standardized, family, weights + step, basis)
+        weights, here = weights + step, there
+    return weights, here
+
+
+def _suspicious(family: Family) -> float:
+    return SUSPICIOUS_LOGARITHM if family.is_count else SUSPICIOUS_LOG_ODDS
+
+
+def scores_squared(
+    standardized: Standardized, family: Family, weights: NDArray, inverse: NDArray, sampling: bool
+) -> Pass:
     """Return the pass for the middle matrix of a robust covariance.
 
-    The matrix is the sum of the rows' outer products times their squared residuals. With the `inverse` of the Gram
-    matrix of a least-squares fit, each residual is that of a fit to the other rows (HC3). Without it, residuals are
-    labels minus probabilities.
+    The matrix is the sum of the rows' outer products times their squared residuals. `inverse` is that of the Gram
+    matrix; with it, each residual of a least-squares fit is that of a fit to the other rows (HC3). The residuals of
+    other families are those of Newton's method. A row that stands for so many equal rows counts as often; weights that
+    come from `sampling` multiply the residuals.
     """
+    if family.outputs > 1:
+        return class_scores(standardized, family, weights, sampling)
 
     def outer_products(rows: Rows) -> NDArray:
         design, labels = standardized(rows.features), rows.labels
-        predictor = design @ weights
-        if inverse is None:
+        predictor = standardized.predictor(design, weights, rows)
+        if not family.is_least_squares:
             residual = family.newton(predictor, labels).residual
         else:
-            rest = 1 - np.einsum("ij,jk,ik->i", design, inverse, design)
+            leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
+            rest = 1 - (rows.weighted(leverage) if sampling else leverage)
             residual = np.where(rest > LEFT_OUT, labels - predictor, np.inf) / np.maximum(rest, LEFT_OUT)
+        if sampling:
+            residual = rows.weighted(residual)
+        squares = residual**2 if sampling else rows.weighted(residual**2)
         with np.errstate(invalid="ignore"):
-            return (design * residual[:, np.newaxis] ** 2).T @ design
+            return (design * squares[:, np.newaxis]).T @ design
 
     return Pass(outer_products, operator.add)
-
-
-class Likelihood(NamedTuple):
-    """The likelihood at some weights.
-
-    It holds the mean cross-entropy, its negative gradient, the triangular factor for a Newton step, and the largest
-    absolute log odds.
-    """
-
-    loss: Any
-    gradient: Any
-    triangle: Any
-    largest: Any
-
-
-def likelihood(standardized: Standardized, family: Family, weights: NDArray) -> Pass:
-    """Return the pass that computes the `Likelihood` at `weights` of the standardised columns."""
-
-    def compute(rows: Rows) -> Likelihood:
-        labels, extended = rows.labels, standardized(rows.features, extra_columns=1)
-        design = extended[:, :-1]
-        predictor = design @ weights
-        residual, curvature = family.newton(predictor, labels)
-        gradient = residual @ design / standardized.rows
-        spread = np.sqrt(np.maximum(curvature, 1e-300))
-        design *= spread[:, np.newaxis]
-        extended[:, -1] = residual / spread
-        loss = float(family.predictor_losses(predictor, labels).mean()) * len(labels) / standardized.rows
-        return Likelihood(loss, gradient, _triangle(extended), np.abs(predictor).max())
-
-    def combine(first: Likelihood, second: Likelihood) -> Likelihood:
-        return Likelihood(
-            first.loss + second.loss,
-            first.gradient + second.gradient,
-            _joined(first.triangle, second.triangle),
-            max(first.largest, second.largest),
-        )
-
-    return Pass(compute, combine)
-
-
-def _triangle(rows: NDArray) -> NDArray:
-    """Return the triangular factor of `rows`. It overwrites `rows` in memory; scipy.linalg.qr would make two copies."""
-    return np.triu(linalg.lapack.dgeqrf(rows, overwrite_a=True)[0][: rows.shape[1]])
-
-
-def _joined(first: NDArray, second: NDArray) -> NDArray:
-    return _triangle(np.vstack([first, second]))

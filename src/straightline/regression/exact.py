@@ -1,7 +1,7 @@
 """The exact optimum of a regression, computed in float64 on standardised columns and converted to original units."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,26 +12,26 @@ from straightline.data.rows import RowNumbers, Rows
 from straightline.data.scaling import joined, moments
 from straightline.data.source import Pass, Source, held, in_step
 from straightline.families import Family
-from straightline.regression.estimation import (
-    Standardized,
-    least_squares,
-    maximum_likelihood,
-    scores_squared,
-)
+from straightline.regression.conditional import conditional_optimum
+from straightline.regression.dispersion import count_messages, variation
+from straightline.regression.estimation import Estimate, least_squares, maximum_likelihood, scores_squared
 from straightline.regression.messages import column_messages, inference_messages, undetermined_messages
 from straightline.regression.separation import RANK_TOLERANCE, SEPARATES, Separation
+from straightline.regression.standardized import Standardized
 
 
 @dataclass(frozen=True)
 class Optimum:
     """The best linear predictor: `coefficients` `(1 + columns,)`, intercept first, in the columns' original units.
 
-    `method` is `exact` or `firth`, and `loss` is the mean loss on the fitted rows. `estimates` are the coefficients,
-    with NaN for each coefficient that the data do not determine. `covariance` is the covariance of the estimates, or
-    None if it does not exist, and `errors` is its kind: `classical`, `HC3` or `sandwich`. `degrees_of_freedom` belongs
-    to the residuals (inf for a logistic regression, since its statistic is asymptotically normal). Without an
-    `intercept`, the first coefficient is 0 and the first estimate is NaN. `scales` `(columns,)` are the standard
-    deviations of the columns.
+    Several linear predictors have `(1 + columns, outputs)`. `method` is `exact` or `firth`, and `loss` is the mean loss
+    on the fitted rows. `estimates` are the coefficients, with NaN for each coefficient that the data do not determine.
+    `covariance` is the covariance of the estimates, those of one linear predictor after those of another, or None if it
+    does not exist, and `errors` is its kind: `classical`, `expected information`, `HC3` or `sandwich`.
+    `degrees_of_freedom` belongs to the residuals (inf for a logistic regression, since its statistic is asymptotically
+    normal). Without an `intercept`, the first coefficient is 0 and the first estimate is NaN. `scales` `(columns,)` are
+    the standard deviations of the columns. `dispersion` is the variance about the predictions divided by that of the
+    family, or None if it was not estimated.
     """
 
     coefficients: NDArray
@@ -44,22 +44,47 @@ class Optimum:
     errors: str
     scales: NDArray
     intercept: bool = True
+    dispersion: float | None = None
     messages: list[str] = field(default_factory=list)
 
     @property
     def identified(self) -> NDArray:
-        """Which coefficients the data determine, `(1 + columns,)`."""
+        """Which coefficients the data determine, with the shape of `coefficients`."""
         return np.isfinite(self.estimates)
 
     def predict(self, features: NDArray) -> NDArray:
-        """Return the linear predictor `(rows,)` of `features` `(rows, columns)`: log odds for a binary target."""
+        """Return the linear predictor, `(rows,)` or `(rows, outputs)`, of `features` `(rows, columns)`."""
         return np.add(self.coefficients[0], features @ self.coefficients[1:])
 
 
-def optimum(rows: Rows, family: Family, names: Sequence[str], intercept: bool = True) -> Optimum:
+@dataclass(frozen=True)
+class Inference:
+    """Which covariance is computed.
+
+    A `robust` covariance needs another pass and stays valid if the model is wrong: HC3 for least squares (MacKinnon and
+    White 1985, eq. 12), the sandwich for maximum likelihood (White 1982, theorem 3.2). With `quasi` the variance of
+    counts about their means is estimated too (McCullagh and Nelder 1989, section 6.2.3). Weights that come from
+    `sampling` need a robust covariance, in which a row counts once, however large its weight is.
+    """
+
+    robust: bool = False
+    quasi: bool = False
+    sampling: bool = False
+
+
+def optimum(
+    rows: Rows,
+    family: Family,
+    names: Sequence[str],
+    intercept: bool = True,
+    robust: bool = False,
+    quasi: bool = False,
+    sampling: bool = False,
+) -> Optimum:
     """Return the optimum on all `rows`, as `optima` does."""
     numbers = np.arange(len(rows), dtype=np.int32)
-    return optima(held(rows), [numbers], family, names, intercept=intercept)[0]
+    inference = Inference(robust, quasi, sampling)
+    return optima(held(rows), [numbers], family, names, inference=inference, intercept=intercept)[0]
 
 
 def optima(
@@ -68,96 +93,142 @@ def optima(
     family: Family,
     names: Sequence[str],
     start: Optimum | None = None,
-    inference: bool = True,
-    robust: bool = False,
+    inference: Inference | None = Inference(),
     intercept: bool = True,
+    classes: Sequence[Any] | None = None,
 ) -> list[Optimum]:
     """Return ordinary least squares, or the maximum of the family's likelihood, on each part.
 
-    `parts` are row numbers of `source`, and `names` are the names of its columns. Each reading of the table serves all
-    parts. `start` is a first guess, such as the optimum of all rows. Without an `intercept` the line goes through the
-    origin.
+    `parts` are row numbers of `source`, and `names` are the names of its columns; `classes` are those of the labels.
+    Each reading of the table serves all parts. `start` is a first guess, such as the optimum of all rows. Without an
+    `intercept` the line goes through the origin.
 
     A constant column gets the weight 0. Collinear columns get the minimum-norm weights, which give the same predictions
-    as any other solution. If the classes are separated, no maximum exists. Firth's penalised estimate then replaces it,
+    as any other solution. If the labels are separated, no maximum exists. Firth's penalised estimate then replaces it,
     and the rows of the part are read into memory.
 
     With `inference` the covariance is computed. Least squares is then also computed to the last digits, which needs
     another pass if columns are close to collinear. Without `inference`, messages that concern only coefficients are
-    left out. A `robust` covariance needs another pass and stays valid if the model is wrong: HC3 for least squares
-    (MacKinnon and White 1985, eq. 12), the sandwich for maximum likelihood (White 1982, theorem 3.2).
+    left out.
     """
     guess = None if start is None or start.method == "firth" else start.coefficients
-    computations = [_optimum(family, names, guess, inference, robust, intercept) for _ in parts]
+    computations = [_optimum(family, names, guess, inference, intercept, classes) for _ in parts]
     return in_step(source, parts, computations, "exact regressions")
 
 
 def _optimum(
-    family: Family, names: Sequence[str], guess: NDArray | None, inference: bool, robust: bool, intercept: bool
+    family: Family,
+    names: Sequence[str],
+    guess: NDArray | None,
+    inference: Inference | None,
+    intercept: bool,
+    classes: Sequence[Any] | None,
 ) -> Generator[Pass, Any, Optimum]:
     found = yield Pass(moments, joined)
-    standardized = Standardized(found, intercept)
+    standardized = Standardized(found, intercept, family.outputs)
     if family.is_least_squares:
-        estimate = yield from least_squares(standardized, refined=inference)
+        estimate = yield from least_squares(standardized, refined=inference is not None)
     else:
         estimate = yield from maximum_likelihood(standardized, family, guess)
-    separation, back = estimate.separation, standardized.back
-    inverse, identified, condition, rank = _inverse(estimate.root, standardized.kept)
-    robust = robust and separation is None
+    separation = estimate.separation
+    is_robust = inference is not None and (inference.robust or inference.sampling) and separation is None
+    messages, dispersion = list(estimate.messages), estimate.dispersion if family.is_least_squares else None
+    if inference is not None and (family.is_count or family.classical_errors != "classical") and separation is None:
+        with_expected, dispersion, spread = yield from _with_dispersion(standardized, family, estimate, inference.quasi)
+        # The sandwich has the observed curvature in it, which needs no assumption about the labels.
+        estimate = estimate if is_robust else with_expected
+        messages += spread
+    inverse, identified, condition, rank = _inverse(estimate.root, standardized)
     covariance: NDArray | None = None
-    if inference and standardized.rows > standardized.kept.sum():
+    errors = family.classical_errors
+    if inference is not None and standardized.rows > standardized.kept.sum():
         covariance = estimate.dispersion * inverse
-        if robust:
-            meat = yield scores_squared(
-                standardized, family, estimate.weights, inverse if family.is_least_squares else None
-            )
+        if is_robust:
+            errors = family.robust_errors
+            meat = yield scores_squared(standardized, family, estimate.weights, inverse, inference.sampling)
             with np.errstate(invalid="ignore"):  # The covariance is not finite if it does not exist.
                 covariance = inverse @ meat @ inverse
-        covariance = back @ covariance @ back.T if np.isfinite(covariance).all() else None
-    estimates = np.where(identified, back @ estimate.weights, np.nan)
-    messages = [*column_messages(standardized, identified, separation, names), *estimate.messages]
-    if inference:
+        covariance = standardized.covariance(covariance) if np.isfinite(covariance).all() else None
+    coefficients = standardized.coefficients(estimate.weights)
+    estimates = np.where(standardized.shaped(identified), coefficients, np.nan)
+    messages = [*column_messages(standardized, identified, separation, names, classes), *messages]
+    if inference is not None:
         messages += inference_messages(standardized, covariance, condition, separation)
-    if separation is not None and inference:
-        estimates, covariance = _finite_part(separation, family, back, names, intercept)
+    if separation is not None and inference is not None:
+        estimates, covariance = _finite_part(separation, family, standardized, names)
         messages += undetermined_messages(separation, estimates, names)
+    has_dispersion = family.has_dispersion or (family.is_count and inference is not None and inference.quasi)
     return Optimum(
-        coefficients=back @ estimate.weights,
+        coefficients=coefficients,
         estimates=estimates,
         covariance=covariance,
         loss=estimate.loss,
         method="exact" if separation is None else "firth",
-        degrees_of_freedom=float(standardized.rows - rank) if family.has_dispersion else np.inf,
+        degrees_of_freedom=float(standardized.rows - rank) if has_dispersion else np.inf,
         condition_number=condition,
-        errors=family.robust_errors if robust else "classical",
+        errors=errors,
         scales=found.deviations,
         intercept=intercept,
+        dispersion=dispersion,
         messages=messages,
     )
 
 
+def _with_dispersion(
+    standardized: Standardized, family: Family, estimate: Estimate, quasi: bool
+) -> Generator[Pass, Any, tuple[Estimate, float, list[str]]]:
+    """Return the estimate with the information that standard errors use, the dispersion and messages about it.
+
+    The dispersion is computed by Pearson's statistic (McCullagh and Nelder 1989, section 9.2.3)."""
+    found = yield variation(standardized, family, estimate.weights)
+    freedom = standardized.rows - np.linalg.matrix_rank(found.root, rtol=RANK_TOLERANCE)
+    estimated = found.pearson / max(freedom, 1)
+    used = estimated if family.has_dispersion or quasi else 1.0
+    messages = count_messages(found, freedom, quasi) if family.is_count else []
+    return replace(estimate, root=found.root, dispersion=used), estimated, messages
+
+
 def _finite_part(
-    separation: Separation, family: Family, back: NDArray, names: Sequence[str], intercept: bool
+    separation: Separation, family: Family, standardized: Standardized, names: Sequence[str]
 ) -> tuple[NDArray, NDArray | None]:
     """Return the finite estimates, with NaN for the infinite ones, and their covariance.
 
-    The finite coefficients have no part in the separating direction. They are estimated from the rows that the
-    direction does not separate (Albert and Anderson 1984, section 3).
+    The finite coefficients have no part in the separating directions. They are estimated from the rows that the
+    directions do not separate (Albert and Anderson 1984, section 3), among the classes that are left to them.
     """
+    size = 1 + len(names)
     if separation.complete:
-        return np.full(len(back), np.nan), None
-    rest = optimum(separation.rest, family, names, intercept)
-    direction = np.abs(separation.direction)
-    infinite = np.abs(back @ separation.direction) > SEPARATES * (np.abs(back) @ direction)
-    infinite[1:] &= direction[1:] > SEPARATES
-    return np.where(infinite, np.nan, rest.estimates), rest.covariance
+        return standardized.shaped(np.full(size * family.outputs, np.nan)), None
+    back = standardized.back
+    infinite = np.array(
+        [
+            _infinite(back, direction.reshape(-1, size)[output])
+            for direction in separation.directions
+            for output in range(family.outputs)
+        ]
+    ).reshape(len(separation.directions), family.outputs, size)
+    is_infinite = standardized.shaped(infinite.any(axis=0).ravel())
+    if separation.allowed is not None:
+        estimates, covariance = conditional_optimum(standardized, separation.rest, separation.allowed)
+    else:
+        rest = optimum(separation.rest, family, names, standardized.intercept)
+        estimates, covariance = rest.estimates, rest.covariance
+    return np.where(is_infinite, np.nan, estimates), covariance
 
 
-def _inverse(root: NDArray, kept: NDArray) -> tuple[NDArray, NDArray, float, int]:
+def _infinite(back: NDArray, direction: NDArray) -> NDArray:
+    sizes = np.abs(direction)
+    infinite = np.abs(back @ direction) > SEPARATES * (np.abs(back) @ sizes)
+    infinite[1:] &= sizes[1:] > SEPARATES
+    return np.asarray(infinite)
+
+
+def _inverse(root: NDArray, standardized: Standardized) -> tuple[NDArray, NDArray, float, int]:
     """Return the inverse of the Gram matrix of `root`, which weights are identified, the condition number and the rank.
 
     A weight with a part in the null space is not identified.
     """
+    kept = standardized.all_kept
     _, singular, right = linalg.svd(root[:, kept], full_matrices=False)
     sound = singular > RANK_TOLERANCE * singular[0]
     inverse, identified = np.zeros((len(kept), len(kept))), kept.copy()
@@ -167,6 +238,8 @@ def _inverse(root: NDArray, kept: NDArray) -> tuple[NDArray, NDArray, float, int
         identified[:] = False
     elif loose.any():
         identified[kept] = (np.abs(right[loose]) < 1e-8).all(axis=0)
-    identified[0] &= identified[kept].all()  # The intercept in original units depends on all other weights.
+    by_output = identified.reshape(standardized.outputs, -1)
+    # The intercept in original units depends on all other weights.
+    by_output[:, 0] &= by_output[:, standardized.kept].all(axis=1)
     condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
     return inverse, identified, condition, int(sound.sum())

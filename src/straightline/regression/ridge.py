@@ -17,8 +17,8 @@ from straightline.data.rows import RowNumbers, Rows
 from straightline.data.scaling import joined, moments
 from straightline.data.source import Pass, Source, in_step, one_pass
 from straightline.families import Family
-from straightline.regression.estimation import NEWTON_STEPS, Likelihood, Standardized, likelihood, reduction
-from straightline.regression.separation import RANK_TOLERANCE
+from straightline.regression.estimation import NEWTON_STEPS, ROUNDING, likelihood_at, reduction
+from straightline.regression.standardized import Standardized
 from straightline.runtime.steps import step
 
 PENALTIES = 10.0 ** np.arange(-4, 1.1, 0.5)  # The largest leaves almost no slopes.
@@ -28,13 +28,16 @@ CONVERGED = 1e-12  # The largest decrease of the objective that another Newton s
 
 @dataclass(frozen=True)
 class Line:
-    """A straight line: `coefficients` `(1 + columns,)`, intercept first, and the penalty that they were fitted with."""
+    """A straight line: coefficients, and the penalty that they were fitted with.
+
+    The `coefficients` are `(1 + columns,)`, intercept first, or `(1 + columns, outputs)` for several linear predictors.
+    """
 
     coefficients: NDArray
     penalty: float
 
     def predict(self, features: NDArray) -> NDArray:
-        """Return the linear predictor `(rows,)` of `features` `(rows, columns)`."""
+        """Return the linear predictor, `(rows,)` or `(rows, outputs)`, of `features` `(rows, columns)`."""
         return np.add(self.coefficients[0], features @ self.coefficients[1:])
 
 
@@ -73,9 +76,9 @@ def part_losses(
 
     def losses(part_lines: Sequence[Line]) -> Pass:
         def sums(rows: Rows) -> NDArray:
-            return np.array(
-                [family.predictor_losses(line.predict(rows.features), rows.labels).sum() for line in part_lines]
-            )
+            predictors = (rows.shifted(line.predict(rows.features)) for line in part_lines)
+            losses = (rows.weighted(family.predictor_losses(predictor, rows.labels)) for predictor in predictors)
+            return np.array([each.sum() for each in losses])
 
         return Pass(sums, np.add)
 
@@ -84,12 +87,14 @@ def part_losses(
 
 
 def _path(family: Family, penalties: NDArray, intercept: bool) -> Generator[Pass, Any, list[Line]]:
-    standardized = Standardized((yield Pass(moments, joined)), intercept)
+    standardized = Standardized((yield Pass(moments, joined)), intercept, family.outputs)
     if family.is_least_squares:
         weights = _least_squares((yield reduction(standardized)), standardized, penalties)
     else:
         weights = yield from _newton(standardized, family, penalties)
-    return [Line(standardized.back @ row, float(penalty)) for row, penalty in zip(weights, penalties, strict=True)]
+    return [
+        Line(standardized.coefficients(row), float(penalty)) for row, penalty in zip(weights, penalties, strict=True)
+    ]
 
 
 def _least_squares(triangle: NDArray, standardized: Standardized, penalties: NDArray) -> NDArray:
@@ -101,22 +106,23 @@ def _least_squares(triangle: NDArray, standardized: Standardized, penalties: NDA
 
 
 def _newton(standardized: Standardized, family: Family, penalties: NDArray) -> Generator[Pass, Any, NDArray]:
-    """Compute the weights `(penalties, 1 + columns)`; each penalty starts from the optimum of the next larger one."""
-    weights = np.zeros(len(standardized.kept))
-    start = family.link(standardized.target_mean) if standardized.intercept else 0.0
-    weights[0] = start if np.isfinite(start) else 0.0  # It is infinite if all rows are of one class.
-    slopes = np.append(0.0, np.ones(len(weights) - 1))
-    here: Likelihood = yield likelihood(standardized, family, weights)
+    """Compute the weights `(penalties, weights)`; each penalty starts from the optimum of the next larger one."""
+    weights = standardized.start(family)
+    is_slope = np.tile(np.arange(len(standardized.kept)) > 0, family.outputs)
+    here = yield likelihood_at(standardized, family, weights)
     found = []
     for penalty in penalties[::-1]:
         for _ in range(NEWTON_STEPS):
-            step, decrease = _step(here, weights, penalty * slopes, standardized.rows)
-            if decrease < CONVERGED:
+            penalties_here = penalty * is_slope
+            step = here.penalized_step(standardized.rows * penalties_here, weights)
+            precision = max(1.0, here.curvature)  # The loss of large counts has as many digits less.
+            if step @ (here.gradient - penalties_here * weights) < CONVERGED * precision:
                 break
-            there = yield likelihood(standardized, family, weights + step)
-            while _objective(there, weights + step, penalty) > _objective(here, weights, penalty) and step.any():
+            there = yield likelihood_at(standardized, family, weights + step)
+            least = here.loss + _penalty(weights * is_slope, penalty) + ROUNDING * precision
+            while not there.loss + _penalty((weights + step) * is_slope, penalty) <= least and step.any():
                 step = step / 2
-                there = yield likelihood(standardized, family, weights + step)
+                there = yield likelihood_at(standardized, family, weights + step)
             weights, here = weights + step, there
         else:
             step = np.zeros_like(weights)
@@ -124,14 +130,5 @@ def _newton(standardized: Standardized, family: Family, penalties: NDArray) -> G
     return np.array(found[::-1])
 
 
-def _objective(here: Likelihood, weights: NDArray, penalty: float) -> float:
-    return float(here.loss + penalty / 2 * np.sum(weights[1:] ** 2))
-
-
-def _step(here: Likelihood, weights: NDArray, penalties: NDArray, rows: int) -> tuple[NDArray, float]:
-    """Return the Newton step, and the decrease of the objective that it promises."""
-    spread = np.sqrt(rows * penalties)
-    root = np.vstack([here.triangle[:, :-1], np.diag(spread)])
-    target = np.append(here.triangle[:, -1], -spread * weights)
-    step = linalg.lstsq(root, target, cond=RANK_TOLERANCE)[0]
-    return step, float(step @ (here.gradient - penalties * weights))
+def _penalty(slopes: NDArray, penalty: float) -> float:
+    return float(penalty / 2 * np.sum(slopes**2))

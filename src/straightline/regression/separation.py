@@ -1,29 +1,34 @@
-"""Detect classes that the columns separate perfectly. A logistic regression then has no finite optimum."""
+"""Detect labels that the columns separate perfectly. A regression then has no finite optimum."""
 
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, optimize
+from scipy import optimize, sparse
 
 from straightline.data.rows import Rows
-from straightline.errors import UserError
+from straightline.families import Family
 
 RANK_TOLERANCE = 1e-10  # Singular values below this share of the largest count as zero.
-LARGEST_STEP = 50.0  # of a weight. A log odds far beyond a thousand needs more steps of the usual 5 than there are.
-SEPARATES = 1e-6  # Larger log odds are not rounding errors of the linear program, whose weights are at most 1.
+SEPARATES = 1e-6  # Larger products are not rounding errors of the linear program, whose weights are at most 1.
 
 
 @dataclass(frozen=True)
 class Separation:
-    """Weights of the standardised columns, `direction`, that separate the classes without a mistake.
+    """Weights of the standardised columns that separate the labels without a mistake, `(directions, weights)`.
 
-    `rest` are the rows that the direction does not separate. It is empty if a direction separates all rows.
+    The first direction separates what it can, the next ones separate what it leaves. `rest` are the rows that no
+    direction separates completely. It is empty if a direction separates all rows. `allowed` `(rest, classes)` says
+    which classes of these rows are still possible, if there are more than two. `pairs` are the separated pairs of
+    classes, in ascending order. If the labels are counts, zeros are separated from all others.
     """
 
-    direction: NDArray
+    directions: NDArray
     rest: Rows
+    allowed: NDArray | None
+    pairs: list[tuple[int, int]]
+    is_of_counts: bool = False
 
     @property
     def complete(self) -> bool:
@@ -31,52 +36,88 @@ class Separation:
         return not len(self.rest)
 
     @property
-    def columns(self) -> NDArray:
-        """Which columns take part in the direction, `(columns,)`."""
-        return np.asarray(np.abs(self.direction[1:]) > SEPARATES * np.abs(self.direction).max())
+    def size(self) -> NDArray:
+        """The largest weight of each coefficient in any direction, as a share of the largest of the direction."""
+        sizes = np.abs(self.directions)
+        return np.asarray((sizes / sizes.max(axis=1, keepdims=True)).max(axis=0))
+
+    def columns(self, count: int) -> NDArray:
+        """Return which of `count` columns take part in a direction, `(count,)`."""
+        return np.asarray((self.size.reshape(-1, 1 + count)[:, 1:] > SEPARATES).any(axis=0))
 
 
-def separating(design: NDArray, rows: Rows) -> Separation | None:
-    """Return a direction that separates the classes, or None if there is none.
+def separating(design: NDArray, rows: Rows, family: Family) -> Separation | None:
+    """Return directions that separate the labels, or None if there is none.
 
-    It separates all rows with a margin of 1 or more if such a direction exists. Otherwise it separates at least one
-    row and puts no row on the wrong side. `design` are the standardised `rows`. Both directions are solutions of
-    linear programs (Konis 2007, section 4). The program for all rows minimises the sum of the absolute weights of the
-    columns, so that many weights are zero. It takes longer, so it comes second.
+    They separate all rows with a margin of 1 or more if such a direction exists. Otherwise they separate at least one
+    row and put no row on the wrong side. `design` are the standardised `rows`. All directions are solutions of linear
+    programs (Konis 2007, section 4). The program for all rows minimises the sum of the absolute weights of the columns,
+    so that many weights are zero. It takes longer, so it comes second.
     """
-    signed = np.where(rows.labels > 0, 1.0, -1.0)[:, np.newaxis] * design
-    bounds = [(-1, 1)] * design.shape[1]
-    some_rows = optimize.linprog(-signed.sum(axis=0), -signed, np.zeros(len(signed)), bounds=bounds)
-    if some_rows.status != 0 or -some_rows.fun <= SEPARATES:
+    numbers, contrasts = family.separating_contrasts(rows.labels)
+    products = _products(design, numbers, contrasts)
+    found = list(_directions(products, family.outputs))
+    if not found:
         return None
-    cost = np.append(0.0, np.ones(design.shape[1] - 1))
-    both = np.hstack([-signed, signed])  # A weight is the difference of two weights that are not negative.
-    all_rows = optimize.linprog(np.tile(cost, 2), both, -np.ones(len(signed)))
-    if all_rows.status == 0:
-        return Separation(np.subtract(*np.split(all_rows.x, 2)), rows.take(np.arange(0, dtype=np.int32)))
-    rest = np.flatnonzero(signed @ some_rows.x <= SEPARATES).astype(np.int32)
-    return Separation(some_rows.x, rows.take(rest))
+    separated = np.any([products @ direction > SEPARATES for direction in found], axis=0)
+    pairs = _pairs(rows.labels[numbers], contrasts, separated) if family.outputs > 1 else []
+    may_be_complete = family.outputs == 1 or bool(separated.all())
+    direction = _of_all_rows(products, design.shape[1]) if may_be_complete else None
+    if direction is not None:
+        return Separation(direction[np.newaxis], rows.take(np.arange(0, dtype=np.int32)), None, pairs)
+    allowed = np.ones((len(rows), family.outputs + 1), bool)
+    allowed[numbers[separated], _others(contrasts[separated])] = False
+    rest = np.flatnonzero(allowed.sum(axis=1) > 1).astype(np.int32)
+    return Separation(
+        np.array(found), rows.take(rest), allowed[rest] if family.outputs > 1 else None, pairs, family.is_count
+    )
 
 
-def firth(design: NDArray, labels: NDArray, kept: NDArray) -> tuple[NDArray, bool]:
-    """Return Firth's weights of the columns `kept` (Heinze and Schemper 2002, eq. 2), and whether they have converged.
+def _directions(products: NDArray, outputs: int) -> Iterator[NDArray]:
+    """Yield a direction that separates some of the rows of `products`, then others for what it leaves.
 
-    If columns are collinear, or more than the rows, the weights of the smallest norm are returned. They are computed
-    for a basis of the space that the rows span; the choice of the basis does not change the effect of the penalty,
-    which is a determinant. Raises UserError if the weights are not finite.
+    With one linear predictor the rest is looked at when its coefficients are estimated.
     """
-    from firthmodels import FirthLogisticRegression
+    active = np.ones(products.shape[0], bool)
+    while active.any():
+        left = products[active]
+        bounds = [(-1, 1)] * products.shape[1]
+        found = optimize.linprog(-left.sum(axis=0), -left, np.zeros(left.shape[0]), bounds=bounds)
+        if found.status != 0 or -found.fun <= SEPARATES:
+            return
+        yield found.x
+        if outputs == 1:
+            return
+        active &= ~(products @ found.x > SEPARATES)
 
-    rows = design[:, kept]
-    _, singular, right = linalg.svd(rows, full_matrices=False)
-    spanned = right[singular > RANK_TOLERANCE * singular[0]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # The result also says whether the weights have converged.
-        model = FirthLogisticRegression(
-            max_iter=1000, max_step=LARGEST_STEP, gtol=1e-6, xtol=1e-6, fit_intercept=False
-        ).fit(rows @ spanned.T, labels)
-    if not np.isfinite(model.coef_).all():
-        raise UserError("the classes are separated and Firth's regression has no finite answer; leave columns out")
-    weights = np.zeros(len(kept))
-    weights[kept] = np.ravel(model.coef_) @ spanned
-    return weights, bool(model.converged_)
+
+def _of_all_rows(products: NDArray, width: int) -> NDArray | None:
+    """Return the sparsest direction that separates all rows with a margin of 1, or None if there is none."""
+    cost = np.where(np.arange(products.shape[1]) % width == 0, 0.0, 1.0)
+    stack = sparse.hstack if sparse.issparse(products) else np.hstack
+    both = stack([-products, products])  # A weight is the difference of two weights that are not negative.
+    found = optimize.linprog(np.tile(cost, 2), both, -np.ones(products.shape[0]))
+    return np.subtract(*np.split(found.x, 2)) if found.status == 0 else None
+
+
+def _products(design: NDArray, numbers: NDArray, contrasts: NDArray) -> NDArray:
+    """Return what a direction is multiplied with, `(contrasts, outputs * columns)`; sparse for several outputs."""
+    if contrasts.shape[1] == 1:
+        return contrasts * design[numbers]
+    blocks = [sparse.diags_array(factors) @ design[numbers] for factors in contrasts.T]
+    return sparse.csr_array(np.hstack(blocks))
+
+
+def _others(contrasts: NDArray) -> NDArray:
+    """Return the class that each contrast tells the label from: the one with the factor -1, or the reference."""
+    if contrasts.shape[1] == 1:
+        return np.zeros(len(contrasts), int)
+    return np.where((contrasts < 0).any(axis=1), contrasts.argmin(axis=1) + 1, 0)
+
+
+def _pairs(labels: NDArray, contrasts: NDArray, separated: NDArray) -> list[tuple[int, int]]:
+    """Return the pairs of classes of which all rows are separated."""
+    ends = np.sort(np.column_stack([labels.astype(int), _others(contrasts)]), axis=1)
+    pairs, of_contrast = np.unique(ends, axis=0, return_inverse=True)
+    is_open = np.bincount(of_contrast.ravel(), ~separated, minlength=len(pairs)) > 0
+    return [(int(first), int(second)) for first, second in pairs[~is_open]]

@@ -58,7 +58,7 @@ def fitted_lines(
     plain = [number for number, penalty in enumerate(line_penalties) if not penalty]
     source, family = table.source, table.family
     optima = exact.optima(
-        source, [row_sets[each] for each in plain], family, table.names, inference=False, intercept=intercept
+        source, [row_sets[each] for each in plain], family, table.names, inference=None, intercept=intercept
     )
     ridges = ridge.lines(
         source, [row_sets[each] for each in shrunk], family, [line_penalties[each] for each in shrunk], intercept

@@ -52,7 +52,8 @@ def train_regression(
         [whole.train],
         table.family,
         table.names,
-        robust=model_settings.robust,
+        inference=exact.Inference(model_settings.robust, model_settings.quasi, table.sampling),
+        classes=table.classes,
         intercept=model_settings.intercept,
     )
     final_penalty, *fold_penalties = penalties(table, [whole, *parts, *subsets], model_settings, fit_settings.seed)
@@ -112,7 +113,7 @@ def regression_fits(
     """
     trains = [part.train for part in parts]
     optima = exact.optima(
-        table.source, trains, table.family, table.names, best, inference=False, intercept=best.intercept
+        table.source, trains, table.family, table.names, best, inference=None, intercept=best.intercept
     )
     losses = fold_losses(table, parts, [regression_predictor(optimum, table.family) for optimum in optima])
     found = [RegressionFit(optimum, 0.0, loss, loss["loss"]) for optimum, loss in zip(optima, losses, strict=True)]

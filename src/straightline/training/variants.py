@@ -113,7 +113,7 @@ def from_regressions(table: TrainingTable, replicas: Sequence[Replica]) -> list[
     The rows that decide when to stop have no part in it: on them the regression would look too good to be improved.
     """
     trains = {id(replica.train): replica.train for replica in replicas}
-    optima = exact.optima(table.source, list(trains.values()), table.family, table.names, inference=False)
+    optima = exact.optima(table.source, list(trains.values()), table.family, table.names, inference=None)
     lines = dict(zip(trains, (optimum.coefficients for optimum in optima), strict=True))
     return [replace(replica, line=lines[id(replica.train)]) for replica in replicas]
 

@@ -1,0 +1,53 @@
+"""The coefficients of several classes that stay finite although some classes are separated.
+
+A row keeps only the classes that no direction separates it from. The optimum of what is left is finite, but for
+directions without any effect, whose coefficients are not determined.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, special
+
+from straightline.data.rows import Rows
+from straightline.regression.multinomial import derivatives
+from straightline.regression.standardized import Standardized
+
+STEPS = 100
+CONVERGED = 1e-13  # The largest decrease of the mean loss that another step would bring.
+EIGENVALUES = 1e-11  # Eigenvalues of the curvature below this share of the largest count as zero.
+
+
+def conditional_optimum(standardized: Standardized, rows: Rows, allowed: NDArray) -> tuple[NDArray, NDArray | None]:
+    """Return estimates `(1 + columns, outputs)`, NaN where they are not determined, and their covariance.
+
+    `allowed` `(rows, classes)` says which classes each of the `rows` keeps.
+    """
+    design = standardized(rows.features)
+    weights = np.zeros(standardized.outputs * design.shape[1])
+    loss, gradient, hessian = _at(standardized, design, rows, allowed, weights)
+    for _ in range(STEPS):
+        step = linalg.lstsq(hessian, gradient, cond=EIGENVALUES)[0]
+        if step @ gradient < CONVERGED * standardized.rows:
+            break
+        there = _at(standardized, design, rows, allowed, weights + step)
+        while not there[0] <= loss and np.abs(step).max() > 1e-10:
+            step = step / 2
+            there = _at(standardized, design, rows, allowed, weights + step)
+        weights, (loss, gradient, hessian) = weights + step, there
+    values, vectors = linalg.eigh(hessian)
+    sound = values > EIGENVALUES * values[-1]
+    identified = (np.abs(vectors[:, ~sound]) < 1e-6).all(axis=1) & standardized.all_kept
+    by_output = identified.reshape(standardized.outputs, -1)
+    by_output[:, 0] &= by_output[:, standardized.kept].all(axis=1)
+    covariance = standardized.covariance((vectors[:, sound] / values[sound]) @ vectors[:, sound].T)
+    return np.where(standardized.shaped(identified), standardized.coefficients(weights), np.nan), covariance
+
+
+def _at(
+    standardized: Standardized, design: NDArray, rows: Rows, allowed: NDArray, weights: NDArray
+) -> tuple[float, NDArray, NDArray]:
+    predictor = standardized.predictor(design, weights, rows)
+    logits = np.concatenate([np.zeros((len(rows), 1)), predictor], axis=1)
+    logarithms = special.log_softmax(np.where(allowed, logits, -np.inf), axis=1)
+    chosen = np.take_along_axis(logarithms, rows.labels.astype(int)[:, np.newaxis], axis=1)[:, 0]
+    return -float(rows.weighted(chosen).sum()), *derivatives(design, rows, np.exp(logarithms))

@@ -1,0 +1,145 @@
+"""The likelihood of several linear predictors, one for each class but the reference, and Newton's step from there.
+
+With the probabilities p of a row, the curvature of its cross-entropy is (diag(p) - p p') times the product of the row
+with itself, for all pairs of linear predictors (Boehning 1992, "Multinomial logistic regression algorithm", section 2).
+"""
+
+import operator
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from straightline.data.rows import Rows
+from straightline.data.source import Pass
+from straightline.families import Family
+from straightline.regression.separation import RANK_TOLERANCE
+from straightline.regression.standardized import Standardized
+from straightline.regression.triangles import joined, root_of, triangle
+
+EIGENVALUES = 1e-13  # Eigenvalues of a curvature below this share of the largest count as zero.
+
+
+class ClassLikelihood(NamedTuple):
+    """The likelihood at some weights: what `likelihood.Likelihood` has, with the curvature of all rows as a matrix."""
+
+    loss: Any
+    gradient: Any
+    hessian: Any
+    largest: Any
+    curvature: Any
+    rows: float
+
+    @property
+    def root(self) -> NDArray:
+        """A square root of the curvature of the loss of all rows."""
+        return root_of(self.hessian)
+
+    def step(self) -> NDArray:
+        """Return the Newton step."""
+        return _solved(self.hessian, self.rows * self.gradient)
+
+    def penalized_step(self, penalties: NDArray, weights: NDArray) -> NDArray:
+        """Return the Newton step if half of `penalties` times the squares of `weights` is added to the loss of all."""
+        return _solved(self.hessian + np.diag(penalties), self.rows * self.gradient - penalties * weights)
+
+
+def likelihood(standardized: Standardized, family: Family, weights: NDArray, basis: NDArray | None = None) -> Pass:
+    """Return the pass that computes the `ClassLikelihood` at `weights`.
+
+    The weights are those of the standardised columns times `basis` `(1 + columns, directions)`, if there is one.
+    """
+
+    def compute(rows: Rows) -> ClassLikelihood:
+        design = standardized(rows.features)
+        design = design if basis is None else design @ basis
+        predictor = standardized.predictor(design, weights, rows)
+        loss = float(rows.weighted(family.predictor_losses(predictor, rows.labels)).sum()) / standardized.rows
+        gradient, hessian = derivatives(design, rows, family.inverse_link(predictor))
+        largest = np.abs(predictor).max()
+        curvature = np.trace(hessian) / standardized.rows
+        return ClassLikelihood(loss, gradient / standardized.rows, hessian, largest, curvature, standardized.rows)
+
+    def combine(first: ClassLikelihood, second: ClassLikelihood) -> ClassLikelihood:
+        return ClassLikelihood(
+            first.loss + second.loss,
+            first.gradient + second.gradient,
+            first.hessian + second.hessian,
+            max(first.largest, second.largest),
+            first.curvature + second.curvature,
+            first.rows,
+        )
+
+    return Pass(compute, combine)
+
+
+def derivatives(design: NDArray, rows: Rows, probabilities: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the negative gradient and the curvature of the summed cross-entropy, class after class.
+
+    `design` are the `rows` as they enter the linear predictors, `probabilities` `(rows, classes)` those of their
+    classes.
+    """
+    numbers = rows.labels.astype(int)[:, np.newaxis]
+    chosen = probabilities[:, 1:]
+    residuals = (np.arange(1, probabilities.shape[1]) == numbers) - chosen
+    gradient = (rows.weighted(residuals).T @ design).ravel()
+    outputs, columns = chosen.shape[1], design.shape[1]
+    hessian = np.empty((outputs, columns, outputs, columns))
+    for output in range(outputs):
+        factors = -chosen[:, [output]] * chosen
+        factors[:, output] += chosen[:, output]
+        factors = rows.weighted(factors)
+        for other in range(output, outputs):
+            block = (design.T * factors[:, other]) @ design
+            hessian[output, :, other], hessian[other, :, output] = block, block.T
+    return gradient, hessian.reshape(outputs * columns, -1)
+
+
+def class_basis(standardized: Standardized) -> Generator[Pass, Any, tuple[NDArray, NDArray]]:
+    """Compute a basis in which the columns are orthonormal, `(1 + columns, directions)`, and its inverse.
+
+    Collinear columns leave fewer directions. In this basis the curvature is as precise as the columns allow, although
+    it is a sum of squares.
+    """
+
+    def reduced(rows: Rows) -> NDArray:
+        design = standardized(rows.features)
+        if rows.weights is not None:
+            design *= np.sqrt(rows.weights)[:, np.newaxis]
+        return triangle(design)
+
+    root = yield Pass(reduced, joined)
+    _, singular, right = linalg.svd(root[:, standardized.kept], full_matrices=False)
+    sound = singular > RANK_TOLERANCE * singular[0]
+    scaled = np.sqrt(standardized.rows) / singular[sound]
+    basis, inverse = np.zeros((len(standardized.kept), sound.sum())), np.zeros((sound.sum(), len(standardized.kept)))
+    basis[standardized.kept] = right[sound].T * scaled
+    inverse[:, standardized.kept] = right[sound] / scaled[:, np.newaxis]
+    return basis, inverse
+
+
+def class_scores(standardized: Standardized, family: Family, weights: NDArray, sampling: bool) -> Pass:
+    """Return the pass for the middle matrix of the sandwich (White 1982, theorem 3.2): the outer products of scores."""
+
+    def outer_products(rows: Rows) -> NDArray:
+        design = standardized(rows.features)
+        probabilities = family.inverse_link(standardized.predictor(design, weights, rows))
+        numbers = rows.labels.astype(int)[:, np.newaxis]
+        residuals = (np.arange(1, probabilities.shape[1]) == numbers) - probabilities[:, 1:]
+        scores = (residuals[:, :, np.newaxis] * design[:, np.newaxis]).reshape(len(rows), -1)
+        scores = rows.weighted(scores)
+        return scores.T @ (scores if sampling or rows.weights is None else (scores.T / rows.weights).T)
+
+    return Pass(outer_products, operator.add)
+
+
+def _solved(matrix: NDArray, target: NDArray) -> NDArray:
+    try:
+        factor = linalg.cho_factor(matrix)
+        if np.diag(factor[0]).min() > np.sqrt(EIGENVALUES) * np.diag(factor[0]).max():
+            return np.asarray(linalg.cho_solve(factor, target))
+    except linalg.LinAlgError:
+        pass
+    return np.asarray(linalg.lstsq(matrix, target, cond=EIGENVALUES)[0])
