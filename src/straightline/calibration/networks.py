@@ -15,7 +15,7 @@ from straightline.models import Averaged, Neural
 from straightline.training import fit
 from straightline.training.averaging import average, averaged_predictors
 from straightline.training.batches import Replica
-from straightline.training.networks import built_pair
+from straightline.training.networks import built
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import stacked_predictions
 from straightline.training.scoring import fold_losses
@@ -89,10 +89,10 @@ def _single(
     if settings.from_regression:
         replicas = from_regressions(table, replicas)
     descent = descent_settings(drawn[0][0], settings, fit_settings)
-    model, predicting = built_pair(settings, table, fit_settings.dtype)
+    model = built(settings, len(table.names), table.family.outputs, fit_settings.dtype)
     fitted = fit.fit(model, table.source, replicas, descent, on_epoch)
     features = table.source.read(table.source.groups).features
-    predictions = stacked_predictions(predicting, fitted, [features[test] for test in tests])
+    predictions = stacked_predictions(model, fitted, [features[test] for test in tests], table.family)
     losses = [
         table.family.mean_loss(table.labels[test], predicted)
         for test, predicted in zip(tests, predictions, strict=True)

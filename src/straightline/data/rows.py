@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from straightline.families import Family
+
 RowNumbers = NDArray[np.int32]
 
 
@@ -39,6 +41,10 @@ class Rows:
     def shifted(self, predictor: NDArray) -> NDArray:
         """Return linear predictors `(rows,)` plus the offset of the rows."""
         return predictor if self.offset is None else predictor + self.offset
+
+    def mean_loss(self, family: Family, prediction: NDArray) -> float:
+        """Return the weighted mean loss of the rows, from predictions for the offset 0."""
+        return family.mean_loss(self.labels, family.with_offset(prediction, self.offset), self.weights)
 
     def take(self, numbers: RowNumbers) -> Rows:
         """Return the rows with these numbers. Features in column order in memory keep that order."""

@@ -136,8 +136,11 @@ def relative(scaling: Scaling, overall: Scaling) -> Scaling:
     )
 
 
-def stacked(scalings: Sequence[Scaling], dtype: Any) -> tuple[NDArray, NDArray]:
-    """Return the centers and the scales, each `(replicas, 1, columns + 1)`: the columns, and last the target."""
-    centers = [np.append(scaling.center, scaling.target.center) for scaling in scalings]
-    scales = [np.append(scaling.scale, scaling.target.scale) for scaling in scalings]
+def stacked(scalings: Sequence[Scaling], dtype: Any, others: int = 0) -> tuple[NDArray, NDArray]:
+    """Return the centers and the scales, each `(replicas, 1, columns + 1 + others)`.
+
+    They are those of the columns and of the target; so many `others` stay as they are.
+    """
+    centers = [[*scaling.center, scaling.target.center, *[0.0] * others] for scaling in scalings]
+    scales = [[*scaling.scale, scaling.target.scale, *[1.0] * others] for scaling in scalings]
     return np.stack(centers)[:, np.newaxis].astype(dtype), np.stack(scales)[:, np.newaxis].astype(dtype)

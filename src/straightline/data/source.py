@@ -33,6 +33,8 @@ class Source:
     columns: int
     read: Callable[[NDArray], Rows]
     block_groups: int = 1
+    has_weights: bool = False
+    has_offset: bool = False
 
     @property
     def rows(self) -> int:
@@ -62,7 +64,13 @@ class Source:
 
 def held(rows: Rows) -> Source:
     """Return the source of a table in memory."""
-    return Source(np.array([0, len(rows)]), rows.features.shape[1], lambda groups: rows)
+    return Source(
+        np.array([0, len(rows)]),
+        rows.features.shape[1],
+        lambda groups: rows,
+        has_weights=rows.weights is not None,
+        has_offset=rows.offset is not None,
+    )
 
 
 def streamed(path: Path, features: Sequence[str], target: str, block_rows: int) -> Source:
@@ -95,7 +103,7 @@ def with_row_values(source: Source, weights: NDArray | None, offset: NDArray | N
         row_weights, row_offset = (None if values is None else values[numbers] for values in (weights, offset))
         return replace(source.read(groups), weights=row_weights, offset=row_offset)
 
-    return replace(source, read=read)
+    return replace(source, read=read, has_weights=weights is not None, has_offset=offset is not None)
 
 
 def rewritten(

@@ -63,6 +63,11 @@ class TrainingTable:
         """The division of the rows into folds."""
         return Split(self.family.strata(self.labels), self.groups, self.ordered, self.classes)
 
+    @property
+    def predictor_classes(self) -> list[str] | None:
+        """The class of each linear predictor, or None if there is only one."""
+        return None if self.classes is None or self.family.outputs == 1 else list(map(str, self.classes[1:]))
+
     def total(self, rows: RowNumbers) -> float:
         """Return the sum of the weights of `rows`: their number without weights."""
         return len(rows) if self.weights is None else float(self.weights[rows].sum())

@@ -238,10 +238,6 @@ class Family(ABC):
         """Return the unit of the product of a coefficient and its column."""
         return target.column
 
-    def coefficient_classes(self, target: Target) -> list[str] | None:
-        """Return the class of each linear predictor, or None if there is only one."""
-        return None
-
     def prediction_note(self, target: Target) -> str | None:
         """Return a sentence that explains pictures of predictions, or None if they need none."""
         return None

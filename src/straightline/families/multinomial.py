@@ -208,10 +208,6 @@ class Multinomial(Family):
         """Return the name of the log odds, with the reference."""
         return self.predictor_name(target)
 
-    def coefficient_classes(self, target: Target) -> list[str] | None:
-        """Return the names of all classes but the reference."""
-        return list(map(str, (target.classes or list(range(self.outputs + 1)))[1:]))
-
     def prediction_note(self, target: Target) -> str | None:
         """Return a sentence that names the reference."""
         return f"The reference class of {target.column} is {(target.classes or (0,))[0]}."

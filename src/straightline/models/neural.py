@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from straightline.models.outputs import class_layer, output_layers
+
 if TYPE_CHECKING:
     import keras
 
@@ -39,12 +41,13 @@ class Neural:
     def build(
         self,
         inputs: int,
+        outputs: int,
         output_activation: str,
         dtype: str = "float32",
         standardization: keras.layers.Layer | None = None,
         input_dtype: str | None = None,
     ) -> keras.Model:
-        """Return an untrained model that maps `(rows, inputs)` to `(rows, 1)`.
+        """Return an untrained model that maps `(rows, inputs)` to predictions by `outputs` linear predictors.
 
         The layer `standardization`, if there is one, is applied to the inputs first.
         """
@@ -58,14 +61,17 @@ class Neural:
         first = [] if standardization is None else [standardization]
         features = keras.Input((inputs,), dtype=input_dtype or dtype, name="features")
         if not self.from_regression:
-            output = keras.layers.Dense(1, activation=output_activation, dtype=dtype, name="output")
-            return keras.Sequential([features, *first, *hidden, output], name="neural")
+            output = output_layers(outputs, output_activation, dtype)
+            return keras.Sequential([features, *first, *hidden, *output], name="neural")
         scaled = features if standardization is None else standardization(features)
         correction = scaled
         for layer in hidden:
             correction = layer(correction)
-        correction = keras.layers.Dense(1, kernel_initializer="zeros", dtype=dtype, name="correction")(correction)
-        line = keras.layers.Dense(1, trainable=False, dtype=dtype, name="regression")(scaled)
+        correction = keras.layers.Dense(outputs, kernel_initializer="zeros", dtype=dtype, name="correction")(correction)
+        line = keras.layers.Dense(outputs, trainable=False, dtype=dtype, name="regression")(scaled)
         both = keras.layers.Add(dtype=dtype, name="both")([line, correction])
-        output = keras.layers.Activation(output_activation, dtype=dtype, name="output")(both)
-        return keras.Model(features, output, name="upgraded")
+        if output_activation == "softmax":
+            last = class_layer(outputs, dtype, "output")
+        else:
+            last = keras.layers.Activation(output_activation, dtype=dtype, name="output")
+        return keras.Model(features, last(both), name="upgraded")

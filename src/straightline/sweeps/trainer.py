@@ -21,7 +21,7 @@ from straightline.models import Averaged, Neural
 from straightline.training import fit
 from straightline.training.averaging import average, averaged_predictors
 from straightline.training.batches import Replica
-from straightline.training.networks import built_pair
+from straightline.training.networks import built
 from straightline.training.plan import descent_settings
 from straightline.training.predictors import network_predictors, stacked_predictions
 from straightline.training.scoring import fold_losses
@@ -123,14 +123,14 @@ class Trainer:
         # The settings hold no rates and penalties, which belong to the replicas. So all batches of a shape run the same
         # program.
         model_settings, fit_settings, table = self._common(configs[0]), configs[0].fit, self._table
-        model, predicting = built_pair(model_settings, table, fit_settings.dtype)
+        model = built(model_settings, len(table.names), table.family.outputs, fit_settings.dtype)
         replicas = [replica for config in configs for replica in self._replicas(self._network(config), config.fit)]
         descent = descent_settings(table, model_settings, fit_settings)
         fitted = fit.fit(
             model, table.source, replicas, descent, lambda epoch, running, first: on_progress(f"epoch {epoch}"), SIZES
         )
         parts = [part for _ in configs for part in self._parts for _ in range(self._seeds)]
-        losses = self._losses(predicting, fitted, parts).reshape(len(configs), len(self._parts), self._seeds)
+        losses = self._losses(model, fitted, parts).reshape(len(configs), len(self._parts), self._seeds)
         fits_by_config = [fitted[first : first + self.fits()] for first in range(0, len(fitted), self.fits())]
         return [
             _scored(config_losses, fits)
@@ -158,12 +158,12 @@ class Trainer:
         """Return the loss of each fit on the held-out rows of its fold, `(fits,)`."""
         table = self._table
         if len(table.source.groups) > 1:
-            losses = fold_losses(table, parts, network_predictors(model, fitted))
+            losses = fold_losses(table, parts, network_predictors(model, fitted, table.family))
             return np.array([part_losses["loss"] for part_losses in losses])
         rows = table.source.read(table.source.groups)
-        predictions = stacked_predictions(model, fitted, [rows.features[part.test] for part in parts])
-        pairs = zip(parts, predictions, strict=True)
-        return np.array([table.family.mean_loss(rows.labels[part.test], predicted) for part, predicted in pairs])
+        tests = [rows.take(part.test) for part in parts]
+        predictions = stacked_predictions(model, fitted, [test.features for test in tests], table.family)
+        return np.array([test.mean_loss(table.family, each) for test, each in zip(tests, predictions, strict=True)])
 
 
 def _scored(losses: NDArray, fits: Sequence[fit.Fitted]) -> Scored:

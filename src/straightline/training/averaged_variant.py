@@ -1,13 +1,13 @@
 """Training of a variant that is an averaged network: its choice in each fold, its tables, and the model to ship."""
 
 import keras
-import numpy as np
 import pandas as pd
 
 from straightline.config.settings import Fit
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
 from straightline.models import Averaged
+from straightline.models.outputs import output_layers
 from straightline.training import fit
 from straightline.training.averaging import Average, average, averaged_predictors
 from straightline.training.plan import CHOICE_ROWS, all_rows
@@ -89,8 +89,12 @@ def shipped_average(table: TrainingTable, chosen: Average) -> keras.Model:
         averaged = keras.layers.Average(dtype="float64", name="average")([member(features) for member in members])
         outputs.append(keras.layers.Rescaling(1 - chosen.share, dtype="float64", name="share_of_average")(averaged))
     if chosen.share > 0:
-        line = keras.layers.Dense(1, activation=table.family.activation, dtype="float64", name="line")
-        outputs.append(keras.layers.Rescaling(chosen.share, dtype="float64", name="share_of_line")(line(features)))
-        line.set_weights([chosen.line.coefficients[1:, np.newaxis], chosen.line.coefficients[:1]])
+        predicted = features
+        layers = output_layers(table.family.outputs, table.family.activation, "float64", "line")
+        for layer in layers:
+            predicted = layer(predicted)
+        outputs.append(keras.layers.Rescaling(chosen.share, dtype="float64", name="share_of_line")(predicted))
+        coefficients = chosen.line.coefficients.reshape(-1, table.family.outputs)
+        layers[0].set_weights([coefficients[1:], coefficients[0]])
     output = keras.layers.Add(dtype="float64", name="output")(outputs) if len(outputs) > 1 else outputs[0]
     return keras.Model(features, output, name="averaged")

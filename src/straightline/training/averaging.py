@@ -111,15 +111,18 @@ def _shares(table: TrainingTable, found: Found, settings: Averaged) -> list[floa
     """Return the share of the line for each set of rows: the largest one that the losses on the parts permit."""
     if settings.line is not None:
         return [settings.line] * len(found.parts)
-    unit = table.family.loss_unit(float(table.labels.std()) or 1.0)
+    family = table.family
+    unit = family.loss_unit(float(table.labels.std()) or 1.0)
 
     def blended(network: Predictor, line: Predictor) -> Pass:
         def losses(rows: Rows) -> NDArray:
             of_network, of_line = network(rows.features), line(rows.features)
             blends = (share * of_line + (1 - share) * of_network for share in SHARES)
-            of_rows = np.array([table.family.row_losses(rows.labels, blend) for blend in blends])
+            predictions = (family.with_offset(blend, rows.offset) for blend in blends)
+            of_rows = np.array([family.row_losses(rows.labels, prediction) for prediction in predictions])
             of_rows /= unit  # In other units the squares of losses might overflow.
-            return np.column_stack([of_rows.sum(axis=1), of_rows @ of_rows.T])
+            weighted = rows.weighted(of_rows.T).T
+            return np.column_stack([weighted.sum(axis=1), weighted @ of_rows.T])
 
         return Pass(losses, np.add)
 
@@ -132,11 +135,11 @@ def _shares(table: TrainingTable, found: Found, settings: Averaged) -> list[floa
     with step("shares of the straight line"):
         sums = iter(one_pass(table.source, [part for divided in found.parts for _, part in divided], passes))
     totals = [np.sum([next(sums) for _ in divided], axis=0) for divided in found.parts]
-    counts = [sum(len(part) for _, part in divided) for divided in found.parts]
+    counts = [sum(table.total(part) for _, part in divided) for divided in found.parts]
     return [_largest_share(total[:, 0], total[:, 1:], rows) for total, rows in zip(totals, counts, strict=True)]
 
 
-def _largest_share(sums: NDArray, products: NDArray, rows: int) -> float:
+def _largest_share(sums: NDArray, products: NDArray, rows: float) -> float:
     """Return the largest share whose loss is at most STANDARD_ERRORS standard errors above the lowest.
 
     `sums` `(shares,)` are the losses of all rows, and `products` `(shares, shares)` the sums of their products. The
@@ -153,8 +156,8 @@ def _member_predictors(
     table: TrainingTable, networks: Sequence[Neural], members: Sequence[Sequence[fit.Fitted]]
 ) -> list[list[Predictor]]:
     """Return the predictors of the members of each set of rows."""
-    inputs, activation = len(table.names), table.family.activation
+    inputs, family = len(table.names), table.family
     return [
-        network_predictors(built(network, inputs, activation, str(fitted[0].weights[0].dtype)), fitted)
+        network_predictors(built(network, inputs, family.outputs, str(fitted[0].weights[0].dtype)), fitted, family)
         for network, fitted in zip(networks, members, strict=True)
     ]

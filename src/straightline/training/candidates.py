@@ -56,13 +56,13 @@ def best_candidates(
         for row_set, candidate, part in jobs
     ]
     row_sets, candidates, _ = np.array(jobs).T
-    rows = np.array([len(replica.monitored) for replica in replicas])
+    rows = np.array([table.total(replica.monitored) for replica in replicas])
     for number, hidden in enumerate(settings.hidden_layers(all_rows)):
         networks = [settings.member(hidden, rate, penalty) for rate, penalty in pairs]
         network = replace(networks[0], learning_rate=1.0, l2=0.0)  # Rate and penalty are the replicas'.
         descent = member_settings(table, network, fit_settings, all_rows)
         halving = Halving(row_sets, candidates, rows, descent.epochs)
-        model = built(network, len(table.names), "linear", fit_settings.dtype)
+        model = built(network, len(table.names), table.family.outputs, fit_settings.dtype)
         done = number * descent.epochs
         fitted = fit.fit(
             model,

@@ -60,7 +60,14 @@ def gathered(table: TrainingTable, division: ChoiceParts) -> tuple[TrainingTable
     numbers = np.unique(np.concatenate([rows for divided in parts for pair in divided for rows in pair]))
     (rows,) = one_pass(table.source, [numbers], [COLLECT])
     groups = None if table.groups is None else table.groups[numbers]
-    small = replace(table, source=held(rows), labels=table.labels[numbers], groups=groups)
+    small = replace(
+        table,
+        source=held(rows),
+        labels=table.labels[numbers],
+        groups=groups,
+        weights=rows.weights,
+        offset=rows.offset,
+    )
     return small, [[(_places(train, numbers), _places(part, numbers)) for train, part in divided] for divided in parts]
 
 

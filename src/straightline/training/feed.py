@@ -43,20 +43,37 @@ class Stack:
         return (self.state.since >= self.rows.patience).numpy()[: len(self.numbers)]
 
 
+def others_of(source: Source) -> int:
+    """Return the number of columns after the target in the table of a feed."""
+    return int(source.has_weights) + int(source.has_offset)
+
+
 class Feed:
     """Trains stacks for some epochs at a time.
 
     The order of a replica's rows depends on its seed alone, not on the other replicas. `overall` standardizes all rows
     once, in float64, because a column far from zero would lose its digits in `dtype`. `lanes` is the size of the
-    stacks, and the attribute `epochs` is the number of epochs per call of `run`.
+    stacks, and the attribute `epochs` is the number of epochs per call of `run`. `totals` `(2, replicas)` are the sums
+    of the weights of the rows that each replica trains on, and of those that it monitors, and `mean_weight` is the mean
+    weight of all rows.
     """
 
     epochs: int
 
     def __init__(
-        self, source: Source, overall: Scaling, dtype: str, replicas: Sequence[Replica], settings: Settings, lanes: int
+        self,
+        source: Source,
+        overall: Scaling,
+        dtype: str,
+        replicas: Sequence[Replica],
+        settings: Settings,
+        lanes: int,
+        totals: NDArray,
+        mean_weight: float,
     ) -> None:
         self._source = source
+        self._totals = totals / mean_weight
+        self._mean_weight = mean_weight
         self._overall = overall
         self._dtype = dtype
         self._replicas = replicas
@@ -88,20 +105,45 @@ class Feed:
         raise NotImplementedError
 
     def _scaled(self, rows: Rows) -> NDArray:
-        """Return the standardized rows `(rows, columns + 1)` in `dtype`, the target last."""
-        table = np.empty((len(rows), rows.features.shape[1] + 1), self._dtype)
-        table[:, :-1] = (rows.features - self._overall.center) / self._overall.scale
-        table[:, -1] = (rows.labels - self._overall.target_center) / self._overall.target_scale
+        """Return the standardized rows in `dtype`: columns, target, weights and offsets, if there are any.
+
+        The weights have the mean 1.
+        """
+        columns, target = rows.features.shape[1], self._overall.target
+        table = np.empty((len(rows), columns + 1 + others_of(self._source)), self._dtype)
+        table[:, :columns] = (rows.features - self._overall.center) / self._overall.scale
+        table[:, columns] = (rows.labels - target.center) / target.scale
+        if rows.weights is not None:
+            table[:, columns + 1] = rows.weights / self._mean_weight
+        if rows.offset is not None:
+            table[:, -1] = rows.offset - self._overall.offset_center
         return table
+
+    def _means(self, sums: NDArray, numbers: NDArray, visited: NDArray) -> NDArray:
+        """Return the mean losses from sums `(2, replicas, ...)` over `visited` training rows and monitored rows.
+
+        `numbers` are those of the replicas. The weights of the visited rows are taken to be the usual ones.
+        """
+        trained, monitored = self._totals[:, numbers]
+        rows = np.array([max(len(self._replicas[number].train), 1) for number in numbers])
+        totals = np.array([visited * trained / rows, monitored])
+        return sums / np.where(totals > 0, totals, 1.0).reshape(*totals.shape, *[1] * (sums.ndim - 2))
 
 
 class HeldFeed(Feed):
     """Feeds a table in memory: every epoch visits all rows of a replica in a new order."""
 
     def __init__(
-        self, source: Source, overall: Scaling, dtype: str, replicas: Sequence[Replica], settings: Settings, lanes: int
+        self,
+        source: Source,
+        overall: Scaling,
+        dtype: str,
+        replicas: Sequence[Replica],
+        settings: Settings,
+        lanes: int,
+        *totals: Any,
     ) -> None:
-        super().__init__(source, overall, dtype, replicas, settings, lanes)
+        super().__init__(source, overall, dtype, replicas, settings, lanes, *totals)
         self._table = tf.constant(self._scaled(source.read(source.groups)))
         monitored = [replica.monitored for replica in replicas]
         self._monitored = monitor_batches(monitored, len(monitored), max(map(len, monitored)))
@@ -141,6 +183,5 @@ class HeldFeed(Feed):
         )
         batches = in_chunks(drawn, self._shape, size)
         stack.state, sums = program(stack.state, batches, epochs, stack.rows)
-        trained = [epoch_rows(len(replica.train), size, steps) for replica in replicas]
-        rows = np.array([trained, [len(replica.monitored) for replica in replicas]])
-        return np.moveaxis(sums.numpy()[:epochs, :, : len(replicas)], 0, -1) / rows[..., np.newaxis]
+        visited = np.array([epoch_rows(len(replica.train), size, steps) for replica in replicas])
+        return self._means(np.moveaxis(sums.numpy()[:epochs, :, : len(replicas)], 0, -1), stack.numbers, visited)

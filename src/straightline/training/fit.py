@@ -31,9 +31,9 @@ from straightline.runtime.steps import step
 from straightline.runtime.threads import THREADS
 from straightline.training import stack
 from straightline.training.batches import Replica
-from straightline.training.feed import HeldFeed, Stack
+from straightline.training.feed import HeldFeed, Stack, others_of
 from straightline.training.fitted import Fitted, course
-from straightline.training.lanes import frozen_weights, lane_values, scalings_of
+from straightline.training.lanes import frozen_weights, lane_values, scalings_of, weight_totals
 from straightline.training.program import program
 from straightline.training.state import Settings, StackRows, State
 from straightline.training.streamed_feed import StreamedFeed
@@ -57,7 +57,9 @@ def fit(
     sizes: Sequence[int] = range(1, LANES + 1),
     drop: Drop = lambda monitored: np.zeros(len(monitored), bool),
 ) -> list[Fitted]:
-    """Fit `model` (rows, inputs -> rows, 1) once for each replica; a result does not depend on the other replicas.
+    """Fit `model` (rows, inputs -> rows, outputs) once for each replica.
+
+    A result does not depend on the other replicas.
 
     The output of `model` must be the linear predictor, since a loss computed from a rounded probability loses digits.
 
@@ -124,15 +126,31 @@ class _Job:
         self._replicas = replicas
         self._settings = settings
         overall, *self._scalings = scalings_of(source, replicas, settings)
-        self.units = np.array([settings.family.loss_unit(each.target_scale) for each in self._scalings])
+        self.units = np.array([settings.family.loss_unit(each.target.scale) for each in self._scalings])
         self._lanes = lane_values(
-            replicas, [scaling.relative(each, overall) for each in self._scalings], settings, dtype
+            replicas,
+            [scaling.relative(each, overall) for each in self._scalings],
+            settings,
+            dtype,
+            others_of(source),
         )
+        everything = np.arange(source.rows, dtype=np.int32)
+        trained, monitored = [replica.train for replica in replicas], [replica.monitored for replica in replicas]
+        total, *totals = weight_totals(source, [everything, *trained, *monitored])
+        self._monitored_totals = np.array(totals[len(replicas) :]) * source.rows / total
         fewest = stack_size(len(replicas), settings.batch_size * _row_bytes(model))
         self._size = next(size for size in sizes if size >= fewest)
-        self._program = program(model, self._size, settings, penalized=bool(self._lanes.penalties.any()))
+        self._program = program(
+            model,
+            self._size,
+            settings,
+            penalized=bool(self._lanes.penalties.any()),
+            weighted=source.has_weights,
+            with_offset=source.has_offset,
+        )
         feed = HeldFeed if len(source.groups) == 1 else StreamedFeed
-        self._feed = feed(source, overall, dtype, replicas, settings, self._size)
+        halves = np.reshape(totals, (2, len(replicas)))
+        self._feed = feed(source, overall, dtype, replicas, settings, self._size, halves, total / source.rows)
         self.epochs = self._feed.epochs
         # XLA compiles on another thread while this one draws the initial weights.
         compiled = pool.submit(self._feed.prepare(self._program, self._rows(np.zeros(self._size, int))))
@@ -172,8 +190,7 @@ class _Job:
         """Make the monitored loss of the initial weights the best loss so far, which an epoch has to beat."""
         for packed, sums in zip(stacks, self._feed.monitor(self._program, stacks, pool), strict=True):
             packed.state = packed.state._replace(best_loss=tf.constant(np.resize(sums, self._size)))
-            rows = [len(self._replicas[number].monitored) for number in packed.numbers]
-            self._initial_losses[packed.numbers] = sums / rows
+            self._initial_losses[packed.numbers] = sums / self._monitored_totals[packed.numbers]
 
     def run(self, stacks: Sequence[Stack], epochs: int, pool: Executor) -> list[NDArray]:
         """Train the stacks for `epochs` epochs; return the scaled losses of their replicas, `(2, replicas, epochs)`."""

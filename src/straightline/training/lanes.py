@@ -1,5 +1,6 @@
 """What differs between the replicas of a fit: their scaling, learning rate, penalty, patience and regression."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from straightline.data import scaling
+from straightline.data.rows import RowNumbers
 from straightline.data.scaling import Scaling
 from straightline.data.source import Pass, Source, one_pass
 from straightline.training.batches import Replica
@@ -25,9 +27,14 @@ class LaneValues:
     patience: NDArray
 
 
-def lane_values(replicas: Sequence[Replica], scalings: Sequence[Scaling], settings: Settings, dtype: str) -> LaneValues:
-    """Return the numbers of each replica; `scalings` are relative to the scaling of all rows."""
-    center, scale = scaling.stacked(scalings, dtype)
+def lane_values(
+    replicas: Sequence[Replica], scalings: Sequence[Scaling], settings: Settings, dtype: str, others: int
+) -> LaneValues:
+    """Return the numbers of each replica; `scalings` are relative to the scaling of all rows.
+
+    `others` is the number of columns of the table that are not scaled.
+    """
+    center, scale = scaling.stacked(scalings, dtype, others)
     patience = [settings.patience if len(replica.validation) else settings.epochs for replica in replicas]
     return LaneValues(
         center,
@@ -53,8 +60,8 @@ def frozen_weights(replicas: Sequence[Replica], scalings: Sequence[Scaling], dty
     ]
     if not lines:
         return []
-    joined = np.stack(lines).astype(dtype)
-    return [joined[:, 1:, np.newaxis], joined[:, :1, np.newaxis]]
+    joined = np.stack([line.reshape(len(line), -1) for line in lines]).astype(dtype)
+    return [joined[:, 1:], joined[:, :1]]
 
 
 def scalings_of(source: Source, replicas: Sequence[Replica], settings: Settings) -> list[Scaling]:
@@ -64,8 +71,19 @@ def scalings_of(source: Source, replicas: Sequence[Replica], settings: Settings)
     row_sets = [np.arange(source.rows, dtype=np.int32), *(replica.train for replica in replicas)]
     different = {id(rows): rows for rows in row_sets}  # the seeds of a fold share one array of rows
     moments = one_pass(source, list(different.values()), [Pass(scaling.moments, scaling.joined)] * len(different))
+    offset_center = float(np.log(moments[0].exposure_mean))
     scalings = {
-        key: scaling.standardization(row_moments, settings.family.scales_target, settings.center)
+        key: scaling.standardization(row_moments, settings.family, settings.center, offset_center)
         for key, row_moments in zip(different, moments, strict=True)
     }
     return [scalings[id(rows)] for rows in row_sets]
+
+
+def weight_totals(source: Source, row_sets: Sequence[RowNumbers]) -> NDArray:
+    """Return the sum of the weights of each set of rows, `(row sets,)`: the numbers of rows without weights."""
+    if not source.has_weights:
+        return np.array([float(len(rows)) for rows in row_sets])
+    different = {id(rows): rows for rows in row_sets if len(rows)}
+    sums = one_pass(source, list(different.values()), [Pass(lambda rows: rows.total, operator.add)] * len(different))
+    totals = dict(zip(different, sums, strict=True))
+    return np.array([totals.get(id(rows), 0.0) for rows in row_sets])

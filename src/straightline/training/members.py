@@ -150,7 +150,7 @@ def _trained(
         network = replace(networks[row_sets[0]], learning_rate=1.0, l2=0.0)  # Rate and penalty are the replicas'.
         descent = member_settings(table, network, fit_settings, division.rows)
         fitted = fit.fit(
-            built(network, len(table.names), "linear", fit_settings.dtype),
+            built(network, len(table.names), table.family.outputs, fit_settings.dtype),
             table.source,
             replicas,
             descent,

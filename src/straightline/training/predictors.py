@@ -32,16 +32,16 @@ def regression_predictor(best: exact.Optimum | Line, family: Family) -> Predicto
     return lambda features: family.inverse_link(best.predict(features))
 
 
-def network_predictors(model: keras.Model, fits: Sequence[fit.Fitted]) -> list[Predictor]:
-    """Return for each of `fits` the predictor that uses `model` with its weights and scaling."""
+def network_predictors(model: keras.Model, fits: Sequence[fit.Fitted], family: Family) -> list[Predictor]:
+    """Return for each of `fits` the predictor that uses `model`, of linear predictors, with its weights and scaling."""
     forward = _forward(model)
-    return [partial(_predict_network, forward, fitted) for fitted in fits]
+    return [partial(_predict_network, forward, fitted, family) for fitted in fits]
 
 
 def stacked_predictions(
-    model: keras.Sequential, fits: Sequence[fit.Fitted], features: Sequence[NDArray]
+    model: keras.Sequential, fits: Sequence[fit.Fitted], features: Sequence[NDArray], family: Family
 ) -> list[NDArray]:
-    """Return the predictions `(rows,)` of each of `fits` for its own `features` `(rows, columns)`.
+    """Return the predictions of each of `fits` for its own `features` `(rows, columns)`.
 
     They equal those of `network_predictors`. Many networks predict in one call, because a call of TensorFlow costs as
     much as thousands of rows of a small network.
@@ -58,35 +58,38 @@ def stacked_predictions(
         filled = [batch[lane % len(batch)] for lane in range(lanes)]  # repeats networks until all lanes are full
         weights = stack.stack_weights([fitted.weights for fitted in filled])
         frozen = stack.stack_weights([fitted.frozen for fitted in filled])
-        outputs = forward(weights, frozen, scaled).numpy()[:, :, 0]
+        outputs = forward(weights, frozen, scaled).numpy()
         predictions += [
-            _unscaled(fitted, lane_outputs[: len(values)])
+            _prediction(fitted, lane_outputs[: len(values)], family)
             for fitted, lane_outputs, values in zip(batch, outputs, batch_features, strict=False)
         ]
     return predictions
 
 
 def raw_coefficients(fitted: fit.Fitted) -> NDArray:
-    """Return the coefficients `(1 + columns,)` of a fitted regression in the units of the columns, intercept first."""
+    """Return the coefficients of a fitted regression in the units of the columns, with the shape of `Optimum` has."""
     kernel, *bias = (array.astype(np.float64) for array in fitted.weights)
-    return fitted.scaling.unscaled(np.concatenate([*(bias or [np.zeros(1)]), kernel[:, 0]]))
+    coefficients = np.vstack([*(bias or [np.zeros(kernel.shape[1])]), kernel])
+    return fitted.scaling.unscaled(coefficients[:, 0] if kernel.shape[1] == 1 else coefficients)
 
 
 def shipped_regression(model_settings: Regression, table: TrainingTable, coefficients: NDArray) -> keras.Model:
-    """Return the regression with `coefficients` `(1 + terms,)`, intercept first.
+    """Return the regression with `coefficients` `(1 + terms, ...)`, intercept first.
 
-    It takes raw columns and predicts in the target's own units.
+    It takes raw columns and predicts in the target's own units, for the offset 0.
     """
-    model = model_settings.build(len(table.names), table.family.activation, "float64")
-    model.layers[-1].set_weights([coefficients[1:, np.newaxis], coefficients[:1]][: 1 + model_settings.intercept])
+    family = table.family
+    model = model_settings.build(len(table.names), family.outputs, family.activation, "float64")
+    kernel = coefficients[1:].reshape(-1, family.outputs)
+    model.get_layer("output").set_weights([kernel, np.atleast_1d(coefficients[0])][: 1 + model_settings.intercept])
     return model
 
 
 def shipped_network(model_settings: Neural, table: TrainingTable, fitted: fit.Fitted) -> keras.Model:
     """Return the network with its scaling inside.
 
-    It takes raw columns and predicts in the target's own units. The columns are scaled by a layer. The scaling of the
-    target is merged into the weights of the last layers.
+    It takes raw columns and predicts in the target's own units, for the offset 0. The columns are scaled by a layer.
+    The scaling of the target is merged into the weights of the last layers.
     """
     scaling, dtype = fitted.scaling, str(fitted.weights[0].dtype)
     # Not Normalization, which rounds means to float32 and never divides by less than 1e-7 (Keras 3.15).
@@ -94,13 +97,15 @@ def shipped_network(model_settings: Neural, table: TrainingTable, fitted: fit.Fi
     standardization = (
         keras.layers.Rescaling(factor, offset, dtype="float64", name="standardization") if table.standardize else None
     )
-    model = model_settings.build(len(table.names), table.family.activation, dtype, standardization, "float64")
+    family = table.family
+    model = model_settings.build(len(table.names), family.outputs, family.activation, dtype, standardization, "float64")
     weights, frozen = ([array.copy() for array in arrays] for arrays in (fitted.weights, fitted.frozen))
-    for arrays in filter(None, (weights, frozen)):  # the last layer of each; their sum is the prediction
-        arrays[-2] *= scaling.target_scale
-        arrays[-1] *= scaling.target_scale
-    (frozen or weights)[-1] += scaling.target_center
-    for variable, value in zip(stack.variables_of(model), [*weights, *frozen], strict=True):
+    for arrays in filter(None, (weights, frozen)):  # the last layer of each; their sum is the linear predictor
+        arrays[-2] *= scaling.target.predictor_scale
+        arrays[-1] *= scaling.target.predictor_scale
+    (frozen or weights)[-1] += scaling.target.predictor_center
+    # The layer that adds the reference class is the last one, and keeps its weights.
+    for variable, value in zip(stack.variables_of(model), [*weights, *frozen], strict=False):
         variable.assign(value)
     return model
 
@@ -133,12 +138,13 @@ def _forward(model: keras.Model) -> Callable[[stack.Weights, stack.Weights, NDAr
     return tf.function(forward, input_signature=[weight_specs, frozen_specs, row_spec], autograph=False)
 
 
-def _predict_network(forward: Callable, fitted: fit.Fitted, features: NDArray) -> NDArray:
+def _predict_network(forward: Callable, fitted: fit.Fitted, family: Family, features: NDArray) -> NDArray:
     scaling = fitted.scaling
     scaled = ((features - scaling.center) / scaling.scale).astype(fitted.weights[0].dtype)
-    return _unscaled(fitted, forward(fitted.weights, fitted.frozen, scaled).numpy()[:, 0])
+    return _prediction(fitted, forward(fitted.weights, fitted.frozen, scaled).numpy(), family)
 
 
-def _unscaled(fitted: fit.Fitted, outputs: NDArray) -> NDArray:
-    """Return scaled outputs `(rows,)` in the units of the target, as float64."""
-    return fitted.scaling.target_center + fitted.scaling.target_scale * outputs.astype(np.float64)
+def _prediction(fitted: fit.Fitted, outputs: NDArray, family: Family) -> NDArray:
+    """Return the predictions from scaled linear predictors `(rows, outputs)`, as float64."""
+    predictor = fitted.scaling.predictor(outputs.astype(np.float64))
+    return family.inverse_link(predictor[:, 0] if family.outputs == 1 else predictor)

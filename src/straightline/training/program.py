@@ -35,11 +35,22 @@ CHUNK = 16  # steps whose rows are gathered together; XLA compiles the small inn
 class Program:
     """Trains `lanes` replicas of `model` for some epochs, as a pure function of their state.
 
-    Several threads may call it at the same time. `penalized` says whether the loss includes the L2 penalty.
+    Several threads may call it at the same time. `penalized` says whether the loss includes the L2 penalty. `weighted`
+    and `with_offset` say whether the table has weights and offsets.
     """
 
-    def __init__(self, model: keras.Sequential, lanes: int, settings: Settings, penalized: bool) -> None:
+    def __init__(
+        self,
+        model: keras.Sequential,
+        lanes: int,
+        settings: Settings,
+        penalized: bool,
+        weighted: bool = False,
+        with_offset: bool = False,
+    ) -> None:
         self._settings = settings
+        self._weighted = weighted
+        self._with_offset = with_offset
         self._penalized = penalized
         self._stacked = stack.stack(model, lanes)
         self._dtype = stack.dtype_of(model)
@@ -160,7 +171,7 @@ class Program:
 
         def chunk(number: Any, *carried: Any) -> Any:
             values, is_row = _gather(tf.gather(batches, number), rows)
-            # Each row of a batch has the weight 1 / rows of the batch, and an empty place has the weight 0.
+            # Each row of a batch counts as 1 / rows of the batch, times its weight, and an empty place as 0.
             row_weights = is_row / tf.maximum(tf.reduce_sum(is_row, axis=2, keepdims=True), 1)
             first = number * CHUNK
 
@@ -211,14 +222,22 @@ class Program:
         return list(zip([*self._stacked.trainable_variables, *self._variables], [*weights, *variables], strict=True))
 
     def _row_losses(self, values: Any, training: bool) -> Any:
-        features, labels = tf.split(values, [-1, 1], axis=-1)
-        return self._settings.family.keras_loss(labels, self._stacked(features, training=training))
+        """Return the loss of each row times its weight, `(lanes, rows)`."""
+        sizes = [-1, 1, *[1] * self._weighted, *[1] * self._with_offset]
+        features, labels, *others = tf.split(values, sizes, axis=-1)
+        predictor = self._stacked(features, training=training)
+        if self._with_offset:
+            predictor += others[-1]
+        losses = self._settings.family.keras_loss(labels, predictor)
+        return losses * others[0][..., 0] if self._weighted else losses
 
 
 @lru_cache(maxsize=PROGRAMS)
-def program(model: keras.Model, lanes: int, settings: Settings, penalized: bool) -> Program:
+def program(
+    model: keras.Model, lanes: int, settings: Settings, penalized: bool, weighted: bool, with_offset: bool
+) -> Program:
     """Return the program of `model` with these options; it is reused, so that fits of the same shapes compile once."""
-    return Program(model, lanes, settings, penalized)
+    return Program(model, lanes, settings, penalized, weighted, with_offset)
 
 
 def _gather(numbers: Any, rows: StackRows) -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
+from straightline.models.outputs import CLASSES
 from straightline.models.regression import SIDES
 from straightline.regression.certificate import Certificate
 from straightline.training import fit
@@ -119,7 +120,7 @@ def weight_summary(model: keras.Model, table: TrainingTable, fitted: Sequence[fi
                 "bias": [0.0] * layer.units if layer.bias is None else layer.bias.numpy().tolist(),
             }
             for name, layer in _dense_layers(model)
-            if layer.name not in SIDES
+            if layer.name not in SIDES and not layer.name.startswith(CLASSES)
         ],
     }
 

@@ -40,7 +40,9 @@ def train_regression(
     raw_table = table
     if model_settings.terms == "quadratic":
         table = table.quadratic()
-    model = replace(model_settings, terms="linear").build(len(table.names), "linear", fit_settings.dtype)
+    model = replace(model_settings, terms="linear").build(
+        len(table.names), table.family.outputs, "linear", fit_settings.dtype
+    )
     whole = all_rows(table)
     replica = Replica(whole.train, whole.test, fit_settings.seed)
     (descended,) = fit.fit(
@@ -80,7 +82,7 @@ def train_regression(
         ),
         learning=learning_table(subsets, [fold.losses["loss"] for fold in fitted[len(parts) :]]),
         weights=weight_summary(shipped, table, [descended]) | {"l2": final_penalty},
-        coefficients=coefficient_table(best, table.names, descended_coefficients, CONFIDENCE),
+        coefficients=coefficient_table(best, table.names, descended_coefficients, CONFIDENCE, table.predictor_classes),
         certificate=certify(table, best, messages_of_folds, descended_coefficients),
         messages=[*messages, *best.messages, *messages_of_folds],
     )
@@ -113,7 +115,14 @@ def regression_fits(
     """
     trains = [part.train for part in parts]
     optima = exact.optima(
-        table.source, trains, table.family, table.names, best, inference=None, intercept=best.intercept
+        table.source,
+        trains,
+        table.family,
+        table.names,
+        best,
+        inference=None,
+        intercept=best.intercept,
+        classes=table.classes,
     )
     losses = fold_losses(table, parts, [regression_predictor(optimum, table.family) for optimum in optima])
     found = [RegressionFit(optimum, 0.0, loss, loss["loss"]) for optimum, loss in zip(optima, losses, strict=True)]

@@ -24,10 +24,11 @@ class State(NamedTuple):
 class StackRows(NamedTuple):
     """The rows that a stack is trained on, and the numbers that differ between its replicas.
 
-    `table` `(rows, columns + 1)` holds the columns and, last, the target. `monitored` `(chunks, lanes, rows)` holds the
-    numbers of the monitored rows in it, or -1 in empty places. If a table is streamed, both are None until a block has
-    been read. `center` and `scale` `(lanes, 1, columns + 1)` standardize the rows of `table` for each replica. `rates`
-    and `penalties` `(lanes, 1, 1)` are the learning rates and L2 penalties. `patience` `(lanes,)` is in epochs.
+    `table` `(rows, columns + 1)` holds the columns and then the target, with more columns for weights and offsets, if
+    there are any. `monitored` `(chunks, lanes, rows)` holds the numbers of the monitored rows in it, or -1 in empty
+    places. If a table is streamed, both are None until a block has been read. `center` and `scale`, with a value for
+    each column of the table, `(lanes, 1, columns + 1)`, standardize the rows for each replica. `rates` and `penalties`
+    `(lanes, 1, 1)` are the learning rates and L2 penalties. `patience` `(lanes,)` is in epochs.
     """
 
     table: Any

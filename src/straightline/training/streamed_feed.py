@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from straightline.data.rows import RowNumbers
 from straightline.training.batches import epoch_batches, epoch_rows, in_chunks, monitor_batches
-from straightline.training.feed import Feed, Stack
+from straightline.training.feed import Feed, Stack, others_of
 from straightline.training.program import CHUNK, Program
 
 
@@ -102,7 +102,7 @@ class StreamedFeed(Feed):
         yield coming.result()
 
     def _block(self, groups: NDArray, steps: int) -> _Block:
-        table = np.zeros((self._room, self._source.columns + 1), self._dtype)
+        table = np.zeros((self._room, self._source.columns + 1 + others_of(self._source)), self._dtype)
         first, last = (self._source.offsets[groups + end].astype(np.int32) for end in (0, 1))
         ends = np.cumsum(last - first, dtype=np.int32)
         table[: ends[-1]] = self._scaled(self._source.read(groups))
@@ -136,4 +136,4 @@ class StreamedFeed(Feed):
         sums = np.zeros((2, self._lanes), self._dtype)
         sums[:, : len(stack.numbers)] = totals[:, 0]
         stack.state = program.advance(stack.state, tf.constant(sums[0]), tf.constant(sums[1]), stack.rows.patience)
-        return (sums[:, : len(stack.numbers)] / np.maximum(totals[:, 1], 1))[..., np.newaxis]
+        return self._means(sums[:, : len(stack.numbers)], stack.numbers, totals[0, 1])[..., np.newaxis]

@@ -18,7 +18,7 @@ from straightline.training import fit
 from straightline.training.averaged_variant import train_average
 from straightline.training.batches import Replica, seed_of
 from straightline.training.fitted import divergences
-from straightline.training.networks import built_pair
+from straightline.training.networks import built
 from straightline.training.plan import all_rows, descent_settings, learning_subsets
 from straightline.training.predictors import network_predictors, shipped_network
 from straightline.training.records import (
@@ -71,11 +71,11 @@ def _train_network(
     ]
     if model_settings.from_regression:
         replicas = from_regressions(table, replicas)
-    model, predicting = built_pair(model_settings, table, fit_settings.dtype)
+    model = built(model_settings, len(table.names), table.family.outputs, fit_settings.dtype)
     descent = descent_settings(table, model_settings, fit_settings)
     final, *fitted = fit.fit(model, table.source, replicas, descent, on_epoch)
     messages = divergences([("the final model", final), *zip(map(_place, scored), fitted, strict=True)])
-    losses = fold_losses(table, [part for part, _ in scored], network_predictors(predicting, fitted))
+    losses = fold_losses(table, [part for part, _ in scored], network_predictors(model, fitted, table.family))
     shipped = shipped_network(model_settings, table, final)
     return Trained(
         model=shipped,
