@@ -121,7 +121,7 @@ def ours(case: Case) -> dict[str, float]:
         )
         if case.hidden
         else Regression(kind="regression", finish="none", robust=False, terms="linear", intercept=True, **common)
-    ).build(case.columns, "linear")
+    ).build(case.columns, 1, "linear")
     marks = [(0, time.perf_counter())]
     source = held(Rows(features, labels))
     fit.fit(model, source, replicas, settings, lambda epoch, *_: marks.append((epoch, time.perf_counter())))

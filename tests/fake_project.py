@@ -262,6 +262,6 @@ def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, family: 
     from straightline.serving.archive import save_model
 
     dtype = {"dtype": "float64"} if settings.kind == "regression" else {}
-    model = settings.build(inputs, family.activation, **dtype)
+    model = settings.build(inputs, 1, family.activation, **dtype)
     model.set_weights([array for layer in layers for array in layer])
     return save_model(model, path)

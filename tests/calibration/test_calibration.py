@@ -173,14 +173,14 @@ def test_stacked_predictions_are_those_one_by_one(network: tuple[Neural, Fit], m
         truths.generated(FAMILIES["gaussian"], 50, 3), LINEAR, "normal", [0], FOLDS, 0
     )
     replicas = [one for part in parts for one in fold_replicas(table, part, 1, how)]
-    model = settings.build(3, "linear")
+    model = settings.build(3, 1, "linear")
     fitted = fit.fit(model, table.source, replicas, descent_settings(table, settings, how))
     features = table.source.read(table.source.groups).features
     tested = [features[: 3 + number] for number in range(len(fitted))]
     for stacked in (2, 4, 256):
         monkeypatch.setattr("straightline.training.predictors.STACKED", stacked)
-        together = stacked_predictions(model, fitted, tested)
-        for found, predict, rows in zip(together, network_predictors(model, fitted), tested, strict=True):
+        together = stacked_predictions(model, fitted, tested, table.family)
+        for found, predict, rows in zip(together, network_predictors(model, fitted, table.family), tested, strict=True):
             np.testing.assert_allclose(found, predict(rows), rtol=1e-5, atol=1e-6)
 
 

@@ -130,7 +130,7 @@ def replicas(count: int) -> list[Replica]:
 
 def test_a_streamed_stack_of_many_equals_stacks_of_one(tmp_path: Path) -> None:
     _, source = both(tmp_path, "gaussian")
-    model = neural().build(3, "linear", "float64")
+    model = neural().build(3, 1, "linear", "float64")
     together = fit.fit(model, source, replicas(5), HOW)
     for replica, one in list(zip(replicas(5), together, strict=True))[1:4:2]:
         (alone,) = fit.fit(model, source, [replica], HOW)
@@ -146,7 +146,7 @@ def test_a_streamed_descent_is_that_of_a_held_table_in_the_same_order(
     """Every group a block: where the held table's rows come in the order of the blocks, both see the same batches."""
     whole, source = both(tmp_path, "gaussian", group=124, block=124)
     how = replace(HOW, steps=40, epochs=3, patience=3)  # 5 groups of 124 rows have 8 steps each
-    model = neural().build(3, "linear", "float64")
+    model = neural().build(3, 1, "linear", "float64")
     (every,) = [Replica(np.arange(ROWS), np.arange(0), 3)]
     streamed_fit = fit.fit(model, source, [every], how)[0]
 

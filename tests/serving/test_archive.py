@@ -18,7 +18,7 @@ from tests.builders import neural
 
 
 def test_archives_of_one_model_are_equal_byte_for_byte(tmp_path: Path) -> None:
-    built = [neural(hidden=[3]).build(2, "linear") for _ in range(2)]
+    built = [neural(hidden=[3]).build(2, 1, "linear") for _ in range(2)]
     built[1].set_weights(built[0].get_weights())
     for number, model in enumerate(built):
         save_model(model, tmp_path / f"{number}.keras")

@@ -61,7 +61,7 @@ def test_it_is_what_single_fits_choose(family: str) -> None:
     values, family_of = rows_of(rows), rows.family
 
     network = settings.member([4], 0.03, 0.0)
-    model, descent = network.build(3, "linear", "float64"), member_settings(rows, network, FIT, 90)
+    model, descent = network.build(3, 1, "linear", "float64"), member_settings(rows, network, FIT, 90)
 
     def member(number: int, penalty: float) -> fit.Fitted:
         replica = Replica(*parts[number], seed_of([seed, number]), l2=penalty)
@@ -82,8 +82,7 @@ def test_it_is_what_single_fits_choose(family: str) -> None:
     for ours, known in zip(stacked.members, tried[alive[0]], strict=True):
         np.testing.assert_allclose(ours.monitored, known.monitored, rtol=1e-9)
 
-    predicting = network.build(3, family_of.activation, "float64")
-    networks = network_predictors(predicting, tried[alive[0]])
+    networks = network_predictors(model, tried[alive[0]], family_of)
     trains = [np.sort(kept) for kept, _ in parts]
     part_paths = ridge.paths(rows.source, trains, family_of)
     part_losses = ridge.part_losses(rows.source, [part for _, part in parts], part_paths, family_of).sum(axis=0)
@@ -197,7 +196,7 @@ def test_many_rows_choose_on_a_sample_and_train_few_members_on_all(large: int) -
 
     # The members are single fits with these settings on all rows but those of the last parts.
     parts = rows.split.parts(fold.train, 5, seed)[-2:]
-    model = found.network.build(3, "linear", "float64")
+    model = found.network.build(3, 1, "linear", "float64")
     descent = member_settings(rows, found.network, FIT, 90)
     for number, (member, part) in enumerate(zip(found.members, parts, strict=True)):
         (single,) = fit.fit(model, rows.source, [Replica(*part, seed_of([seed, number]))], descent)

@@ -30,7 +30,7 @@ from tests.training.cases import ROWS, replicas, table
 def test_a_stack_of_many_equals_stacks_of_one(family: str, standardize: bool) -> None:
     rows = table(family)
     how = descent(family=FAMILIES[family], standardize=standardize, l2=0.001)
-    model = neural().build(3, "linear", "float64")
+    model = neural().build(3, 1, "linear", "float64")
     together = fit.fit(model, held(rows), replicas(5), how)
     for replica, one in list(zip(replicas(5), together, strict=True))[1:4:2]:
         (alone,) = fit.fit(model, held(rows), [replica], how)
@@ -59,9 +59,9 @@ def test_a_replica_equals_keras_on_the_same_batches(
         family=FAMILIES["bernoulli"], optimizer=kind, momentum=momentum, l2=2**-10
     )  # exact in float32, to which Keras rounds it
     (replica,) = replicas(1)
-    (fitted,) = fit.fit(neural().build(3, "linear", dtype), held(rows), [replica], how)
+    (fitted,) = fit.fit(neural().build(3, 1, "linear", dtype), held(rows), [replica], how)
 
-    plain = neural().build(3, "sigmoid", dtype)
+    plain = neural().build(3, 1, "sigmoid", dtype)
     plain.set_weights(stack.unstack_weights(stack.initial_weights(plain, [replica.seed]), 0))
     for layer in plain.layers:
         layer.kernel.regularizer = keras.regularizers.L2(how.l2)
@@ -86,7 +86,7 @@ def test_a_replica_equals_keras_on_the_same_batches(
 def test_early_stopping_is_that_of_a_plain_loop() -> None:
     rows = table()
     how = descent(epochs=60, patience=3, learning_rate=0.05)
-    for one in fit.fit(neural().build(3, "linear", "float64"), held(rows), replicas(6), how):
+    for one in fit.fit(neural().build(3, 1, "linear", "float64"), held(rows), replicas(6), how):
         best, since, last = np.inf, 0, 0
         for epoch, loss in enumerate(one.monitored, start=1):
             best, since, last = (loss, 0, epoch) if loss < best else (best, since + 1, last)
@@ -113,7 +113,7 @@ def test_the_course_of_a_replica_is_that_of_a_plain_loop(losses: list[tuple[floa
 
 def test_runs_are_equal_bit_for_bit() -> None:
     rows = table()
-    runs = [fit.fit(neural().build(3, "linear"), held(rows), replicas(4), descent()) for _ in range(2)]
+    runs = [fit.fit(neural().build(3, 1, "linear"), held(rows), replicas(4), descent()) for _ in range(2)]
     for first, second in zip(*runs, strict=True):
         assert all(np.array_equal(one, other) for one, other in zip(first.weights, second.weights, strict=True))
 
@@ -122,7 +122,9 @@ def test_descent_on_standardised_columns_finds_least_squares() -> None:
     features, labels = table().features * [1, 1000, 1e-3] + [0, 5e6, 0], 1e5 + 1e4 * table().labels
     how = descent(standardize=True, schedule="cosine", epochs=300, learning_rate=0.05)
     everything = Replica(np.arange(ROWS), np.arange(0), 0)
-    (fitted,) = fit.fit(regression(finish="none").build(3, "linear"), held(Rows(features, labels)), [everything], how)
+    (fitted,) = fit.fit(
+        regression(finish="none").build(3, 1, "linear"), held(Rows(features, labels)), [everything], how
+    )
     design = np.column_stack([np.ones(ROWS), (features - features.mean(0)) / features.std(0)])
     residual = np.linalg.lstsq(design, labels)[1][0] / ROWS
     assert len(fitted.monitored) == 300
@@ -132,7 +134,7 @@ def test_descent_on_standardised_columns_finds_least_squares() -> None:
 def test_a_divergence_ends_its_replica_alone() -> None:
     rows = table()
     how = descent(optimizer="sgd", epochs=40, patience=40, standardize=True)
-    model = neural().build(3, "linear", "float64")
+    model = neural().build(3, 1, "linear", "float64")
     wild = replace(replicas(3)[1], learning_rate=1e6)
     calm, lost, other = fit.fit(model, held(rows), [replicas(3)[0], wild, replicas(3)[2]], how)
     assert lost.diverged == len(lost.losses)
@@ -146,7 +148,7 @@ def test_a_divergence_ends_its_replica_alone() -> None:
 
 def test_rates_and_penalties_are_a_replicas_own() -> None:
     rows = table()
-    model = neural().build(3, "linear", "float64")
+    model = neural().build(3, 1, "linear", "float64")
     own = [replace(replica, learning_rate=0.001 * 3**n, l2=0.01 * n) for n, replica in enumerate(replicas(3))]
     together = fit.fit(model, held(rows), own, descent())
     for replica, one in zip(own, together, strict=True):
@@ -158,7 +160,7 @@ def test_rates_and_penalties_are_a_replicas_own() -> None:
 
 def test_results_do_not_depend_on_how_replicas_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = table()
-    model = neural().build(3, "linear", "float64")
+    model = neural().build(3, 1, "linear", "float64")
     how = descent(epochs=80, patience=4, learning_rate=0.03)
     known = fit.fit(model, held(rows), replicas(9), how)
     assert len({len(one.losses) for one in known}) > 1
@@ -180,7 +182,7 @@ def test_stopped_replicas_are_dropped_with_their_stack(monkeypatch: pytest.Monke
     run = feed.HeldFeed._run
     monkeypatch.setattr(feed.HeldFeed, "_run", lambda *given: (calls.append(given[2]), run(*given))[1])
     how = descent(epochs=80, patience=4, learning_rate=0.03)
-    fitted = fit.fit(neural().build(3, "linear"), held(rows), replicas(8), how)
+    fitted = fit.fit(neural().build(3, 1, "linear"), held(rows), replicas(8), how)
     longest = max(len(one.losses) for one in fitted)
     needed = sum(-(-sum(len(one.losses) >= epoch for one in fitted) // 2) for epoch in range(1, longest + 1))
     assert needed <= sum(calls) <= needed + 4 * max(calls)
@@ -191,7 +193,7 @@ def test_without_xla_the_loop_runs_uncompiled_and_says_so(monkeypatch: pytest.Mo
     import tensorflow as tf
 
     rows = table()
-    model = neural().build(3, "linear", "float64")
+    model = neural().build(3, 1, "linear", "float64")
     compiled = fit.fit(model, held(rows), replicas(3), descent())
     function = tf.function
 
@@ -205,7 +207,7 @@ def test_without_xla_the_loop_runs_uncompiled_and_says_so(monkeypatch: pytest.Mo
         return built
 
     monkeypatch.setattr(tf, "function", without)
-    model = neural().build(3, "linear", "float64")  # the other's program is compiled
+    model = neural().build(3, 1, "linear", "float64")  # the other's program is compiled
     with pytest.warns(UserWarning, match="XLA cannot compile the training, which runs uncompiled.*no XLA here"):
         plain = fit.fit(model, held(rows), replicas(3), descent())
     for one, other in zip(compiled, plain, strict=True):
@@ -232,15 +234,18 @@ def test_a_stack_with_dropout_equals_stacks_of_one() -> None:
 
 def test_a_network_with_dropout_predicts_without_it() -> None:
     rows = table()
-    features, model = rows.features, neural(dropout=0.4).build(3, "linear", "float64")
+    features, model = rows.features, neural(dropout=0.4).build(3, 1, "linear", "float64")
     fitted = fit.fit(model, held(rows), replicas(2), descent())
     for one, predict, stacked in zip(
-        fitted, network_predictors(model, fitted), stacked_predictions(model, fitted, [features] * 2), strict=True
+        fitted,
+        network_predictors(model, fitted, FAMILIES["gaussian"]),
+        stacked_predictions(model, fitted, [features] * 2, FAMILIES["gaussian"]),
+        strict=True,
     ):
         values = (features - one.scaling.center) / one.scaling.scale
         *hidden, (kernel, bias) = zip(one.weights[::2], one.weights[1::2], strict=True)
         for inner_kernel, inner_bias in hidden:
             values = np.tanh(values @ inner_kernel + inner_bias)
-        known = one.scaling.target_center + one.scaling.target_scale * (values @ kernel + bias)[:, 0]
+        known = one.scaling.target.center + one.scaling.target.scale * (values @ kernel + bias)[:, 0]
         np.testing.assert_allclose(predict(features), known, rtol=1e-9)
         np.testing.assert_allclose(stacked, known, rtol=1e-9)

@@ -12,7 +12,7 @@ from tests.builders import neural
 
 @pytest.mark.parametrize("activation", ["linear", "sigmoid"])
 def test_a_stack_computes_what_its_models_do(activation: str) -> None:
-    plain = neural().build(3, activation, "float64")
+    plain = neural().build(3, 1, activation, "float64")
     stacked = stack.stack(plain, 4)
     stacked.set_weights(stack.initial_weights(plain, range(4)))
     rows = np.random.default_rng(1).normal(size=(4, 7, 3))
@@ -27,7 +27,7 @@ def test_a_stack_computes_what_its_models_do(activation: str) -> None:
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
 def test_joined_variables_come_apart_again(hidden: list[int]) -> None:
-    stacked = stack.stack(neural(hidden=hidden).build(3, "linear"), 2)
+    stacked = stack.stack(neural(hidden=hidden).build(3, 1, "linear"), 2)
     random = np.random.default_rng(0)
     weights = [random.normal(size=variable.shape) for variable in stacked.trainable_variables]
     joint = stack.Joint(stacked)

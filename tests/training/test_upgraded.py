@@ -52,7 +52,7 @@ def replicas(of: TrainingTable, count: int) -> list[Replica]:
 
 
 def test_stacked_and_unstacked_it_predicts_as_it_does() -> None:
-    plain = UPGRADED.build(2, "sigmoid", "float64")
+    plain = UPGRADED.build(2, 1, "sigmoid", "float64")
     stacked = stack.stack(plain, 3)
     assert [tuple(one.shape[1:]) for one in stack.variables_of(stacked)[::2]] == [(2, 5), (5, 4), (4, 1), (2, 1)]
     random = np.random.default_rng(0)
@@ -78,13 +78,13 @@ def test_before_the_first_epoch_it_is_the_regression(family: str, standardize: b
     """A network that can only get worse stays the regression: here every step is far too large."""
     of = table(family, standardize)
     hasty = replace(UPGRADED, learning_rate=10.0)
-    model, predicting = (hasty.build(2, kind) for kind in ("linear", FAMILIES[family].activation))
+    model = hasty.build(2, 1, "linear")
     fitted = fit.fit(model, of.source, replicas(of, 2), descent_settings(of, hasty, ONCE))
     features = rows_of(of).features
     line = line_of(of)
     expected = line[0] + features @ line[1:]
     expected = expected if family == "gaussian" else 1 / (1 + np.exp(-expected))
-    for one, predict in zip(fitted, network_predictors(predicting, fitted), strict=True):
+    for one, predict in zip(fitted, network_predictors(model, fitted, of.family), strict=True):
         assert one.best_epoch == 0
         np.testing.assert_allclose(predict(features), expected, rtol=1e-5)
         np.testing.assert_allclose(predicted(shipped_network(hasty, of, one), features), expected, rtol=1e-5)
@@ -98,27 +98,27 @@ def test_a_streamed_one_starts_there_too(tmp_path: Path) -> None:
     write_parquet(tmp_path / "rows.parquet", frame, 20)
     source = streamed(tmp_path / "rows.parquet", ["a", "b"], "y", 40)
     hasty = replace(UPGRADED, learning_rate=10.0)
-    model = hasty.build(2, "linear", "float64")
+    model = hasty.build(2, 1, "linear", "float64")
     (held_one, streamed_one) = (
         fit.fit(model, rows, replicas(of, 1), descent_settings(of, hasty, ONCE))[0] for rows in (of.source, source)
     )
     assert held_one.best_epoch == streamed_one.best_epoch == 0
     line = line_of(of)
-    (predict,) = network_predictors(model, [streamed_one])
+    (predict,) = network_predictors(model, [streamed_one], of.family)
     np.testing.assert_allclose(predict(features), line[0] + features @ line[1:], rtol=1e-9)
 
 
 @pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
 def test_it_is_never_worse_than_the_regression_on_the_validation_rows(family: str) -> None:
     of = table(family, bend=0.4 if family == "gaussian" else 3.0)
-    model, predicting = (UPGRADED.build(2, kind, "float64") for kind in ("linear", FAMILIES[family].activation))
+    model = UPGRADED.build(2, 1, "linear", "float64")
     own = replicas(of, 4)
     fitted = fit.fit(model, of.source, own, descent_settings(of, UPGRADED, fit_settings(epochs=200)))
     rows = rows_of(of)
     features, labels = rows.features, rows.labels
     line = line_of(of)
     better = 0
-    for replica, one, predict in zip(own, fitted, network_predictors(predicting, fitted), strict=True):
+    for replica, one, predict in zip(own, fitted, network_predictors(model, fitted, of.family), strict=True):
         rows = replica.validation
         start = FAMILIES[family].predictor_losses(line[0] + features[rows] @ line[1:], labels[rows]).mean()
         reached = FAMILIES[family].mean_loss(labels[rows], predict(features[rows]))
@@ -130,7 +130,7 @@ def test_it_is_never_worse_than_the_regression_on_the_validation_rows(family: st
 
 def test_a_stack_is_each_by_itself() -> None:
     of = table("gaussian", bend=0.3)
-    model = UPGRADED.build(2, "linear", "float64")
+    model = UPGRADED.build(2, 1, "linear", "float64")
     descent = descent_settings(of, UPGRADED, fit_settings(epochs=12))
     together = fit.fit(model, of.source, replicas(of, 5), descent)
     for replica, one in list(zip(replicas(of, 5), together, strict=True))[1:4:2]:
@@ -162,12 +162,12 @@ def test_a_saved_network_takes_columns_of_any_unit(tmp_path: Path, from_regressi
     features = np.column_stack([1.7e9 + features[:, 0], 1e-12 * features[:, 1], np.full(len(labels), 7.0)])
     of = replace(plain, source=held(Rows(features, labels)), names=["time", "farad", "same"])
     settings = replace(UPGRADED, from_regression=from_regression)
-    model = settings.build(3, "linear", "float64")
+    model = settings.build(3, 1, "linear", "float64")
     line = np.concatenate([line_of(replace(of, source=held(Rows(features[:, :2], labels)), names=["t", "f"])), [0.0]])
     own = [replace(replica, line=line if from_regression else None) for replica in replicas(plain, 1)]
     (fitted,) = fit.fit(model, of.source, own, descent_settings(of, settings, fit_settings(epochs=12)))
     digest = save_model(shipped_network(settings, of, fitted), tmp_path / "model.keras")
-    (predict,) = network_predictors(model, [fitted])
+    (predict,) = network_predictors(model, [fitted], of.family)
     assert np.ptp(predict(features)) > 1
     np.testing.assert_allclose(
         predicted(load_model(tmp_path / "model.keras", digest), features), predict(features), 1e-6

@@ -31,7 +31,7 @@ def test_an_early_divergence_is_an_error_and_a_later_one_is_said() -> None:
     rows = table()
     wild = [replace(replica, learning_rate=rate) for replica, rate in zip(replicas(2), (1e300, 1e-3), strict=True)]
     how = descent(optimizer="sgd")
-    fitted = fit.fit(neural().build(3, "linear", "float64"), held(rows), wild, how)
+    fitted = fit.fit(neural().build(3, 1, "linear", "float64"), held(rows), wild, how)
     with pytest.raises(UserError, match=r"1 of 2 fits .*first in fold 7; set a smaller learning_rate"):
         divergences([("fold 7", fitted[0]), ("fold 8", fitted[1])])
     later = replace(fitted[1], diverged=4)

@@ -29,7 +29,8 @@ def coefficient_table(
     """Return the table coefficients.csv with a row for each term. A number that does not exist is blank.
 
     With several linear predictors, the column `class` says which of the `classes` a row belongs to. `scale` is the
-    standard deviation of the term, so that estimates of columns in different units can be compared. `trained` are the coefficients of gradient descent. Confidence intervals have the level `confidence`.
+    standard deviation of the term, so that estimates of columns in different units can be compared. `trained` are the
+    coefficients of gradient descent. Confidence intervals have the level `confidence`.
     """
     estimate, identified = (values.T.ravel() for values in (fitted.estimates, fitted.identified))
     repeats = len(estimate) // (1 + len(names))
