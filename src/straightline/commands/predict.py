@@ -15,15 +15,17 @@ from straightline.data import encoding
 from straightline.data.columns import require_column
 from straightline.data.notation import is_text
 from straightline.data.reading import read_as_written, read_table
+from straightline.data.row_values import new_offset
 from straightline.data.schema import Feature, Schema, read_schema
 from straightline.errors import UserError
-from straightline.families import FAMILIES
+from straightline.families import family_of
 from straightline.families.target import Target
 from straightline.formatting import listed
-from straightline.runtime.artifacts import read_json, read_parquet, write_csv
+from straightline.runtime.artifacts import read_json, write_csv
 from straightline.runtime.folders import RESULT_FOLDERS
 from straightline.runtime.leftovers import temporary_folder
 from straightline.runtime.terminal import escaped, say
+from straightline.serving.held_out import read_held_out
 from straightline.serving.intervals import half_width
 from straightline.serving.prediction import ARCHIVE, predicted_columns
 from straightline.serving.saved import Saved, find
@@ -62,9 +64,10 @@ def run(model: Path, rows: Path, out: Path | None, options: Options | None = Non
     target = _target(saved, schema)
     digest = _digest(saved.folder / "weights.json", schema.digest(saved.target), saved.root)
     width = None if options.interval is None else _half_width(saved, schema, options.interval)
-    features, columns = schema.encoding, predicted_columns(target, np.empty(0), width).columns.tolist()
+    features, columns = schema.encoding, _written(target, width)
     frame, identifiers = _read(rows, options, features, columns)
     is_complete = _complete(frame, features, rows)
+    offset = new_offset(frame[is_complete], target, str(rows))
     if saved.reason is not None:
         _tell(f"{saved.model} predicts {target.column}, as the verdict advises: {saved.reason}")
 
@@ -80,7 +83,7 @@ def run(model: Path, rows: Path, out: Path | None, options: Options | None = Non
         predicted = predictions(fitted, frame[is_complete], features)
     except UserError as error:
         raise UserError(f"{rows}: {error}") from None
-    table = _with_blanks(predicted_columns(target, predicted, width), is_complete)
+    table = _with_blanks(predicted_columns(target, predicted, offset, width), is_complete)
     if identifiers is not None:
         table = pd.concat([identifiers.reset_index(drop=True), table], axis=1)
     if out is None:
@@ -97,18 +100,27 @@ def _target(saved: Saved, schema: Schema) -> Target:
     return schema.targets[saved.target]
 
 
+def _written(target: Target, width: float | None) -> list[str]:
+    """Return the names of the columns of predictions."""
+    outputs = family_of(target).outputs
+    nothing = np.empty(0 if outputs == 1 else (0, outputs + 1))
+    return predicted_columns(target, nothing, None, width).columns.tolist()
+
+
 def _half_width(saved: Saved, schema: Schema, level: float) -> float:
     target = schema.targets[saved.target]
-    if not FAMILIES[target.family].has_intervals:
-        raise UserError(
-            f"--interval: {target.column} has classes, and the probability beside each prediction says how sure it is; "
-            "expected a target of numbers"
+    if not family_of(target).has_intervals:
+        reason = (
+            "has classes, and the probability beside each prediction says how sure it is"
+            if target.classes
+            else "has counts, whose spread grows with their mean, so that one width does not suit them all"
         )
+        raise UserError(f"--interval: {target.column} {reason}; expected a target of numbers (family: gaussian)")
     try:
-        held_out = read_parquet(saved.predictions, ["truth", "prediction"])
+        held_out = read_held_out(saved.predictions)
     except FileNotFoundError:
         raise UserError(f"--interval: {saved.predictions} does not exist; run `dvc repro` first") from None
-    width = half_width((held_out["truth"] - held_out["prediction"]).to_numpy(np.float64), level)
+    width = half_width(held_out.truth - held_out.prediction, level)
     condition = "while later rows do not drift" if schema.split.by == "time" else "for new rows of the same kind"
     _tell(
         f"{100 * level:g} % intervals: ±{width:.4g} around each prediction, from the errors in {len(held_out):,} "

@@ -21,12 +21,14 @@ Columns = Mapping[str, NDArray]  # Columns `(rows,)` by name: float64 with NaN f
 def followed(columns: Columns, predictions: Sequence[NDArray]) -> Columns:
     """Return the `columns` to compute effects of: all, or the MOST_COLUMNS that any of `predictions` follow most.
 
-    `predictions` `(rows,)` are those of each model. How far they follow a column is the variance of their means by bin,
-    as a share of their variance (the correlation ratio). Nothing is predicted for it, so that it is fast.
+    `predictions` `(rows,)` or `(rows, classes)` are those of each model. How far they follow a column is the variance
+    of their means by bin, as a share of their variance (the correlation ratio). Nothing is predicted for it, so that it
+    is fast.
     """
     if len(columns) <= MOST_COLUMNS:
         return columns
-    scaled = [(each - each.mean()) / (each.std() or 1.0) for each in predictions]
+    single = [column for each in predictions for column in np.atleast_2d(each.T)]
+    scaled = [(each - each.mean()) / (each.std() or 1.0) for each in single]
     ratios = {
         name: max(sum(inside.sum() * each[inside].mean() ** 2 for inside in bins) for each in scaled)
         for name, bins in ((name, _bins(values)) for name, values in columns.items())
@@ -35,31 +37,43 @@ def followed(columns: Columns, predictions: Sequence[NDArray]) -> Columns:
     return {name: values for name, values in columns.items() if name in kept}
 
 
-def effects(columns: Columns, losses: NDArray, baseline: NDArray | None = None) -> pd.DataFrame:
+def effects(
+    columns: Columns, losses: NDArray, baseline: NDArray | None = None, weights: NDArray | None = None
+) -> pd.DataFrame:
     """Return the mean of `losses` `(rows,)` by level or quantile bin of each column, and the gain over `baseline`.
 
     The table has a row for each bin: `column,low,high,rows,loss,gain,gain_low,gain_high`. For a category, `low` and
     `high` are its word; for missing numbers they are blank. `gain` is the mean of `baseline` (losses of the same rows)
-    minus `losses`, and blank without a baseline. Its interval is Student's t interval for paired, independent rows. The
-    intervals of the table hold together with the confidence CONFIDENCE (Bonferroni). They are blank for bins of a
-    single row.
+    minus `losses`, and blank without a baseline. Means are weighted by `weights` `(rows,)`. The interval of the gain is
+    Student's t interval for paired, independent rows. The intervals of the table hold together with the confidence
+    CONFIDENCE (Bonferroni). They are blank for bins of a single row.
     """
     bins = [(name, values, inside) for name, values in columns.items() for inside in _bins(values)]
     rows = []
     for name, values, inside in bins:
         ends = (values[inside].min(), values[inside].max())
         gain, low, high = (
-            (np.nan,) * 3 if baseline is None else _interval((baseline - losses)[inside], CONFIDENCE, len(bins))
+            (np.nan,) * 3
+            if baseline is None
+            else _interval((baseline - losses)[inside], CONFIDENCE, len(bins), _taken(weights, inside))
         )
-        rows.append((name, *ends, int(inside.sum()), float(losses[inside].mean()), gain, low, high))
+        loss = float(np.average(losses[inside], weights=_taken(weights, inside)))
+        rows.append((name, *ends, int(inside.sum()), loss, gain, low, high))
     names = ["column", "low", "high", "rows", "loss", "gain", "gain_low", "gain_high"]
     return pd.DataFrame(rows, columns=names).astype({"low": object, "high": object})
 
 
-def dependence(predict: Callable[[Columns], NDArray], columns: Columns, shown: Columns | None = None) -> pd.DataFrame:
+def dependence(
+    predict: Callable[[Columns], NDArray],
+    columns: Columns,
+    shown: Columns | None = None,
+    weights: NDArray | None = None,
+) -> pd.DataFrame:
     """Return the partial dependence on each column of `shown`, with a row for each value: `column,value,prediction`.
 
-    `predict` is the model, which takes all `columns`. None shows all of them.
+    If there are several classes, there is a row for each value and class, and a column `class` has its number.
+    `predict` is the model, which takes all `columns`. None shows all of them. `weights` `(rows,)` are those of the
+    rows.
 
     `prediction` is the mean prediction for a sample of rows in which the column is set to `value` (Friedman, Greedy
     Function Approximation, Annals of Statistics 29 (2001), section 8.2). Values are the levels if there are few, else
@@ -70,15 +84,32 @@ def dependence(predict: Callable[[Columns], NDArray], columns: Columns, shown: C
     affordable = VALUES // (BINS * max(len(columns), 1) * max(len(shown), 1))
     sampled = evenly(rows, max(min(SAMPLE, affordable), FEWEST))
     sample = {name: values[sampled] for name, values in columns.items()}
-    tables = [_dependence(predict, sample, name, _values(values)) for name, values in shown.items()]
+    tables = [
+        _dependence(predict, sample, name, _values(values), _taken(weights, sampled)) for name, values in shown.items()
+    ]
     return pd.concat(tables) if tables else pd.DataFrame(columns=["column", "value", "prediction"])
 
 
-def _dependence(predict: Callable[[Columns], NDArray], sample: Columns, name: str, values: NDArray) -> pd.DataFrame:
+def _dependence(
+    predict: Callable[[Columns], NDArray], sample: Columns, name: str, values: NDArray, weights: NDArray | None
+) -> pd.DataFrame:
     repeated = {column: np.tile(sampled, len(values)) for column, sampled in sample.items()}
     repeated[name] = np.repeat(values, len(sample[name]))
-    means = predict(repeated).reshape(len(values), -1).mean(axis=1) if len(values) else np.empty(0)
-    return pd.DataFrame({"column": name, "value": values.astype(object), "prediction": means})
+    table = pd.DataFrame({"column": name, "value": values.astype(object)})
+    if not len(values):
+        return table.assign(prediction=np.empty(0))
+    predictions = predict(repeated)
+    by_value = predictions.reshape(len(values), len(sample[name]), *predictions.shape[1:])
+    means = np.average(by_value, axis=1, weights=weights)
+    if means.ndim == 1:
+        return table.assign(prediction=means)
+    classes = means.shape[1]
+    repeated_table = table.loc[np.repeat(table.index, classes)].reset_index(drop=True)
+    return repeated_table.assign(**{"class": np.tile(range(classes), len(values)), "prediction": means.ravel()})
+
+
+def _taken(weights: NDArray | None, places: NDArray) -> NDArray | None:
+    return None if weights is None else weights[places]
 
 
 def _values(values: NDArray) -> NDArray:
@@ -90,12 +121,20 @@ def _values(values: NDArray) -> NDArray:
     return np.unique(medians[~np.isnan(medians)])
 
 
-def _interval(differences: NDArray, confidence: float, intervals: int) -> tuple[float, float, float]:
-    mean, rows = float(differences.mean()), len(differences)
+def _interval(
+    differences: NDArray, confidence: float, intervals: int, weights: NDArray | None
+) -> tuple[float, float, float]:
+    """Return the mean and the ends of its interval; with weights, by the variance of a ratio of two sums.
+
+    See Cochran 1977, "Sampling Techniques", section 6.4.
+    """
+    mean, rows = float(np.average(differences, weights=weights)), len(differences)
     if rows < 2:
         return mean, np.nan, np.nan
     quantile = stats.t.ppf(1 - (1 - confidence) / (2 * intervals), rows - 1)
-    reach = float(quantile * np.std(differences, ddof=1) / np.sqrt(rows))
+    shares = np.full(rows, 1 / rows) if weights is None else weights / weights.sum()
+    error = np.sqrt(rows / (rows - 1) * np.sum((shares * (differences - mean)) ** 2))
+    reach = float(quantile * error)
     return mean, mean - reach, mean + reach
 
 

@@ -26,7 +26,6 @@ class Gamma(LogLink):
     name = "gamma"
     has_dispersion = True
     is_separable = False
-    has_intervals = True
     classical_errors = "expected information"
     noises = ("gamma",)
     boosted_options: ClassVar = {"loss": "gamma"}

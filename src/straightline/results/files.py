@@ -12,9 +12,10 @@ from straightline.comparison.verdict import Verdict, read_verdict
 from straightline.config.settings import Config, load
 from straightline.data.schema import Schema, read_schema
 from straightline.errors import UserError
-from straightline.families import FAMILIES, Family
+from straightline.families import Family, family_of
 from straightline.regression.certificate import Certificate
 from straightline.runtime.artifacts import read_json
+from straightline.serving.held_out import HeldOut, read_held_out
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ class Variant:
         return _read_named(self.curves)
 
     @property
+    def held_out(self) -> HeldOut:
+        """The predictions on held-out rows."""
+        return read_held_out(self.predictions)
+
+    @property
     def coefficients(self) -> pd.DataFrame | None:
         """coefficients.csv of a regression. None for a network."""
         path = self.folder / "coefficients.csv"
@@ -105,7 +111,7 @@ class Results:
 
     def family_of(self, target: str) -> Family:
         """Return the family of `target`."""
-        return FAMILIES[self.schema.targets[target].family]
+        return family_of(self.schema.targets[target])
 
     def variants_of(self, target: str) -> list[Variant]:
         """Return the variants of `target` in the order of the config."""
@@ -135,7 +141,7 @@ def load_results(root: Path) -> Results:
 
 def _read_named(path: Path) -> pd.DataFrame:
     """Read a table with names of columns. Names such as `1` and levels such as `None` stay text."""
-    return pd.read_csv(path, dtype={"column": str, "term": str}, keep_default_na=False, na_values=[""])
+    return pd.read_csv(path, dtype={"column": str, "term": str, "class": str}, keep_default_na=False, na_values=[""])
 
 
 def _variant(root: Path, target: str, model: str) -> Variant:

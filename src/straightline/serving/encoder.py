@@ -47,7 +47,7 @@ def _keys(features: Sequence[Feature]) -> list[str]:
 
 
 def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
-    """Return the predictions `(rows,)` of `model`, saved by training, for the rows of `frame`.
+    """Return the predictions of `model`, saved by training, for the rows of `frame`: `(rows,)` or `(rows, classes)`.
 
     The index of `frame` holds the row numbers of the table, from 0. Raises UserError if the columns of `frame` do not
     fit `features`, or if a prediction is not a finite number.
@@ -58,8 +58,9 @@ def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feat
     except ValueError as error:  # Keras and NumPy raise it for other inputs than the model has.
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"the columns of the saved model are others than those of its schema: {reason}") from None
-    if not np.isfinite(predicted).all():
-        at = int(np.flatnonzero(~np.isfinite(predicted))[0])
+    is_finite = np.isfinite(predicted.reshape(len(predicted), -1)).all(axis=1)
+    if not is_finite.all():
+        at = int(is_finite.argmin())
         raise UserError(
             f"row {frame.index[at] + 1}: expected a finite prediction, got {predicted[at]}; are its numbers far larger "
             "than those of the training rows?"
@@ -70,7 +71,10 @@ def predictions(model: keras.Model, frame: pd.DataFrame, features: Sequence[Feat
 def predictions_of(
     model: keras.Model, columns: Mapping[str, NDArray], features: Sequence[Feature]
 ) -> NDArray[np.float64]:
-    """Return the predictions `(rows,)` of `model` for `columns`, each `(rows,)` as `encoding.raw` returns it."""
+    """Return the predictions of `model`, `(rows,)` or `(rows, classes)`.
+
+    The `columns` are `(rows,)`, as `encoding.raw` returns them.
+    """
     if encoding.is_plain(features):
         rows: Any = np.column_stack([columns[feature.name] for feature in features])
     else:
@@ -78,8 +82,8 @@ def predictions_of(
             key: keras.ops.convert_to_tensor(columns[feature.name][:, np.newaxis])
             for key, feature in zip(_keys(features), features, strict=True)
         }
-    predicted: NDArray[np.float64] = keras.ops.convert_to_numpy(model(rows))[:, 0].astype(np.float64)
-    return predicted
+    predicted: NDArray[np.float64] = keras.ops.convert_to_numpy(model(rows)).astype(np.float64)
+    return predicted[:, 0] if predicted.shape[1] == 1 else predicted
 
 
 def _encoded(column: Any, feature: Feature, name: str) -> Any:

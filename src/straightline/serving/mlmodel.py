@@ -21,7 +21,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from straightline.data.schema import Feature
 from straightline.errors import UserError
-from straightline.families import FAMILIES
+from straightline.families import family_of
 from straightline.families.target import Target
 from straightline.runtime.artifacts import write_json
 from straightline.runtime.leftovers import temporary_folder
@@ -80,7 +80,7 @@ def log(archive: Path, digest: str, target: Target, features: Sequence[Feature],
             loader_module=LOADER,
             data_path=str(folder),
             signature=_signature(features, target),
-            input_example=_example(rows, features),
+            input_example=_example(rows, features, target),
             validate_serving_input=False,
             pip_requirements=[f"{name}=={version(name)}" for name in LIBRARIES],
         )
@@ -99,22 +99,24 @@ def digest_of(folder: Path) -> str:
 
 
 def _signature(features: Sequence[Feature], target: Target) -> ModelSignature:
-    inputs: list[ColSpec | TensorSpec] = [ColSpec(TYPES[kind], name) for name, kind in _kinds(features).items()]
-    columns = FAMILIES[target.family].predicted_columns(target, np.zeros(1))
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(TYPES[kind], name) for name, kind in _kinds(features, target).items()]
+    family = family_of(target)
+    columns = family.predicted_columns(target, family.inverse_link(np.zeros((1, family.outputs)[: family.outputs])))
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(TYPES_OF_VALUES[type(value)], name) for name, (value,) in columns.items()
     ]
     return ModelSignature(Schema(inputs), Schema(outputs))
 
 
-def _example(rows: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
+def _example(rows: pd.DataFrame, features: Sequence[Feature], target: Target) -> pd.DataFrame:
     kinds: dict[str, Any] = {"number": np.float64, "date": "string", "category": "string"}
-    return rows.head(EXAMPLES).astype({name: kinds[kind] for name, kind in _kinds(features).items()})
+    return rows.head(EXAMPLES).astype({name: kinds[kind] for name, kind in _kinds(features, target).items()})
 
 
-def _kinds(features: Sequence[Feature]) -> dict[str, str]:
-    """Return the kind of each column of the table."""
-    return {feature.column: "date" if feature.part else feature.kind for feature in features}
+def _kinds(features: Sequence[Feature], target: Target) -> dict[str, str]:
+    """Return the kind of each column of the table that predictions need."""
+    kinds = {feature.column: "date" if feature.part else str(feature.kind) for feature in features}
+    return kinds | dict.fromkeys(target.offset_columns, "number")
 
 
 def require_ours(folder: Path) -> None:

@@ -9,9 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from straightline.data import encoding
+from straightline.data.row_values import new_offset
 from straightline.data.schema import Feature
 from straightline.errors import UserError
-from straightline.families import FAMILIES
+from straightline.families import family_of
 from straightline.families.target import Target
 from straightline.runtime.artifacts import read_json
 from straightline.runtime.contracts import Contract
@@ -50,18 +51,24 @@ class Predictor:
 
         try:
             encoding.require(frame, self._features)
+            offset = new_offset(frame, self._target, "the rows")
             predicted = predictions(self._model, frame, self._features)
         except UserError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        return predicted_columns(self._target, predicted)
+        return predicted_columns(self._target, predicted, offset)
 
 
-def predicted_columns(target: Target, predictions: NDArray, half_width: float | None = None) -> pd.DataFrame:
-    """Return predictions `(rows,)` as the columns that the family of the target shows to a user.
+def predicted_columns(
+    target: Target, predictions: NDArray, offset: NDArray | None = None, half_width: float | None = None
+) -> pd.DataFrame:
+    """Return predictions as the columns that the family of the target shows to a user.
 
-    With `half_width`, two more columns have the ends of the intervals around the predictions.
+    The predictions are for the offset 0, and `offset` `(rows,)` is that of the rows. With `half_width`, two more
+    columns have the ends of the intervals around the predictions.
     """
-    table = pd.DataFrame(FAMILIES[target.family].predicted_columns(target, predictions))
+    family = family_of(target)
+    predictions = family.with_offset(predictions, offset)
+    table = pd.DataFrame(family.predicted_columns(target, predictions))
     if half_width is None:
         return table
     low, high = ("lower bound", "upper bound") if target.column in BOUNDS else BOUNDS

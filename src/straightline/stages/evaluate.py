@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from straightline.runtime.backend import import_tensorflow
 from straightline.runtime.terminal import say
@@ -16,14 +17,17 @@ from numpy.typing import NDArray
 from straightline.comparison.effects import dependence, effects, followed
 from straightline.config.settings import load
 from straightline.data import encoding
-from straightline.data.schema import Feature, read_schema
-from straightline.families import FAMILIES, Family
+from straightline.data.row_values import offset_of
+from straightline.data.rows import Rows
+from straightline.data.schema import Feature, Schema, read_schema
+from straightline.families import Family, family_of
 from straightline.models import baseline_of
-from straightline.runtime.artifacts import read_json, read_parquet, write_csv, write_json, write_parquet
+from straightline.runtime.artifacts import read_json, read_parquet, write_csv, write_json
 from straightline.runtime.stage import stage
 from straightline.runtime.steps import step
 from straightline.serving.archive import load_model
 from straightline.serving.encoder import predictions_of
+from straightline.serving.held_out import HeldOut
 
 
 def run(root: Path) -> None:
@@ -35,24 +39,28 @@ def run(root: Path) -> None:
     features = schema.encoding
     columns = {feature.name: encoding.raw(test, feature) for feature in features} if len(test) else {}
     for target in config.targets:
-        column, family = schema.targets[target].column, FAMILIES[schema.targets[target].family]
-        mean_prediction = family.baseline(train[column].to_numpy(np.float64))
-        truth = test[column].to_numpy(np.float64)
+        family = family_of(schema.targets[target])
+        known, rows = (_rows(part, schema, target) for part in (train, test))
+        constant = family.baseline(known.labels, known.weights, known.offset)
         with step(f"predictions of {target}"):
             predictors = {model: _predictor(root, target, model, features) for model in config.models}
-            predicted = {
-                model: predict(columns) if len(truth) else np.empty(0) for model, predict in predictors.items()
-            }
-        losses = {model: family.row_losses(truth, values) for model, values in predicted.items()}
+            predicted = {model: predict(columns) if len(rows) else np.empty(0) for model, predict in predictors.items()}
+        # The effects of columns are those on predictions for the offset 0.
         shown = followed(columns, list(predicted.values()))
-        for model, values in predicted.items():
+        held_out = {
+            model: HeldOut(rows.labels, family.with_offset(values, rows.offset), rows.weights)
+            for model, values in predicted.items()
+        }
+        losses = {model: family.row_losses(each.truth, each.prediction) for model, each in held_out.items()}
+        for model, found in held_out.items():
             name = f"{target}-{model}"
-            write_json(root / f"metrics/{name}.json", _metrics(truth, values, mean_prediction, family))
-            write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": values}))
-            by_bin = effects(shown, losses[model], losses[baseline] if model != baseline else None)
+            write_json(root / f"metrics/{name}.json", _metrics(rows, found.prediction, constant, family))
+            found.write(root / f"predictions/{name}.parquet")
+            by_bin = effects(shown, losses[model], losses[baseline] if model != baseline else None, rows.weights)
             write_csv(root / f"effects/{name}.csv", by_bin)
             with step(f"dependence of {target}/{model}"):
-                write_csv(root / f"effects/dependence/{name}.csv", dependence(predictors[model], columns, shown))
+                curves = dependence(predictors[model], columns, shown, rows.weights)
+                write_csv(root / f"effects/dependence/{name}.csv", curves)
     say(f"evaluate: {len(config.targets) * len(config.models)} models on {len(test):,} held-out rows")
 
 
@@ -64,11 +72,20 @@ def _predictor(
     return partial(predictions_of, fitted, features=features)
 
 
-def _metrics(truth: NDArray, predicted: NDArray, mean_prediction: float, family: Family) -> dict[str, object]:
-    if not len(truth):
+def _rows(frame: pd.DataFrame, schema: Schema, target: str) -> Rows:
+    """Return the labels, weights and offsets of the target; columns are not needed here."""
+    column = schema.targets[target]
+    weights = None if schema.weights is None else frame[schema.weights].to_numpy(np.float64)
+    labels = frame[column.column].to_numpy(np.float64)
+    return Rows(np.empty((len(frame), 0)), labels, weights, offset_of(frame, column))
+
+
+def _metrics(rows: Rows, predicted: NDArray, constant: Any, family: Family) -> dict[str, object]:
+    if not len(rows):
         return {"rows": 0}
-    baseline = family.scores(truth, np.full(len(truth), mean_prediction))
-    return {"rows": len(truth), **family.scores(truth, predicted), "baseline": baseline}
+    without_columns = np.broadcast_to(constant, (len(rows), *np.shape(constant)))
+    baseline = family.scores(rows.labels, family.with_offset(without_columns, rows.offset), rows.weights)
+    return {"rows": len(rows), **family.scores(rows.labels, predicted, rows.weights), "baseline": baseline}
 
 
 if __name__ == "__main__":
