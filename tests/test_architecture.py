@@ -19,47 +19,45 @@ import statsmodels.api as sm
 
 from tests.conftest import ROOT
 
-POISSON = '''
-"""Counts: log link and half the mean deviance, up to a constant."""
+GEOMETRIC = '''
+"""Counts with a variance of mean + mean^2: the negative binomial distribution with shape 1, and a log link."""
 
 import numpy as np
+from scipy import special
 
-from straightline.families.family import Newton
-from straightline.families.gaussian import Gaussian
+from straightline.families.family import AS_IT_IS, Newton
+from straightline.families.poisson import Poisson
 
 
-class Poisson(Gaussian):
-    name = "poisson"
-    loss = "half_deviance"
-    loss_title = "half the deviance"
-    activation = "exponential"
-    scales_target = False
-    has_dispersion = False
-    is_least_squares = False
+class Geometric(Poisson):
+    name = "geometric"
+    is_count = False
+    classical_errors = "expected information"
 
-    def suits(self, values):
-        return False
+    def target_scaling(self, mean, deviation, offset_center):
+        return AS_IT_IS
 
-    def link(self, mean):
-        return float(np.log(mean))
+    def loss_unit(self, target_scale):
+        return 1.0
 
-    def inverse_link(self, predictor):
-        return np.exp(predictor)
-
-    def row_losses(self, truth, prediction):
-        return prediction - truth * np.log(prediction)
+    def variance(self, mean):
+        return mean + mean**2
 
     def predictor_losses(self, predictor, labels):
-        return np.exp(predictor) - labels * predictor
+        least = special.xlogy(labels + 1, labels + 1) - special.xlogy(labels, labels)
+        return 2 * ((labels + 1) * np.logaddexp(0, predictor) - labels * predictor - least)
 
     def newton(self, predictor, labels):
-        mean = np.exp(predictor)
-        return Newton(labels - mean, mean)
+        share = special.expit(predictor)
+        return Newton(labels - (labels + 1) * share, (labels + 1) * share * (1 - share))
+
+    def information(self, predictor, labels):
+        return special.expit(predictor)
 
     def keras_loss(self, labels, predictor):
         from keras import ops
 
-        return ops.mean(ops.exp(predictor) - labels * predictor, axis=-1)
+        return ops.mean(2 * ((labels + 1) * ops.softplus(predictor) - labels * predictor), axis=-1)
 '''
 
 
@@ -96,11 +94,11 @@ def additions() -> list[Addition]:
     return [
         Addition(
             "a family",
-            {f"{source}/families/poisson.py": POISSON},
+            {f"{source}/families/geometric.py": GEOMETRIC},
             {
                 f"{source}/families/__init__.py": [
-                    ("\nif TYPE_CHECKING:", "from straightline.families.poisson import Poisson\n"),
-                    ("Gaussian())}", "Poisson(), "),
+                    ("\nif TYPE_CHECKING:", "from straightline.families.geometric import Geometric\n"),
+                    ("Gamma())", "Geometric(), "),
                 ]
             },
         ),
@@ -247,8 +245,8 @@ def test_one_of_each_is_added_by_these_files_alone(tmp_path: Path) -> None:
     table.to_csv(tmp_path / "visits.csv", index=False)
 
     environment = os.environ | {"PYTHONPATH": str(copy / "src")}
-    options = ["--target", "visits", "--family", "poisson", "--first-rows", "120", "--held-out", "0", "--track"]
-    settings = ["fit.epochs=60", "folds.k=3", "folds.repeats=1", "folds.seeds=1", "~models.neural"]
+    options = ["--target", "visits", "--family", "geometric", "--first-rows", "120", "--held-out", "0", "--track"]
+    settings = ["fit.epochs=60", "folds.k=5", "folds.repeats=2", "folds.seeds=1", "~models.neural"]
     for model in ("tiny", "wide"):
         settings += [f"+model@models.{model}={model}", f"models.{model}.learning_rate=0.01"]
     command = [sys.executable, "-m", "straightline", "run", "visits.csv", *options, *settings]
@@ -257,7 +255,9 @@ def test_one_of_each_is_added_by_these_files_alone(tmp_path: Path) -> None:
 
     out = tmp_path / "straightline-visits"
     used = table.head(120)
-    known = sm.GLM(used["visits"], sm.add_constant(used[["x", "z"]]), sm.families.Poisson()).fit()
+    known = sm.GLM(used["visits"], sm.add_constant(used[["x", "z"]]), sm.families.NegativeBinomial(alpha=1.0)).fit(
+        tol=1e-12
+    )
     shown = pd.read_csv(out / "runs/visits/regression/coefficients.csv")
     np.testing.assert_allclose(shown["estimate"], known.params, rtol=1e-7)
     np.testing.assert_allclose(shown["std_error"], known.bse, rtol=1e-6)
