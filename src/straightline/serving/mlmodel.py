@@ -101,7 +101,9 @@ def digest_of(folder: Path) -> str:
 def _signature(features: Sequence[Feature], target: Target) -> ModelSignature:
     inputs: list[ColSpec | TensorSpec] = [ColSpec(TYPES[kind], name) for name, kind in _kinds(features, target).items()]
     family = family_of(target)
-    columns = family.predicted_columns(target, family.inverse_link(np.zeros((1, family.outputs)[: family.outputs])))
+    columns = family.predicted_columns(
+        target, family.inverse_link(np.zeros(1 if family.outputs == 1 else (1, family.outputs)))
+    )
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(TYPES_OF_VALUES[type(value)], name) for name, (value,) in columns.items()
     ]
