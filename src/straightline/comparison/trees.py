@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
 from straightline.data.folds import Fold
+from straightline.data.rows import Rows
 from straightline.data.source import COLLECT, one_pass
 from straightline.data.training_table import TrainingTable
+from straightline.families import Family
 from straightline.runtime.steps import step
 from straightline.runtime.threads import THREADS
 from straightline.training.scoring import Predictor, fold_losses
@@ -32,7 +34,8 @@ def tree_folds(table: TrainingTable, parts: Sequence[Fold], seed: int) -> pd.Dat
     predictors = []
     with step("trees") as reached:
         for part in parts:
-            predictors.append(_predictor(table, part, is_small, seed))
+            rows = _training_rows(table, part, seed)
+            predictors.append(_forest(table.family, rows, seed) if is_small else _boosted(table.family, rows, seed))
             reached(f"{len(predictors)} of {len(parts)} folds")
     return pd.DataFrame(
         [
@@ -43,31 +46,57 @@ def tree_folds(table: TrainingTable, parts: Sequence[Fold], seed: int) -> pd.Dat
     )
 
 
-def _predictor(table: TrainingTable, part: Fold, is_small: bool, seed: int) -> Predictor:
-    from sklearn import ensemble  # The command `run` imports this module, but another process trains the trees.
-
+def _training_rows(table: TrainingTable, part: Fold, seed: int) -> Rows:
+    """Return the training rows of a fold, or a sample of them, for trees, which know no offset."""
     train = part.train
     if len(train) > TREE_ROWS:
         train = table.split.sample(train, TREE_ROWS / len(train), seed)
     (rows,) = one_pass(table.source, [train], [COLLECT])
-    model = getattr(ensemble, table.family.forest if is_small else table.family.boosted_trees)(random_state=seed)
-    if is_small:
-        model.set_params(n_jobs=THREADS)
-    model.fit(rows.features, rows.labels)
-    if is_small:
-        model.set_params(n_jobs=1)  # Two threads would add up the predictions of the trees in an order of chance.
-    return lambda features: _predictions(model, features)
+    return Rows(rows.features, *table.family.without_offset(rows.labels, rows.weights, rows.offset))
 
 
-def _predictions(model: Any, features: NDArray) -> NDArray:
-    """Return means, or the probabilities of the second class.
+def _forest(family: Family, rows: Rows, seed: int) -> Predictor:
+    """Return the predictor of a random forest.
 
     In a forest a probability is a share of its trees, which may be 0 by chance. Laplace's rule moves it away from 0 and
-    1, as if two more trees had voted for one class each.
+    1, as if one more tree had voted for each class. A mean count may be 0 as well, if no tree has a positive count near
+    by, and then a positive count costs without bound. So it is averaged as if one more tree had predicted the mean.
     """
-    if not is_classifier(model):
-        return np.asarray(model.predict(features))
-    probabilities = model.predict_proba(features)[:, -1]
-    if hasattr(model, "estimators_"):
-        probabilities = (probabilities * len(model.estimators_) + 1) / (len(model.estimators_) + 2)
-    return np.asarray(probabilities)
+    from sklearn import ensemble  # The command `run` imports this module, but another process trains the trees.
+
+    forest = getattr(ensemble, family.forest)(random_state=seed, n_jobs=THREADS, **family.forest_options)
+    forest.fit(rows.features, rows.labels, rows.weights)
+    forest.set_params(n_jobs=1)  # Two threads would add up the predictions of the trees in an order of chance.
+    trees, classes = len(forest.estimators_), family.outputs + 1
+    if is_classifier(forest):
+        return lambda features: _of_classes((_shares(forest, features, classes) * trees + 1) / (trees + classes))
+    if family.is_count:
+        mean = family.baseline(rows.labels, rows.weights)
+        return lambda features: np.asarray((forest.predict(features) * trees + mean) / (trees + 1))
+    return lambda features: np.asarray(forest.predict(features))
+
+
+def _boosted(family: Family, rows: Rows, seed: int) -> Predictor:
+    """Return the predictor of gradient-boosted trees."""
+    from sklearn import ensemble
+
+    boosted = getattr(ensemble, family.boosted_trees)(random_state=seed, **family.boosted_options)
+    if not is_classifier(boosted):
+        boosted.fit(rows.features, rows.labels, rows.weights)
+        return lambda features: np.asarray(boosted.predict(features))
+    if np.unique(rows.labels, return_counts=True)[1].min() < 2:
+        boosted.set_params(early_stopping=False)  # Rows that are set aside could not keep the share of such a class.
+    boosted.fit(rows.features, rows.labels, rows.weights)
+    return lambda features: _of_classes(_shares(boosted, features, family.outputs + 1))
+
+
+def _shares(model: Any, features: NDArray, classes: int) -> NDArray:
+    """Return probabilities `(rows, classes)` in the order of the labels, of which the model may not know all."""
+    shares = np.zeros((len(features), classes))
+    shares[:, model.classes_.astype(int)] = model.predict_proba(features)
+    return shares
+
+
+def _of_classes(shares: NDArray) -> NDArray:
+    """Return the predictions of a family from probabilities `(rows, classes)`: of two classes, those of the second."""
+    return shares[:, 1] if shares.shape[1] == 2 else shares
