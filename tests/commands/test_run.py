@@ -14,7 +14,9 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from straightline.__main__ import app
+from straightline.config.settings import load
 from straightline.config.table_options import TableOptions, column_names, table_settings
+from straightline.data import examples
 from straightline.data.rows import Rows
 from straightline.data.schema import RowCounts, read_schema
 from straightline.errors import UserError
@@ -242,9 +244,16 @@ def test_targets_get_keys_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rows", "family"), [("diabetes", 442, "gaussian"), ("breast_cancer", 569, "bernoulli")]
+    ("name", "rows", "family"),
+    [
+        ("diabetes", 442, "gaussian"),
+        ("breast_cancer", 569, "bernoulli"),
+        ("iris", 150, "multinomial"),
+        ("fish", 147, "poisson"),
+        ("injuries", 1475, "gamma"),
+    ],
 )
-def test_examples_come_with_scikit_learn(tmp_path: Path, name: str, rows: int, family: str) -> None:
+def test_examples_need_no_file_of_the_user(tmp_path: Path, name: str, rows: int, family: str) -> None:
     from straightline.stages import data
 
     (tmp_path / "params.yaml").write_text(compose.render(ROOT / "conf", [f"data={name}"]))
@@ -252,3 +261,9 @@ def test_examples_come_with_scikit_learn(tmp_path: Path, name: str, rows: int, f
     schema = read_schema(tmp_path)
     assert schema.rows.train + schema.rows.test == rows
     assert [target.family for target in schema.targets.values()] == [family]
+    assert (ROOT / load(tmp_path / "params.yaml").data.path).exists()
+
+
+def test_the_examples_of_the_package_are_those_of_the_page() -> None:
+    for path in examples.TABLES.iterdir():
+        assert path.read_bytes() == (ROOT / "examples" / path.name).read_bytes()

@@ -103,10 +103,13 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Example:
-    """An example table of scikit-learn."""
+    """An example table of scikit-learn, or of a file in this package (`data/tables`).
 
-    source: Literal["scikit_learn"]
-    name: Literal["breast_cancer", "diabetes"]
+    `path` is the file whose changes make DVC read the table again.
+    """
+
+    source: Literal["scikit_learn", "package"]
+    name: Literal["breast_cancer", "diabetes", "fish", "injuries", "iris"]
     path: str
     seed: Seed
     held_out: Share
