@@ -30,6 +30,7 @@ class Bernoulli(Family):
     has_dispersion = False
     is_least_squares = False
     is_separable = True
+    is_of_classes = True
     robust_errors = "sandwich"
     metrics: ClassVar = {
         "cross_entropy": "cross-entropy",

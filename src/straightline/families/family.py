@@ -51,6 +51,7 @@ class Family(ABC):
     - `has_dispersion` says whether the variance about the predictions is estimated. If so, statistics follow Student's
       t distribution instead of a normal distribution.
     - `is_least_squares` says whether the optimum has a closed form. Otherwise Newton's method finds it.
+    - `is_of_classes` says whether the labels stand for classes, and predictions are probabilities.
     - `is_count` says whether the labels are counts, whose variance the model fixes.
     - `has_offset` says whether a known offset of the linear predictor, or an exposure, may be given.
     - `is_separable` says whether an optimum with finite coefficients may not exist.
@@ -82,6 +83,7 @@ class Family(ABC):
     pictures: ClassVar[tuple[str, ...]]
     noises: ClassVar[tuple[str, ...]]
     is_count: ClassVar[bool] = False
+    is_of_classes: ClassVar[bool] = False
     has_offset: ClassVar[bool] = False
     has_intervals: ClassVar[bool] = False
     classical_errors: ClassVar[str] = "classical"

@@ -34,6 +34,7 @@ class Multinomial(Family):
     has_dispersion = False
     is_least_squares = False
     is_separable = True
+    is_of_classes = True
     robust_errors = "sandwich"
     metrics: ClassVar = {
         "cross_entropy": "cross-entropy",

@@ -39,13 +39,19 @@ def answer(results: Results, target: str) -> Figure:
     )
     return Figure(
         name=f"differences-{target}",
-        svg=canvas.svg(comparison.differences(challengers, margin), WIDTH * 1.12, 1.2 + 0.6 * len(challengers)),
+        svg=canvas.svg(answer_panel(results, target), WIDTH * 1.12, 1.2 + 0.6 * len(challengers)),
         alt=f"Share of the straight line's loss that each model saves in each fold, and the margin of "
         f"{100 * margin:.3g} %. {gains}.",
         caption=f"Each dot is a fold ({verdict.repeats} × {verdict.folds}, the same for all models). The diamond is "
         "the mean, the bar its interval. Differences in the shaded strip are smaller than your margin: neither side "
         "is better. To the right of the dashed line, the straight line is not enough.",
     )
+
+
+def answer_panel(results: Results, target: str) -> Panel:
+    """Return the panel of `answer`."""
+    verdict = results.verdicts[target]
+    return comparison.differences([_gains(results, target, name) for name in verdict.challengers], verdict.margin)
 
 
 def losses(results: Results, target: str) -> Figure:

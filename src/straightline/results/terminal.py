@@ -109,8 +109,8 @@ class FittingTable:
         return table
 
 
-def printed(results: Results) -> RenderableType:
-    """Return the answers, their gauges and tables, and the places of the report and of MLflow's UI."""
+def printed(results: Results, places: bool = True) -> RenderableType:
+    """Return the answers, their gauges and tables, and with `places` those of the report and of MLflow's UI."""
     parts: list[RenderableType] = [Text(f"Warning: {warning}", style="yellow") for warning in results.schema.warnings]
     if sentence := division_sentence(results.schema.split):
         parts.append(Text(sentence))
@@ -129,7 +129,7 @@ def printed(results: Results) -> RenderableType:
                 notes = [_unit(results, target), *_references(results), *_notes(variant)]
                 parts += [_coefficients(variant), *map(Text, notes)]
         parts.append(Text())
-    return Group(*parts, *map(Text, _places(results)))
+    return Group(*parts, *map(Text, _places(results) if places else []))
 
 
 def show(results: Results) -> None:

@@ -27,6 +27,7 @@ from straightline.data.folds import Fold
 from straightline.data.rows import Rows
 from straightline.data.source import Pass, one_pass
 from straightline.data.training_table import TrainingTable
+from straightline.families import Family
 from straightline.models import Averaged, Neural
 from straightline.regression.ridge import Line
 from straightline.runtime.steps import step
@@ -92,11 +93,13 @@ def average(
 
 def averaged_predictors(table: TrainingTable, averages: Sequence[Average]) -> list[Predictor]:
     """Return the predictor of each of `averages`."""
-    members = _member_predictors(table, [item.network for item in averages], [item.members for item in averages])
-    return [
-        _blend(networks, regression_predictor(item.line, table.family), item.share)
-        for item, networks in zip(averages, members, strict=True)
-    ]
+    return [averaged_predictor(item, len(table.names), table.family) for item in averages]
+
+
+def averaged_predictor(item: Average, inputs: int, family: Family) -> Predictor:
+    """Return the predictor of an averaged network of `inputs` columns."""
+    networks = _predictors(item.network, item.members, inputs, family)
+    return _blend(networks, regression_predictor(item.line, family), item.share)
 
 
 def _blend(networks: Sequence[Predictor], line: Predictor, share: float) -> Predictor:
@@ -126,7 +129,10 @@ def _shares(table: TrainingTable, found: Found, settings: Averaged) -> list[floa
 
         return Pass(losses, np.add)
 
-    predictors = _member_predictors(table, found.networks, found.members)
+    predictors = [
+        _predictors(network, fitted, len(table.names), family)
+        for network, fitted in zip(found.networks, found.members, strict=True)
+    ]
     passes = [
         blended(network, regression_predictor(line, table.family))
         for set_networks, set_lines in zip(predictors, found.lines, strict=True)
@@ -152,12 +158,6 @@ def _largest_share(sums: NDArray, products: NDArray, rows: float) -> float:
     return float(SHARES[excess <= STANDARD_ERRORS * errors].max())
 
 
-def _member_predictors(
-    table: TrainingTable, networks: Sequence[Neural], members: Sequence[Sequence[fit.Fitted]]
-) -> list[list[Predictor]]:
-    """Return the predictors of the members of each set of rows."""
-    inputs, family = len(table.names), table.family
-    return [
-        network_predictors(built(network, inputs, family.outputs, str(fitted[0].weights[0].dtype)), fitted, family)
-        for network, fitted in zip(networks, members, strict=True)
-    ]
+def _predictors(network: Neural, members: Sequence[fit.Fitted], inputs: int, family: Family) -> list[Predictor]:
+    model = built(network, inputs, family.outputs, str(members[0].weights[0].dtype))
+    return network_predictors(model, members, family)

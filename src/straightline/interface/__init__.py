@@ -1,0 +1,1 @@
+"""The Python interface: what scripts and notebooks call."""
