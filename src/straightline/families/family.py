@@ -63,6 +63,8 @@ class Family(ABC):
     - `has_intervals` says whether predictions are numbers that an interval can surround.
     - `forest` and `boosted_trees` are the names of scikit-learn's models of trees for the family, `forest_options` and
       `boosted_options` their options.
+    - `has_factors` says whether the link is the logarithm, so that exponentials of coefficients multiply predictions.
+    - `variance_unit` names what the dispersion multiplies, if readers see a dispersion.
     - `loss_factor` is the loss of a row divided by what `newton` differentiates.
     - `noises` lists the kinds of noise that simulated tables may have.
     - `outputs` is the number of linear predictors of a row. With one, arrays of linear predictors, coefficients and
@@ -93,6 +95,8 @@ class Family(ABC):
     boosted_options: ClassVar[dict[str, Any]] = {}
     prediction_name: ClassVar[str] = "prediction"
     baseline_name: ClassVar[str] = "predicting the mean"
+    has_factors: ClassVar[bool] = False
+    variance_unit: ClassVar[str | None] = None
     loss_factor: ClassVar[float] = 1.0
     outputs: int = 1
 
@@ -236,9 +240,17 @@ class Family(ABC):
         """Return the name of the linear predictor, for the left side of an equation."""
         return target.column
 
+    def predictor_names(self, target: Target) -> list[str]:
+        """Return the names of all linear predictors, `outputs` of them."""
+        return [self.predictor_name(target)]
+
     def coefficient_unit(self, target: Target) -> str:
         """Return the unit of the product of a coefficient and its column."""
         return target.column
+
+    def baseline_title(self, target: Target) -> str:
+        """Return the name of the prediction that uses no column, with the exposure or offset that it uses."""
+        return self.baseline_name
 
     def prediction_note(self, target: Target) -> str | None:
         """Return a sentence that explains pictures of predictions, or None if they need none."""

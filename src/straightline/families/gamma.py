@@ -27,6 +27,7 @@ class Gamma(LogLink):
     has_dispersion = True
     is_separable = False
     classical_errors = "expected information"
+    variance_unit = "square of the mean"
     noises = ("gamma",)
     boosted_options: ClassVar = {"loss": "gamma"}
 

@@ -29,10 +29,11 @@ class LogLink(Family):
     is_least_squares = False
     robust_errors = "sandwich"
     has_offset = True
+    has_factors = True
     loss_factor = 2.0
     metrics: ClassVar = {
         "deviance": "mean deviance",
-        "d2": "share of the deviance explained (D²)",
+        "d2": "D² (explained deviance)",
         "rmse": "RMSE",
         "mae": "MAE",
     }
@@ -126,6 +127,12 @@ class LogLink(Family):
     def coefficient_unit(self, target: Target) -> str:
         """Return the name of the logarithm."""
         return self.predictor_name(target)
+
+    def baseline_title(self, target: Target) -> str:
+        """Return the name of the prediction, which is a mean rate if there is an exposure."""
+        if target.exposure is not None:
+            return f"predicting the mean rate times {target.exposure}"
+        return self.baseline_name if target.offset is None else f"predicting the mean, with the offset {target.offset}"
 
     def curve_amplitude(self, gain: float, scale: float, features: NDArray, line: NDArray, curve: NDArray) -> float:
         """Find the factor by a root search, since the best line's expected deviance has no closed form."""

@@ -202,16 +202,17 @@ class Multinomial(Family):
         return {target.column: likeliest} | shares
 
     def predictor_name(self, target: Target) -> str:
-        """Return the name of the log odds, with the reference."""
-        return f"log odds of {target.column} against {(target.classes or (0,))[0]}"
+        """Return the name of the log odds of any class, with the reference."""
+        return f"log odds of {target.column} against {_names(target)[0]}"
+
+    def predictor_names(self, target: Target) -> list[str]:
+        """Return the name of the log odds of each class but the reference."""
+        reference, *others = _names(target)
+        return [f"log odds of {target.column} = {name} against {reference}" for name in others]
 
     def coefficient_unit(self, target: Target) -> str:
-        """Return the name of the log odds, with the reference."""
-        return self.predictor_name(target)
-
-    def prediction_note(self, target: Target) -> str | None:
-        """Return a sentence that names the reference."""
-        return f"The reference class of {target.column} is {(target.classes or (0,))[0]}."
+        """Return the name of the log odds of the class in whose row a coefficient is, with the reference."""
+        return f"log odds of the class against {_names(target)[0]}"
 
     def draw(self, predictor: NDArray, noise: str, scale: float, random: np.random.Generator) -> NDArray:
         """Return the numbers of classes, drawn with the probabilities of `predictor` `(rows, outputs)`."""
@@ -242,6 +243,10 @@ class Multinomial(Family):
         )
         line_loss = -np.sum(probabilities * best.predict_log_proba(features))
         return float(1 - special.entr(probabilities).sum() / line_loss)
+
+
+def _names(target: Target) -> list[str]:
+    return list(map(str, target.classes or range(FEWEST_CLASSES)))
 
 
 def _with_reference(predictor: NDArray) -> NDArray:

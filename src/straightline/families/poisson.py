@@ -23,6 +23,7 @@ class Poisson(LogLink):
     has_dispersion = False
     is_separable = True
     is_count = True
+    variance_unit = "mean"
     noises = ("counts",)
     forest_options: ClassVar = {"criterion": "poisson"}
     boosted_options: ClassVar = {"loss": "poisson"}

@@ -7,12 +7,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from straightline.comparison.verdict import Verdict
 from straightline.config.settings import Balloons
 from straightline.data import balloons
 from straightline.data.schema import references
-from straightline.report import figures
-from straightline.report.equation import equation
+from straightline.families.target import Target
+from straightline.report import figures, held_out_figures
+from straightline.report.equation import equations
 from straightline.report.figures import Figure
 from straightline.report.tables import clear_bins, more_rows
 from straightline.results import sentences
@@ -39,6 +43,7 @@ def content(results: Results, settings: str) -> Content:
         "rows": schema.rows,
         "features": schema.features,
         "division": sentences.division_sentence(schema.split),
+        "weighting": sentences.weights_sentence(schema),
         "warnings": schema.warnings,
         "references": references(schema.encoding),
         "path": results.config.data.path,
@@ -71,11 +76,13 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "key": target,
         "column": schema.column,
         "prediction_note": family.prediction_note(schema),
-        "coefficient_unit": family.coefficient_unit(schema),
-        "baseline_name": family.baseline_name,
+        "estimate_note": sentences.estimate_sentence(schema),
+        "offset_notes": sentences.offset_sentences(schema),
+        "has_factors": family.has_factors,
+        "baseline_name": family.baseline_title(schema),
         "verdict": verdict,
         "loss_name": family.loss_title,
-        "headline": sentences.headline(verdict, schema.column),
+        "headline": sentences.headline(verdict, schema.column, family.baseline_title(schema)),
         "finding": verdict.reason,
         "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
         "reference_note": sentences.reference_note(verdict.reference) if verdict.reference else None,
@@ -97,8 +104,8 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "losses": figures.losses(results, target),
         "learning": figures.learning(results, target),
         "more_rows": more_rows(results, target),
-        "held_out": figures.held_out(results, target),
-        "columns": list(figures.by_column(results, target)),
+        "held_out": held_out_figures.held_out(results, target),
+        "columns": list(held_out_figures.by_column(results, target)),
         "bins": [_bins(results.variants[target, name]) for name in verdict.challengers],
     }
 
@@ -124,9 +131,10 @@ def _bins(variant: Variant) -> dict[str, Any]:
 
 
 def _regression(results: Results, variant: Variant) -> dict[str, Any]:
-    table = variant.coefficients
+    table, certificate = variant.coefficients, variant.certificate
     assert table is not None
-    settings = results.config.models[variant.model]
+    assert certificate is not None
+    settings, family = results.config.models[variant.model], results.family_of(variant.target)
     is_straight = getattr(settings, "terms", "linear") == "linear" and getattr(settings, "intercept", True)
     weights, loss = _population(results, variant.target) if is_straight else ({}, None)
     schema = results.schema.targets[variant.target]
@@ -134,13 +142,32 @@ def _regression(results: Results, variant: Variant) -> dict[str, Any]:
         "model": variant.model,
         "finish": getattr(settings, "finish", "exact"),
         "l2": variant.weights["l2"],
-        "equation": equation(table, results.family_of(variant.target).predictor_name(schema)),
-        "terms": [row | {"exact": weights.get(str(row["term"]))} for row in table.to_dict("records")],
+        "equations": equations(table, family.predictor_names(schema)),
+        "groups": _groups(table.assign(factor=np.exp(table["estimate"])), weights, schema),
+        "rows": len(table),
         "exact": bool(weights),
         "exact_loss": loss,
-        "certificate": variant.certificate,
+        "certificate": certificate,
+        "inference": sentences.inference_sentences(certificate, family, getattr(settings, "quasi", False)),
         "figure": figures.coefficients(results, variant),
     }
+
+
+def _groups(table: pd.DataFrame, weights: Mapping[str, float], target: Target) -> list[tuple[str | None, list[Any]]]:
+    """Return the rows of coefficients by class, each group with its heading; one group without one if there are none.
+
+    `weights` are the exact weights by term.
+    """
+    names = table["class"].unique() if "class" in table else [None]
+    parts = [(name, table if name is None else table[table["class"] == name]) for name in names]
+    reference = (target.classes or [None])[0]
+    return [
+        (
+            None if name is None else f"{name} against {reference}",
+            [row | {"exact": weights.get(str(row["term"]))} for row in part.to_dict("records")],
+        )
+        for name, part in parts
+    ]
 
 
 def _population(results: Results, target: str) -> tuple[dict[str, float], float | None]:

@@ -1,8 +1,21 @@
 """A regression as an equation in the units of the columns."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from straightline.formatting import number
+
+
+def equations(coefficients: pd.DataFrame, lefts: Sequence[str]) -> list[str]:
+    """Return the `equation` of each linear predictor, with one of `lefts` as left side, but those with blank estimates.
+
+    With several classes, the column `class` of `coefficients` says which of the predictors a row belongs to.
+    """
+    by_class = "class" in coefficients
+    groups = [group for _, group in coefficients.groupby("class", sort=False)] if by_class else [coefficients]
+    found = [equation(group, left) for group, left in zip(groups, lefts, strict=True)]
+    return [text for text in found if text is not None]
 
 
 def equation(coefficients: pd.DataFrame, left: str) -> str | None:

@@ -1,30 +1,36 @@
-"""The pictures of the report, each with a caption and with a text for screen readers."""
+"""The pictures of the answer, of training and of coefficients, with captions and texts for screen readers."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from straightline.families import Family
 from straightline.formatting import number, percent
-from straightline.report.pictures import canvas, columns, comparison, predictions
+from straightline.report.pictures import canvas, comparison
 from straightline.report.pictures.canvas import WIDTH, Panel
-from straightline.report.tables import important_columns, learning_table
+from straightline.report.tables import classes_of, learning_table
 from straightline.results.files import Results, Variant
-from straightline.runtime.artifacts import read_parquet
 
 TERMS = 25  # A picture shows at most this many terms of a regression; the table has all.
+FEWEST_TERMS = 8  # With several classes it shows fewer, but at least so many.
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture: the `name` of its file without the ending, the `<svg>` element, the `alt` text and the caption."""
+    """A picture: the `name` of its file without the ending, the `<svg>` element, the `alt` text and the caption.
+
+    `width` is that of the picture in inches.
+    """
 
     name: str
     svg: str
     alt: str
     caption: str
+    width: float = WIDTH
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it needs the whole width of a page."""
+        return self.width > 1.15 * WIDTH
 
 
 def answer(results: Results, target: str) -> Figure:
@@ -101,113 +107,48 @@ def learning(results: Results, target: str) -> Figure | None:
 def coefficients(results: Results, variant: Variant) -> Figure | None:
     """Return the effects of a standard deviation of each term; at most TERMS, those with the largest statistics.
 
-    Return None if no estimate is known.
+    With several classes, it shows the commonest, and fewer terms. Return None if no estimate is known.
     """
     table = variant.coefficients
     assert table is not None
     slopes = table[(table["term"] != "Intercept") & table["estimate"].notna()]
+    selection, classes, most, height = "", None, TERMS, 0.28
+    if "class" in slopes:
+        classes = classes_of(results, variant.target)
+        shown = [classes.names[place] for place in classes.shown if place]  # The first class is the reference.
+        selection = _selection(len(shown), slopes["class"].nunique(), "classes are the commonest")
+        slopes = slopes[slopes["class"].isin(shown)]
+        most, height = max(2 * TERMS // len(shown), FEWEST_TERMS), 0.12 + 0.13 * len(shown)
     if not len(slopes):
         return None
-    largest = slopes["statistic"].abs().sort_values(ascending=False, kind="stable", na_position="last").index[:TERMS]
-    kept = standardized(slopes.loc[sorted(largest)])
+    kept = _largest(slopes, most)
+    terms = kept["term"].nunique()
+    selection += _selection(terms, slopes["term"].nunique(), "terms have the largest statistics")
     unit = results.family_of(variant.target).coefficient_unit(results.schema.targets[variant.target])
-    selection = f" These {TERMS} of {len(slopes)} terms have the largest statistics." if len(slopes) > TERMS else ""
+    panel = comparison.coefficients(standardized(kept), "effect of a standard deviation", classes)
     return Figure(
         name=f"coefficients-{variant.target}-{variant.model}",
-        svg=canvas.svg(
-            comparison.coefficients(kept, "effect of a standard deviation"), WIDTH, 1.0 + 0.28 * max(len(kept), 3)
-        ),
-        alt=f"Effects and 95 % intervals of {len(kept)} terms of {variant.model}, from the estimates in the table.",
+        svg=canvas.svg(panel, WIDTH, 1.0 + height * max(terms, 3)),
+        alt=f"Effects and 95 % intervals of {terms} terms of {variant.model}, from the estimates in the table.",
         caption=f"Change in {unit} if a term rises by its standard deviation, with 95 % intervals.{selection}",
     )
+
+
+def _selection(shown: int, count: int, words: str) -> str:
+    return f" These {shown} of {count} {words}." if shown < count else ""
+
+
+def _largest(slopes: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return the rows of `most` terms, those with the largest statistics of any class."""
+    sizes = slopes["statistic"].abs().groupby(slopes["term"], sort=False).max()
+    largest = sizes.sort_values(ascending=False, kind="stable", na_position="last").index[:most]
+    return slopes[slopes["term"].isin(largest)]
 
 
 def standardized(table: pd.DataFrame) -> pd.DataFrame:
     """Return coefficients, with the estimates and the ends of their intervals per standard deviation of the term."""
     columns = ["estimate", "ci_low", "ci_high"]
     return table.assign(**{name: table[name] * table["scale"] for name in columns})
-
-
-def held_out(results: Results, target: str) -> list[Figure]:
-    """Return pictures of the predictions on held-out rows; none if no rows were held out.
-
-    They show truth and residuals by prediction, or, for a binary target, calibration and the ROC curve.
-    """
-    variants = results.variants_of(target)
-    if not variants[0].metrics["rows"]:
-        return []
-    family = results.family_of(target)
-    scores = "; ".join(f"{variant.model}: {_scores(variant.metrics, family)}" for variant in variants)
-    captions = {
-        "truth": "Truth by prediction. Predictions on the line are right.",
-        "residuals": "Truth minus prediction. A pattern here is something that the model has not learned.",
-        "reliability": "Share of ones among rows with a similar predicted probability. A larger dot has more rows.",
-        "roc": "True and false positive rates at all thresholds. The further above the line, the better.",
-    }
-    panels = predictions.panels(family.pictures, _named(variants))
-    return [
-        Figure(
-            f"predictions-{target}-{position}",
-            canvas.svg(panel),
-            f"{captions[kind]} Held-out scores: {scores}.",
-            captions[kind],
-        )
-        for position, (kind, panel) in enumerate(panels, start=1)
-    ]
-
-
-def predictions_panels(results: Results, target: str) -> list[Panel]:
-    """Return the panels of `held_out` for predictions-<target>.png."""
-    variants = results.variants_of(target)
-    return [panel for _, panel in predictions.panels(results.family_of(target).pictures, _named(variants))]
-
-
-def by_column(results: Results, target: str) -> Iterator[tuple[str, list[Figure]]]:
-    """Yield the most important columns, each with a picture of the gains by bin and one of the partial dependence."""
-    verdict = results.verdicts[target]
-    effects = {name: results.variants[target, name].effects for name in verdict.challengers}
-    curves = {variant.model: variant.dependence for variant in results.variants_of(target)}
-    unit = results.family_of(target).prediction_name
-    for position, column in enumerate(important_columns(list(curves.values())), start=1):
-        gains = {name: _rows_of(table, column) for name, table in effects.items()}
-        means = {name: _rows_of(table, column) for name, table in curves.items()}
-        names = ", ".join(gains)
-        yield (
-            column,
-            [
-                Figure(
-                    f"gains-{target}-{position}",
-                    canvas.svg(columns.gains(column, gains, _numbers(results))),
-                    f"Loss saved by {names} in each bin of {column}, with intervals, as in the table below.",
-                    "Above zero, the loss of the model is lower than that of the straight line.",
-                ),
-                Figure(
-                    f"dependence-{target}-{position}",
-                    canvas.svg(columns.dependence(column, means, f"mean {unit}")),
-                    f"Mean {unit} by {column}: {_ranges(means)}.",
-                    f"Mean {unit} if all rows had this value of the column.",
-                ),
-            ],
-        )
-
-
-def _ranges(tables: Mapping[str, pd.DataFrame]) -> str:
-    return "; ".join(
-        f"{name} from {number(table['prediction'].min())} to {number(table['prediction'].max())}"
-        for name, table in tables.items()
-    )
-
-
-def _rows_of(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    return table[table["column"] == column]
-
-
-def _named(variants: list[Variant]) -> list[tuple[str, pd.DataFrame]]:
-    return [(variant.model, read_parquet(variant.predictions)) for variant in variants]
-
-
-def _scores(metrics: Mapping[str, Any], family: Family) -> str:
-    return ", ".join(f"{family.metrics[name]} {number(metrics[name])}" for name in family.headline_metrics)
 
 
 def _gains(results: Results, target: str, name: str) -> comparison.Gains:
@@ -217,10 +158,10 @@ def _gains(results: Results, target: str, name: str) -> comparison.Gains:
     scale = float(baseline_losses.mean()) or 1.0
     folds = ((baseline_losses - losses) / scale).to_numpy()
     low, high = challenger.relative_gain_interval
-    return comparison.Gains(name, _numbers(results)[name], folds, challenger.relative_gain, low, high)
+    return comparison.Gains(name, numbers(results)[name], folds, challenger.relative_gain, low, high)
 
 
-def _numbers(results: Results) -> dict[str, int]:
+def numbers(results: Results) -> dict[str, int]:
     """Return the number of each model, which decides its color."""
     return {name: number for number, name in enumerate(results.config.models)}
 

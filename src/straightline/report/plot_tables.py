@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from straightline.comparison.sampling import evenly
+from straightline.report.held_out import confusion
 from straightline.results.files import Results, Variant
-from straightline.runtime.artifacts import read_parquet
 
 SAMPLE = 1000  # rows in the scatter plot of a variant
 NAMES = ["target", "model", "variant"]
@@ -55,30 +55,41 @@ def prediction_table(results: Results) -> pd.DataFrame:
     def sample(variant: Variant) -> pd.DataFrame | None:
         if not _is_pictured(results, variant, "truth"):
             return None
-        rows = read_parquet(variant.predictions)
-        return rows.iloc[evenly(len(rows), SAMPLE)].assign(residual=lambda table: table["truth"] - table["prediction"])
+        rows = variant.held_out
+        table = pd.DataFrame({"truth": rows.truth, "prediction": rows.prediction}).iloc[evenly(len(rows), SAMPLE)]
+        return table.assign(residual=table["truth"] - table["prediction"])
 
     return _long(results, ["truth", "prediction", "residual"], sample)
 
 
 def coefficient_table(results: Results) -> pd.DataFrame:
-    """Return the coefficients of all regressions with their 95 % intervals; an unknown interval is blank."""
-    return _long(results, ["term", "estimate", "ci_low", "ci_high"], lambda variant: variant.coefficients)
+    """Return the coefficients of all regressions with their 95 % intervals; an unknown interval is blank.
+
+    If there are several classes, the name of a term begins with its class.
+    """
+
+    def named(variant: Variant) -> pd.DataFrame | None:
+        table = variant.coefficients
+        if table is None or "class" not in table:
+            return table
+        slopes = table[table["term"] != "Intercept"]  # which the plot leaves out by its name
+        return slopes.assign(term=slopes["class"] + ": " + slopes["term"])
+
+    return _long(results, ["term", "estimate", "ci_low", "ci_high"], named)
 
 
 def confusion_table(results: Results) -> pd.DataFrame:
-    """Return the number of held-out rows by actual and predicted class, for binary targets.
+    """Return the number of held-out rows by actual and predicted class, or with weights their sums.
 
-    The second class is predicted if its probability is above 0.5.
+    The likeliest class is predicted. Only targets with classes have rows.
     """
 
     def cells(variant: Variant) -> pd.DataFrame | None:
         if not _is_pictured(results, variant, "confusion"):
             return None
-        rows = read_parquet(variant.predictions) > 0.5
-        counts = np.bincount(2 * rows["truth"] + rows["prediction"], minlength=4)
-        classes = list(product(results.schema.targets[variant.target].classes or (), repeat=2))
-        return pd.DataFrame(classes, columns=["actual", "predicted"]).assign(rows=counts)
+        names = results.schema.targets[variant.target].classes or ()
+        pairs = pd.DataFrame(list(product(names, repeat=2)), columns=["actual", "predicted"])
+        return pairs.assign(rows=confusion(variant.held_out, len(names)).ravel())
 
     return _long(results, ["actual", "predicted", "rows"], cells)
 

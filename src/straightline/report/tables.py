@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from straightline.report.held_out import commonest
+from straightline.report.pictures.classes import HANDFUL, Classes
 from straightline.results.files import Results, Variant
 
 COLUMNS = 4  # The report shows at most this many columns of the table.
@@ -22,13 +24,27 @@ def important_columns(dependence: Sequence[pd.DataFrame]) -> list[str]:
 
     The importance of a column is the standard deviation of its partial dependence (Greenwell, Boehmke and McCarthy,
     A Simple and Effective Model-Based Variable Importance Measure, 2018, eq. 3). This includes categorical columns, so
-    that the importance of all columns is in one unit.
+    that the importance of all columns is in one unit. With several classes, the largest of any class counts.
     """
-    spreads = [table.groupby("column", sort=False)["prediction"].std(ddof=0) for table in dependence]
+    spreads = [_spreads(table) for table in dependence]
     if not spreads or not len(spreads[0]):
         return []
     largest = pd.concat(spreads, axis=1).max(axis=1)
     return [str(name) for name in largest.sort_values(ascending=False, kind="stable").index[:COLUMNS]]
+
+
+def _spreads(table: pd.DataFrame) -> pd.Series:
+    keys = ["column", "class"] if "class" in table else ["column"]
+    return table.groupby(keys, sort=False)["prediction"].std(ddof=0).groupby("column", sort=False).max()
+
+
+def classes_of(results: Results, target: str) -> Classes:
+    """Return the classes of a target: none if it has no classes. The commonest on held-out rows are shown."""
+    names = list(map(str, results.schema.targets[target].classes or ()))
+    held_out = results.variants_of(target)[0].held_out if len(names) > HANDFUL else None
+    if held_out is None or not len(held_out):
+        return Classes(names, range(min(len(names), HANDFUL)))
+    return Classes(names, commonest(held_out, len(names), HANDFUL))
 
 
 def clear_bins(effects: pd.DataFrame) -> tuple[int, int, int]:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from straightline.comparison.evidence import choice_sentence, ridge_sentence
 from straightline.comparison.verdict import Bounds, Finding, Reference, Verdict
-from straightline.data.schema import Division
-from straightline.families import FAMILIES
-from straightline.formatting import percent
+from straightline.data.schema import Division, Schema
+from straightline.families import FAMILIES, Family, family_of
+from straightline.families.target import Target
+from straightline.formatting import number, percent
+from straightline.regression.certificate import Certificate
 from straightline.results.files import Variant
 
 OPENINGS = {
@@ -17,10 +19,13 @@ OPENINGS = {
 }
 
 
-def headline(verdict: Verdict, column: str) -> str:
-    """Return the answer for one target as a sentence with its numbers, or that the challenger failed to train."""
+def headline(verdict: Verdict, column: str, baseline: str | None = None) -> str:
+    """Return the answer for one target as a sentence with its numbers, or that the challenger failed to train.
+
+    `baseline` names the prediction that uses no column, if the name that its family has for it is not exact.
+    """
     if verdict.answer == "neither":
-        return _neither(verdict, column)
+        return _neither(verdict, column, baseline or FAMILIES[verdict.family].baseline_name)
     opening = OPENINGS[verdict.answer].format(column)
     if verdict.challengers[verdict.challenger].failed:
         return f"{opening}: {verdict.challenger} failed to train."
@@ -35,15 +40,14 @@ def headline(verdict: Verdict, column: str) -> str:
     return f"{opening}: {verdict.challenger} {gain}."
 
 
-def _neither(verdict: Verdict, column: str) -> str:
+def _neither(verdict: Verdict, column: str, baseline: str) -> str:
     name = verdict.most_skilled
     skill = verdict.skills[name]
     has_failed = any(verdict.skills[each].finding is Finding.baseline_better for each in verdict.challengers)
     is_certain = not has_failed and all(each.finding is not Finding.undecided for each in verdict.skills.values())
     verb = f"predicts {column}" if is_certain else f"is shown by these {verdict.rows:,} rows to predict {column}"
-    without = FAMILIES[verdict.family].baseline_name
     gain = gain_words(skill.gain, skill.gain_interval, verdict.confidence, verdict.margin)
-    return f"Neither a straight line nor a network {verb}: compared with {without}, the best model, {name}, {gain}."
+    return f"Neither a straight line nor a network {verb}: compared with {baseline}, the best model, {name}, {gain}."
 
 
 def gain_words(gain: float, interval: Bounds, confidence: float, margin: float, challengers: int = 1) -> str:
@@ -104,6 +108,58 @@ def division_sentence(split: Division) -> str | None:
         return f"Rows of the same {split.column} are never in both training and scored rows."
     order = "in the order of the file" if split.column is None else f"by {split.column}"
     return f"Models train on earlier rows and are scored on later ones, {order}."
+
+
+def weights_sentence(schema: Schema) -> str | None:
+    """Return a sentence that names the weights of the rows and their kind, or None if there are none."""
+    if schema.weights is None:
+        return None
+    if schema.weights_are == "frequency":
+        return f"Rows are weighted by {schema.weights}: a row counts as so many equal rows (frequency weights)."
+    return f"Rows are weighted by {schema.weights}: a row stands for so many rows of a population (sampling weights)."
+
+
+def offset_sentences(target: Target) -> list[str]:
+    """Return a sentence for the exposure and one for the offset of a target, if it has them."""
+    found = []
+    if target.exposure is not None:
+        found.append(
+            f"The exposure is {target.exposure}: predictions are proportional to it, and coefficients are those for an "
+            "exposure of 1."
+        )
+    if target.offset is not None:
+        found.append(f"The offset is {target.offset}: it is added to the {family_of(target).predictor_name(target)}.")
+    return found
+
+
+def estimate_sentence(target: Target) -> str:
+    """Return what a coefficient means."""
+    family = family_of(target)
+    factor = "; the prediction is then multiplied by the factor, its exponential" if family.has_factors else ""
+    return (
+        f"An estimate is the change in {family.coefficient_unit(target)} if its term rises by 1 and all others stay"
+        f"{factor}."
+    )
+
+
+def inference_sentences(certificate: Certificate, family: Family, is_quasi: bool = False) -> list[str]:
+    """Return sentences on how standard errors are computed, and on the dispersion; none for the usual ones.
+
+    `is_quasi` says whether the standard errors of counts allow for the dispersion.
+    """
+    kind, found = certificate.standard_errors, []
+    if kind == family.robust_errors:
+        found.append(f"Standard errors are robust ({kind}).")
+    elif is_quasi and family.is_count:
+        found.append("Standard errors allow for the dispersion (quasi-Poisson).")
+    elif kind != "classical":
+        found.append(f"Standard errors use the {kind}.")
+    if certificate.dispersion is not None and family.variance_unit is not None:
+        found.append(
+            f"The variance about the predictions is {number(certificate.dispersion, 3)} times the "
+            f"{family.variance_unit} (Pearson’s dispersion)."
+        )
+    return found
 
 
 def ui_command(root: Path) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -11,15 +12,20 @@ from rich.text import Text
 
 from straightline.comparison.verdict import Challenger, Verdict
 from straightline.data.schema import references
+from straightline.families import Family
 from straightline.results.files import Results, Variant
 from straightline.results.sentences import (
     choice_sentences,
     division_sentence,
+    estimate_sentence,
     headline,
+    inference_sentences,
+    offset_sentences,
     reference_note,
     ridge_sentences,
     selection_sentences,
     ui_command,
+    weights_sentence,
 )
 from straightline.runtime.console import SafeConsole
 
@@ -28,7 +34,8 @@ WIDTH = 120  # columns of the output if it is not a terminal
 UNLIMITED = 10_000  # columns: wider than any table, to measure its natural width
 NARROW = 20  # cells; a narrower gauge is not printed
 TERMS = 30  # most coefficients in the printed table
-SCORES = ("rmse", "r2", "accuracy", "roc_auc")  # scores on held-out rows in the printed table
+INTERVAL = "95 % interval"  # of a coefficient
+SCORES = ("rmse", "r2", "d2", "accuracy", "roc_auc")  # scores on held-out rows in the printed table
 LEAST = -0.5  # A gain below this is drawn at the left edge of a gauge.
 
 
@@ -84,11 +91,13 @@ class Gauge:
 class FittingTable:
     """A table that leaves out columns, in the order of `less`, until it fits the width of the terminal.
 
-    The cells of a row are by column name. The first column has text, the others have numbers.
+    The cells of a row are by column name. The columns `texts` have text, the others have numbers.
     """
 
-    def __init__(self, title: str, rows: Sequence[Mapping[str, str]], less: Sequence[str]) -> None:
-        self._title, self._rows, self._less = title, rows, less
+    def __init__(
+        self, title: str, rows: Sequence[Mapping[str, str]], less: Sequence[str], texts: Sequence[str]
+    ) -> None:
+        self._title, self._rows, self._less, self._texts = title, rows, less, texts
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the table, with the names of missing columns in its caption."""
@@ -102,8 +111,8 @@ class FittingTable:
         caption = f"not shown, because the terminal is too narrow: {', '.join(left_out)}" if left_out else None
         table = Table(title=self._title, title_justify="left", caption=caption, caption_justify="left")
         names = [name for name in self._rows[0] if name not in left_out]
-        for position, name in enumerate(names):
-            table.add_column(name, justify="right" if position else "left", overflow="fold")
+        for name in names:
+            table.add_column(name, justify="left" if name in self._texts else "right", overflow="fold")
         for row in self._rows:
             table.add_row(*(Text(row[name]) for name in names))
         return table
@@ -112,12 +121,14 @@ class FittingTable:
 def printed(results: Results, places: bool = True) -> RenderableType:
     """Return the answers, their gauges and tables, and with `places` those of the report and of MLflow's UI."""
     parts: list[RenderableType] = [Text(f"Warning: {warning}", style="yellow") for warning in results.schema.warnings]
-    if sentence := division_sentence(results.schema.split):
-        parts.append(Text(sentence))
+    about_rows = [division_sentence(results.schema.split), weights_sentence(results.schema)]
+    parts += [Text(sentence) for sentence in about_rows if sentence is not None]
     for target, verdict in results.verdicts.items():
-        column = results.schema.targets[target].column
-        parts += [Text(headline(verdict, column), style=STYLES[verdict.answer]), Text(verdict.advice)]
+        settings, family = results.schema.targets[target], results.family_of(target)
+        answer = headline(verdict, settings.column, family.baseline_title(settings))
+        parts += [Text(answer, style=STYLES[verdict.answer]), Text(verdict.advice)]
         parts += [Padding(Gauge(verdict), (1, 0)), _models(results, target)]
+        parts += map(Text, offset_sentences(settings))
         variants = results.variants_of(target)
         parts += map(Text, [*ridge_sentences(variants), *selection_sentences(verdict), *choice_sentences(variants)])
         if verdict.reference:
@@ -126,8 +137,8 @@ def printed(results: Results, places: bool = True) -> RenderableType:
             parts.append(Text(verdict.ladder.advice))
         for variant in results.variants_of(target):
             if variant.coefficients is not None:
-                notes = [_unit(results, target), *_references(results), *_notes(variant)]
-                parts += [_coefficients(variant), *map(Text, notes)]
+                notes = [estimate_sentence(settings), *_references(results), *_notes(results, variant)]
+                parts += [_coefficients(variant, family), *map(Text, notes)]
         parts.append(Text())
     return Group(*parts, *map(Text, _places(results) if places else []))
 
@@ -173,7 +184,10 @@ def _models(results: Results, target: str) -> RenderableType:
             }
             | {title: _number(variant.metrics.get(key)) for key, title in scores.items()}
         )
-    mean = {"model": family.baseline_name, "cross-validated": _number(verdict.mean_loss)}
+    mean = {
+        "model": family.baseline_title(results.schema.targets[target]),
+        "cross-validated": _number(verdict.mean_loss),
+    }
     of_mean = results.variants_of(target)[0].metrics.get("baseline", {})
     mean |= {"held-out": _number(of_mean.get("loss"))}
     mean |= {title: _number(of_mean.get(key)) for key, title in scores.items()}
@@ -183,29 +197,31 @@ def _models(results: Results, target: str) -> RenderableType:
         shown[interval] = "{:.5g} to {:.5g}".format(*reference.loss_interval)
         rows.append(dict.fromkeys(rows[0], "-") | shown)
     title = f"{target}: {family.loss_title}"
-    return FittingTable(title, rows, [interval, "parameters", *scores.values()])
+    return FittingTable(title, rows, [interval, "parameters", *scores.values()], ["model"])
 
 
-def _coefficients(variant: Variant) -> RenderableType:
+def _coefficients(variant: Variant, family: Family) -> RenderableType:
     coefficients = variant.coefficients
     assert coefficients is not None
-    kind = "classical" if variant.certificate is None else variant.certificate.standard_errors
-    errors = "std error" if kind == "classical" else f"std error ({kind})"
+    kind = "" if variant.certificate is None else variant.certificate.standard_errors
+    errors = f"std error ({kind})" if kind == family.robust_errors else "std error"
     rows = [
-        {
-            "term": str(row.term),
-            "estimate": _number(row.estimate),
-            errors: _number(row.std_error),
-            "p value": _number(row.p_value, 2),
-            "95 % interval": "-" if _number(row.ci_low) == "-" else f"{_number(row.ci_low)} to {_number(row.ci_high)}",
-            "gradient descent": _number(row.trained),
+        ({"class": str(row["class"])} if "class" in coefficients else {})
+        | {"term": str(row["term"]), "estimate": _number(row["estimate"])}
+        | ({"factor": _number(np.exp(row["estimate"]))} if family.has_factors else {})
+        | {
+            errors: _number(row["std_error"]),
+            "p value": _number(row["p_value"], 2),
+            INTERVAL: "-" if pd.isna(row["ci_low"]) else f"{_number(row['ci_low'])} to {_number(row['ci_high'])}",
+            "gradient descent": _number(row["trained"]),
         }
-        for row in _largest(coefficients).itertuples()
+        for row in _largest(coefficients).to_dict("records")
     ]
     title = f"{variant.target}: weights of {variant.model}"
     if len(coefficients) > TERMS:
         title += f", the {TERMS} of {len(coefficients):,} with the largest effects (the report has all)"
-    return FittingTable(title, rows, ["gradient descent", errors, "p value"])
+    less = [name for name in ("gradient descent", errors, "p value", "factor", INTERVAL) if name in rows[0]]
+    return FittingTable(title, rows, less, ["class", "term"])
 
 
 def _largest(coefficients: pd.DataFrame) -> pd.DataFrame:
@@ -214,20 +230,17 @@ def _largest(coefficients: pd.DataFrame) -> pd.DataFrame:
     return coefficients.loc[sorted(sizes.sort_values(ascending=False, kind="stable").index[:TERMS])]
 
 
-def _unit(results: Results, target: str) -> str:
-    unit = results.family_of(target).coefficient_unit(results.schema.targets[target])
-    return f"An estimate is the change in {unit} if its term rises by 1 and all others stay."
-
-
 def _references(results: Results) -> list[str]:
     levels = references(results.schema.encoding)
     return [f"The other levels are compared with these reference levels: {', '.join(levels)}."] if levels else []
 
 
-def _notes(variant: Variant) -> list[str]:
+def _notes(results: Results, variant: Variant) -> list[str]:
     if (certificate := variant.certificate) is None:
         return []
-    return [f"Note: {message}." for message in [*certificate.messages, *certificate.fold_messages]]
+    is_quasi = getattr(results.config.models[variant.model], "quasi", False)
+    messages = [f"Note: {message}." for message in [*certificate.messages, *certificate.fold_messages]]
+    return [*inference_sentences(certificate, results.family_of(variant.target), is_quasi), *messages]
 
 
 def _number(value: Any, digits: int = 5) -> str:

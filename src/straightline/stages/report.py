@@ -9,7 +9,7 @@ use_common_instructions()
 
 import yaml
 
-from straightline.report import figures, render
+from straightline.report import figures, held_out_figures, render
 from straightline.report.content import content
 from straightline.report.pictures import canvas
 from straightline.report.plot_tables import tables
@@ -57,7 +57,7 @@ def _composites(results: Results) -> dict[str, bytes]:
     pictures = {"losses.png": canvas.png([figures.losses_panel(results, target, target) for target in names])}
     for target in names:
         if results.variants_of(target)[0].metrics["rows"]:
-            pictures[f"predictions-{target}.png"] = canvas.png(figures.predictions_panels(results, target))
+            pictures[f"predictions-{target}.png"] = canvas.png(held_out_figures.predictions_panels(results, target))
     return pictures
 
 

@@ -46,7 +46,11 @@ COLUMNS = 2  # panels side by side in a PNG
 TAG = re.compile(r"<[^>]+>")  # the tags of an SVG, without the text between them
 TICKS = 6  # intervals between the ticks of an axis, at most
 LINE = 0.22  # inches: height of a line in a label
+RIGHT = 0.2  # inches: the right margin
 ROOM = 1.1  # A browser may have a font that is a tenth wider than matplotlib's.
+LEGEND_SIZE = 9  # points
+HANDLE = 0.55  # inches: the sign of a legend's entry, and the space around it
+MOST_ENTRIES = 3  # side by side in a legend
 LONGEST = 30  # letters of a name in a picture; tables show the whole name
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -115,17 +119,26 @@ def png(panels: Sequence[Panel], shared_legend: bool = False) -> bytes:
         return _saved(figure, "png", {"Software": None})
 
 
-def legend(axes: Axes) -> None:
-    """Put the legend above the panel, so that it hides no data."""
-    handles, _ = axes.get_legend_handles_labels()
+def legend(axes: Axes, title: str | None = None) -> None:
+    """Put the legend above the panel, so that it hides no data, below a `title`, in as many columns as fit."""
+    _few_ticks(axes)  # They decide how much room there is.
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
-        ncols=min(len(handles), 3),
+        ncols=_legend_columns(axes),
         frameon=False,
         borderaxespad=0.2,
-        fontsize=9,
+        fontsize=LEGEND_SIZE,
+        title=title,
+        title_fontsize=STYLE["axes.titlesize"],
+        alignment="left",
+        columnspacing=1.2,
     )
+
+
+def text_width(text: str, points: float) -> float:
+    """Return the width in inches of a `text` whose letters have a size of `points`."""
+    return float(ROOM * TextPath((0, 0), text, points).get_extents().width / 72) if text else 0.0
 
 
 def plain_labels(axis: Axis) -> None:
@@ -158,20 +171,49 @@ def _few_ticks(axes: Axes) -> None:
 
 
 def _set_margins(figure: Figure, axes: Axes) -> None:
-    """Set the margins from the lengths of the labels. Matplotlib's layouts draw twice and so take twice as long."""
+    """Set the margins from the lengths of the labels. Matplotlib's layouts draw twice and so take twice as long.
+
+    A legend of several lines makes the figure higher.
+    """
     width, height = figure.get_size_inches()
     is_upright = any(label.get_rotation() for label in axes.get_xticklabels())
-    left = 0.15 + _longest(axes.yaxis) + (LINE if axes.get_ylabel() else 0)
     bottom = 0.12 + LINE + (_longest(axes.xaxis) if is_upright else LINE)
-    top = LINE + 0.05 if axes.get_legend() or axes.get_title("left") or axes.get_title("right") else 0.1
-    figure.subplots_adjust(left / width, bottom / height, 1 - 0.2 / width, 1 - top / height)
+    lines = _lines_above(axes)
+    height += max(lines - 1, 0) * LINE
+    figure.set_size_inches(width, height)
+    top = lines * LINE + 0.05 if lines else 0.1
+    figure.subplots_adjust(_left(axes) / width, bottom / height, 1 - RIGHT / width, 1 - top / height)
+
+
+def _lines_above(axes: Axes) -> int:
+    """Return the number of lines of the legend or the title."""
+    shown = axes.get_legend()
+    if shown is None:
+        return int(bool(axes.get_title("left") or axes.get_title("right")))
+    return math.ceil(len(shown.get_texts()) / _legend_columns(axes)) + bool(shown.get_title().get_text())
+
+
+def _legend_columns(axes: Axes) -> int:
+    _, labels = axes.get_legend_handles_labels()
+    entry = HANDLE + max((text_width(label, LEGEND_SIZE) for label in labels), default=0.0)
+    return max(min(len(labels), MOST_ENTRIES, int(plot_width(axes) // entry)), 1)
+
+
+def _left(axes: Axes) -> float:
+    return 0.15 + _longest(axes.yaxis) + (LINE if axes.get_ylabel() else 0)
+
+
+def plot_width(axes: Axes) -> float:
+    """Return the width in inches that a panel has beside its labels."""
+    figure, place = axes.get_figure(root=True), axes.get_subplotspec()
+    columns = 1 if place is None else place.get_gridspec().ncols
+    return float(figure.get_figwidth() / columns - _left(axes) - RIGHT) if figure is not None else WIDTH
 
 
 def _longest(axis: Axis) -> float:
     """Return the width in inches of the longest label of an axis."""
     labels = axis.get_major_formatter().format_ticks(list(axis.get_majorticklocs()))
-    points = (TextPath((0, 0), label, STYLE["font.size"]).get_extents().width for label in labels if label)
-    return ROOM * max(points, default=0.0) / 72
+    return max((text_width(label, STYLE["font.size"]) for label in labels), default=0.0)
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:

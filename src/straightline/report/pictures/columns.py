@@ -1,6 +1,7 @@
 """Panels about one column, from effects/: where a network wins, and how predictions depend on the column."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from straightline.report.pictures.canvas import SOFT, Panel, legend, line, short
+from straightline.report.pictures.canvas import DASHES, INK, SOFT, Panel, legend, line, short
+from straightline.report.pictures.classes import Classes
 
+MARKERS = ("o", "s", "^", "D")  # of models, where their colors are those of classes
 MOST_FLAT = 4  # If an axis has more labels of text, they are upright.
 
 
@@ -40,14 +43,42 @@ def dependence(name: str, tables: Mapping[str, pd.DataFrame], label: str) -> Pan
 
     def draw(axes: Axes) -> None:
         for number, (model, table) in enumerate(tables.items()):
-            places, labels = _places(list(table["value"]), list(table["value"]))
-            style = line(number) if labels is None else {"color": line(number)["color"], "linestyle": "none"}
-            axes.plot(places, table["prediction"], **style, marker="o", markersize=4, label=short(model))
-            _label(axes, places, labels)
+            _draw_curve(axes, table, line(number), "o", short(model))
         axes.set(xlabel=short(name), ylabel=label)
         legend(axes)
 
     return draw
+
+
+def dependence_by_class(name: str, tables: Mapping[str, pd.DataFrame], label: str, classes: Classes) -> Panel:
+    """Return the partial dependence of the probability of each shown class on the column `name`.
+
+    Tables have `column,value,class,prediction`, with numbers as classes. Colors are classes, and dashes and markers
+    are models.
+    """
+
+    def draw(axes: Axes) -> None:
+        styles = dict(zip(tables, cycle(zip(DASHES, MARKERS, strict=True)), strict=False))
+        for model, table in tables.items():
+            dash, marker = styles[model]
+            for number in classes.shown:
+                curve = table[table["class"].astype(int) == number]
+                _draw_curve(axes, curve, {"color": classes.color(number), "linestyle": dash}, marker, None)
+        for number in classes.shown:
+            axes.plot([], [], color=classes.color(number), label=short(classes.names[number]))
+        for model, (dash, marker) in styles.items():
+            axes.plot([], [], color=INK, linestyle=dash, marker=marker, markersize=4, label=short(model))
+        axes.set(xlabel=short(name), ylabel=label)
+        legend(axes)
+
+    return draw
+
+
+def _draw_curve(axes: Axes, table: pd.DataFrame, style: dict[str, Any], marker: str, label: str | None) -> None:
+    places, labels = _places(list(table["value"]), list(table["value"]))
+    style = style if labels is None else style | {"linestyle": "none"}
+    axes.plot(places, table["prediction"], **style, marker=marker, markersize=4, label=label)
+    _label(axes, places, labels)
 
 
 def _places(lows: Sequence[Any], highs: Sequence[Any]) -> tuple[NDArray, list[str] | None]:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from straightline.formatting import percent
 from straightline.report.pictures.canvas import COLORS, GRID, INK, SOFT, Panel, legend, line, plain_labels, short
+from straightline.report.pictures.classes import Classes
 
 LEAST = -1.0  # A lower gain is an arrow at the edge; an axis down to it would press all others together.
 SPREAD = 30.0  # If the largest loss of a panel is more than this many times the smallest, its axis is logarithmic.
+DODGE = 0.7  # share of a term's row that its estimates for several classes take
 WIDE = 1000.0  # The same ratio for coefficients. It is larger because each of them has its own unit.
 
 
@@ -146,17 +148,30 @@ def learning(tables: Mapping[str, pd.DataFrame], label: str) -> Panel:
     return draw
 
 
-def coefficients(table: pd.DataFrame, label: str) -> Panel:
-    """Return estimates with their intervals, one row for each term; the table has `term,estimate,ci_low,ci_high`."""
+def coefficients(table: pd.DataFrame, label: str, classes: Classes | None = None) -> Panel:
+    """Return estimates with their intervals, one row for each term; the table has `term,estimate,ci_low,ci_high`.
+
+    With several `classes` a term has an estimate for each class in the table's column `class`.
+    """
+    terms = list(dict.fromkeys(table["term"]))
+    names = [""] if classes is None else [classes.names[number] for number in classes.shown]
+    groups = [(name, table if classes is None else table[table["class"] == name]) for name in names]
+    groups = [(name, group) for name, group in groups if len(group)]
 
     def draw(axes: Axes) -> None:
-        places = np.arange(len(table))
-        reach = [table["estimate"] - table["ci_low"], table["ci_high"] - table["estimate"]]
-        errors = np.nan_to_num(np.array(reach, float))
         axes.axvline(0, color=SOFT, linewidth=1)
-        axes.errorbar(table["estimate"], places, xerr=errors, fmt="o", color=COLORS[0], markersize=5, linewidth=1.8)
-        axes.set_yticks(places, [short(str(term)) for term in table["term"]])
-        axes.set(ylim=(len(table) - 0.5, -0.5), xlabel=label)
+        for position, (name, group) in enumerate(groups):
+            shift = DODGE * ((position + 0.5) / len(groups) - 0.5)  # The classes of a term are below each other.
+            places = np.array([terms.index(term) for term in group["term"]]) + shift
+            reach = [group["estimate"] - group["ci_low"], group["ci_high"] - group["estimate"]]
+            errors = np.nan_to_num(np.array(reach, float))
+            color = COLORS[0] if classes is None else classes.color(list(classes.names).index(name))
+            label = short(name) or None
+            axes.errorbar(
+                group["estimate"], places, xerr=errors, fmt="o", color=color, markersize=5, linewidth=1.8, label=label
+            )
+        axes.set_yticks(range(len(terms)), [short(str(term)) for term in terms])
+        axes.set(ylim=(len(terms) - 0.5, -0.5), xlabel=label)
         reaches = table[["estimate", "ci_low", "ci_high"]].abs().max(axis=1)
         small, large = reaches[reaches > 0].min(), reaches.max()
         if large > WIDE * small:
@@ -165,5 +180,7 @@ def coefficients(table: pd.DataFrame, label: str) -> Panel:
         plain_labels(axes.xaxis)
         axes.grid(visible=False)
         axes.grid(visible=True, axis="x")
+        if classes is not None:
+            legend(axes)
 
     return draw
