@@ -229,15 +229,12 @@ def _inverse(root: NDArray, standardized: Standardized) -> tuple[NDArray, NDArra
     A weight with a part in the null space is not identified.
     """
     kept = standardized.all_kept
-    _, singular, right = linalg.svd(root[:, kept], full_matrices=False)
+    _, singular, right = linalg.svd(root[:, kept])
+    singular = np.pad(singular, (0, len(right) - len(singular)))  # With fewer rows than columns the others are 0.
     sound = singular > RANK_TOLERANCE * singular[0]
     inverse, identified = np.zeros((len(kept), len(kept))), kept.copy()
     inverse[np.ix_(kept, kept)] = (right[sound].T / singular[sound] ** 2) @ right[sound]
-    loose = ~sound
-    if right.shape[0] < right.shape[1]:
-        identified[:] = False
-    elif loose.any():
-        identified[kept] = (np.abs(right[loose]) < 1e-8).all(axis=0)
+    identified[kept] = (np.abs(right[~sound]) < 1e-8).all(axis=0)
     by_output = identified.reshape(standardized.outputs, -1)
     # The intercept in original units depends on all other weights.
     by_output[:, 0] &= by_output[:, standardized.kept].all(axis=1)

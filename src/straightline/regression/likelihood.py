@@ -36,11 +36,10 @@ class Likelihood(NamedTuple):
         """Return the Newton step."""
         return np.asarray(linalg.lstsq(self.triangle[:, :-1], self.triangle[:, -1], cond=RANK_TOLERANCE)[0])
 
-    def penalized_step(self, penalties: NDArray, weights: NDArray) -> NDArray:
-        """Return the Newton step if half of `penalties` times the squares of `weights` is added to the loss of all."""
-        spread = np.sqrt(penalties)
-        root = np.vstack([self.triangle[:, :-1], np.diag(spread)])
-        target = np.append(self.triangle[:, -1], -spread * weights)
+    def penalized_step(self, penalty_root: NDArray, weights: NDArray) -> NDArray:
+        """Return the Newton step if half the squares of `penalty_root` times `weights` are added to the loss of all."""
+        root = np.vstack([self.triangle[:, :-1], penalty_root])
+        target = np.append(self.triangle[:, -1], -penalty_root @ weights)
         return np.asarray(linalg.lstsq(root, target, cond=RANK_TOLERANCE)[0])
 
 

@@ -41,9 +41,10 @@ class ClassLikelihood(NamedTuple):
         """Return the Newton step."""
         return _solved(self.hessian, self.rows * self.gradient)
 
-    def penalized_step(self, penalties: NDArray, weights: NDArray) -> NDArray:
-        """Return the Newton step if half of `penalties` times the squares of `weights` is added to the loss of all."""
-        return _solved(self.hessian + np.diag(penalties), self.rows * self.gradient - penalties * weights)
+    def penalized_step(self, penalty_root: NDArray, weights: NDArray) -> NDArray:
+        """Return the Newton step if half the squares of `penalty_root` times `weights` are added to the loss of all."""
+        penalty = penalty_root.T @ penalty_root
+        return _solved(self.hessian + penalty, self.rows * self.gradient - penalty @ weights)
 
 
 def likelihood(standardized: Standardized, family: Family, weights: NDArray, basis: NDArray | None = None) -> Pass:

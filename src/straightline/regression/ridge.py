@@ -2,7 +2,10 @@
 
 The penalised optimum minimises the mean of half the deviance plus half the penalty times the sum of squares of the
 slopes of standardised columns (Hoerl and Kennard 1970, "Ridge Regression: Biased Estimation for Nonorthogonal
-Problems"; le Cessie and van Houwelingen 1992, "Ridge Estimators in Logistic Regression").
+Problems"; le Cessie and van Houwelingen 1992, "Ridge Estimators in Logistic Regression"). Of several classes, whose
+slopes are differences to the reference, the deviations from the mean of all classes are squared, so that predictions do
+not depend on the reference (Friedman, Hastie and Tibshirani 2010, "Regularization Paths for Generalized Linear Models
+via Coordinate Descent", section 4.1).
 """
 
 from collections.abc import Generator, Sequence
@@ -19,6 +22,7 @@ from straightline.data.source import Pass, Source, in_step, one_pass
 from straightline.families import Family
 from straightline.regression.estimation import NEWTON_STEPS, ROUNDING, likelihood_at, reduction
 from straightline.regression.standardized import Standardized
+from straightline.regression.triangles import root_of
 from straightline.runtime.steps import step
 
 PENALTIES = 10.0 ** np.arange(-4, 1.1, 0.5)  # The largest leaves almost no slopes.
@@ -108,19 +112,18 @@ def _least_squares(triangle: NDArray, standardized: Standardized, penalties: NDA
 def _newton(standardized: Standardized, family: Family, penalties: NDArray) -> Generator[Pass, Any, NDArray]:
     """Compute the weights `(penalties, weights)`; each penalty starts from the optimum of the next larger one."""
     weights = standardized.start(family)
-    is_slope = np.tile(np.arange(len(standardized.kept)) > 0, family.outputs)
+    slopes = _slopes(family, len(standardized.kept))
     here = yield likelihood_at(standardized, family, weights)
     found = []
     for penalty in penalties[::-1]:
         for _ in range(NEWTON_STEPS):
-            penalties_here = penalty * is_slope
-            step = here.penalized_step(standardized.rows * penalties_here, weights)
+            step = here.penalized_step(np.sqrt(standardized.rows * penalty) * slopes, weights)
             precision = max(1.0, here.curvature)  # The loss of large counts has as many digits less.
-            if step @ (here.gradient - penalties_here * weights) < CONVERGED * precision:
+            if step @ (here.gradient - penalty * slopes.T @ (slopes @ weights)) < CONVERGED * precision:
                 break
             there = yield likelihood_at(standardized, family, weights + step)
-            least = here.loss + _penalty(weights * is_slope, penalty) + ROUNDING * precision
-            while not there.loss + _penalty((weights + step) * is_slope, penalty) <= least and step.any():
+            least = here.loss + _penalty(slopes @ weights, penalty) + ROUNDING * precision
+            while not there.loss + _penalty(slopes @ (weights + step), penalty) <= least and step.any():
                 step = step / 2
                 there = yield likelihood_at(standardized, family, weights + step)
             weights, here = weights + step, there
@@ -128,6 +131,18 @@ def _newton(standardized: Standardized, family: Family, penalties: NDArray) -> G
             step = np.zeros_like(weights)
         found.append(weights + step)  # The last step needs no pass, and doubles the number of right digits.
     return np.array(found[::-1])
+
+
+def _slopes(family: Family, columns: int) -> NDArray:
+    """Return the matrix that turns weights into numbers whose squares are penalised: the slopes, or deviations of them.
+
+    The intercept is the first of the `columns`.
+    """
+    is_slope = np.diag((np.arange(columns) > 0).astype(float))
+    if family.outputs == 1:
+        return is_slope
+    about_the_mean = np.eye(family.outputs) - 1 / (family.outputs + 1)  # The slopes of the reference are 0.
+    return np.kron(root_of(about_the_mean), is_slope)
 
 
 def _penalty(slopes: NDArray, penalty: float) -> float:
