@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from firthmodels import FirthLogisticRegression
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, special
@@ -281,3 +282,16 @@ def test_digits_that_agree() -> None:
     assert agreeing_digits(np.array([1e-4, 5.0]), np.array([0.0, 5.0])) == pytest.approx(4)
     assert agreeing_digits(np.array([2.0]), np.array([2.0])) == 15
     assert agreeing_digits(np.array([-7.0]), np.array([1.0])) == 0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_firths_estimate_of_two_classes_is_that_of_firthmodels(weighted: bool) -> None:
+    random = np.random.default_rng(3)
+    design = np.column_stack([np.ones(60), random.normal(size=(60, 3))])
+    labels = (design[:, 1] + 0.5 * random.normal(size=60) > 0).astype(float)
+    weights = random.integers(1, 4, 60).astype(float) if weighted else None
+    found, converged = firth(design, Rows(design, labels, weights), FAMILIES["bernoulli"], np.ones(4, bool))
+    known = FirthLogisticRegression(max_iter=1000, gtol=1e-9, xtol=1e-9, fit_intercept=False)
+    known.fit(design, labels, sample_weight=weights)
+    assert converged
+    np.testing.assert_allclose(found, np.ravel(known.coef_), rtol=1e-7)

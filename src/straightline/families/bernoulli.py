@@ -111,6 +111,10 @@ class Bernoulli(Family):
         probability = special.expit(predictor)
         return Newton(labels - probability, probability * (1 - probability))
 
+    def third_cumulant(self, mean: NDArray) -> NDArray:
+        """Return p (1 - p) (1 - 2 p)."""
+        return mean * (1 - mean) * (1 - 2 * mean)
+
     def keras_loss(self, labels: Any, predictor: Any) -> Any:
         """Return `keras.losses.binary_crossentropy` of logits."""
         import keras

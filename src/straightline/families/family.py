@@ -194,6 +194,10 @@ class Family(ABC):
         """Return the variance of labels with the mean `mean`, divided by the dispersion."""
         return np.ones_like(mean)
 
+    def third_cumulant(self, mean: NDArray) -> NDArray:
+        """Return the third cumulant of labels with the mean `mean`, for families that may have no finite optimum."""
+        return np.zeros_like(mean)
+
     def separating_contrasts(self, labels: NDArray) -> tuple[NDArray, NDArray]:
         """Return which products of a direction with rows may not be negative if the direction separates the labels.
 

@@ -65,6 +65,10 @@ class Poisson(LogLink):
         """Return the mean."""
         return mean
 
+    def third_cumulant(self, mean: NDArray) -> NDArray:
+        """Return the mean, as all cumulants of a count are."""
+        return mean
+
     def separating_contrasts(self, labels: NDArray) -> tuple[NDArray, NDArray]:
         """Return the rows that may only fall if they are 0, and must not change otherwise.
 

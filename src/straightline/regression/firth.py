@@ -4,8 +4,6 @@ The penalty is half the logarithm of the determinant of the information (Jeffrey
 Kosmidis and Firth 2011, "Multinomial logit bias reduction via the Poisson log-linear model", section 2.
 """
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
@@ -18,7 +16,7 @@ from straightline.regression.separation import RANK_TOLERANCE
 
 LARGEST_STEP = 50.0  # of a weight. A log odds far beyond a thousand needs more steps of the usual 5 than there are.
 STEPS = 1000
-CONVERGED = 1e-12  # The largest increase of the penalised likelihood that another step promises.
+CONVERGED = 1e-17  # The largest increase of the penalised likelihood that another step promises.
 
 
 def firth(design: NDArray, rows: Rows, family: Family, kept: NDArray) -> tuple[NDArray, bool]:
@@ -31,7 +29,7 @@ def firth(design: NDArray, rows: Rows, family: Family, kept: NDArray) -> tuple[N
     _, singular, right = linalg.svd(design[:, kept], full_matrices=False)
     spanned = right[singular > RANK_TOLERANCE * singular[0]]
     basis = design[:, kept] @ spanned.T
-    found, converged = (_logistic if family.name == "bernoulli" else _general)(basis, rows, family)
+    found, converged = _maximum(basis, rows, family)
     if not np.isfinite(found).all():
         raise UserError("the labels are separated and Firth's regression has no finite answer; leave columns out")
     weights = np.zeros((family.outputs, len(kept)))
@@ -39,18 +37,7 @@ def firth(design: NDArray, rows: Rows, family: Family, kept: NDArray) -> tuple[N
     return weights.ravel(), converged
 
 
-def _logistic(basis: NDArray, rows: Rows, family: Family) -> tuple[NDArray, bool]:
-    from firthmodels import FirthLogisticRegression
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # The result also says whether the weights have converged.
-        model = FirthLogisticRegression(
-            max_iter=STEPS, max_step=LARGEST_STEP, gtol=1e-6, xtol=1e-6, fit_intercept=False
-        ).fit(basis, rows.labels, sample_weight=rows.weights)
-    return np.ravel(model.coef_), bool(model.converged_)
-
-
-def _general(basis: NDArray, rows: Rows, family: Family) -> tuple[NDArray, bool]:
+def _maximum(basis: NDArray, rows: Rows, family: Family) -> tuple[NDArray, bool]:
     """Compute the maximum by steps of the information, halved until the penalised likelihood rises."""
     level = family.link(family.baseline(rows.labels, rows.weights, rows.offset))
     weights = linalg.lstsq(basis, np.tile(np.atleast_1d(level), (len(rows), 1)))[0].T.ravel()
@@ -83,25 +70,31 @@ def _penalized(basis: NDArray, rows: Rows, family: Family, weights: NDArray) -> 
     except linalg.LinAlgError:
         return -np.inf, np.zeros_like(weights), 0.0
     inverse = linalg.cho_solve(factor, np.eye(len(information)))
-    adjustment = rows.weighted(_adjustment(basis, inverse, prediction, family.outputs)).T @ basis
+    covariance = _covariance(basis, inverse, family.outputs)
+    adjustment = rows.weighted(_adjustment(covariance, prediction, family)).T @ basis
     score = gradient + adjustment.ravel() / 2
     step = inverse @ score
     value = float(np.log(np.diag(factor[0])).sum() - losses.sum())
     return value, step, float(score @ step)
 
 
-def _adjustment(basis: NDArray, inverse: NDArray, prediction: NDArray, outputs: int) -> NDArray:
-    """Return how the logarithm of the determinant changes with each row's linear predictors, `(rows, outputs)`.
-
-    That is the product of the third cumulants of the labels with the covariance of the linear predictors.
-    """
+def _covariance(basis: NDArray, inverse: NDArray, outputs: int) -> NDArray:
+    """Return the covariance of the linear predictors of each row, `(rows, outputs, outputs)`."""
     blocks = inverse.reshape(outputs, basis.shape[1], outputs, basis.shape[1])
     covariance = np.empty((len(basis), outputs, outputs))
     for output in range(outputs):
         for other in range(outputs):
             covariance[:, output, other] = np.einsum("ij,ij->i", basis @ blocks[output, :, other], basis)
-    if outputs == 1:
-        return covariance[:, 0] * prediction[:, np.newaxis]  # All cumulants of a count are its mean.
+    return covariance
+
+
+def _adjustment(covariance: NDArray, prediction: NDArray, family: Family) -> NDArray:
+    """Return how the logarithm of the determinant changes with each row's linear predictors, `(rows, outputs)`.
+
+    That is the product of the third cumulants of the labels with the covariance of the linear predictors.
+    """
+    if family.outputs == 1:
+        return covariance[:, 0] * family.third_cumulant(prediction)[:, np.newaxis]
     chosen = prediction[:, 1:]
     variances = np.einsum("ijj->ij", covariance)
     mixed = np.einsum("ijk,ik->ij", covariance, chosen)
