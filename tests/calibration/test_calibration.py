@@ -30,6 +30,7 @@ from tests.builders import folds, regression, rules, small
 
 LINEAR, NOISE, CURVED = Truth("linear", True, 0.0), Truth("noise", False, 0.0), Truth("4 margins", True, 0.2)
 FOLDS = folds(repeats=2, seeds=2)
+slow = pytest.mark.slow
 
 
 @pytest.fixture
@@ -66,15 +67,44 @@ def test_the_curve_costs_the_best_line_the_gain_of_its_squared_error() -> None:
     assert 1 - noise / (noise + best.loss) == pytest.approx(CURVED.gain, rel=1e-9)
 
 
-def test_the_curve_costs_the_best_line_the_gain_of_its_cross_entropy() -> None:
-    world = truths.generated(FAMILIES["bernoulli"], 400_000, 2)
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "gaussian"])
+def test_the_curve_costs_the_best_line_the_gain_of_its_expected_loss(name: str) -> None:
+    family = FAMILIES[name]
+    world = truths.generated(family, 200_000, 2)
     swing = truths.amplitude(world, CURVED, np.random.default_rng(0))
-    features, labels = truths.table(world, CURVED, "coin", swing, np.random.default_rng(1))
-    known = features @ world.coefficients[1:] + swing * truths.curve(features)
-    best = exact.optimum(Rows(features, labels), FAMILIES["bernoulli"], ["a", "b"])
-    assert 1 - FAMILIES["bernoulli"].predictor_losses(known, labels).mean() / best.loss == pytest.approx(
-        CURVED.gain, abs=0.01
-    )
+    features, labels = truths.table(world, CURVED, family.noises[0], swing, np.random.default_rng(1))
+    known, bend = world.line(features), swing * world.curve(features)
+    known = known + bend if known.ndim == 1 else known + np.column_stack([bend, np.zeros(len(bend))])
+    best = exact.optimum(Rows(features, labels), family, ["a", "b"])
+    assert 1 - family.predictor_losses(known, labels).mean() / best.loss == pytest.approx(CURVED.gain, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("gaussian", 0.5), ("gamma", 0.46), ("poisson", 0.62), ("bernoulli", 0.13), ("multinomial", 0.15)],
+)
+def test_the_line_saves_a_share_of_the_loss_that_knows_no_column(name: str, share: float) -> None:
+    family = FAMILIES[name]
+    world = truths.generated(family, 100_000, 4)
+    features, labels = truths.table(world, LINEAR, family.noises[0], 0.0, np.random.default_rng(0))
+    mean = np.tile(family.baseline(labels), (100_000, 1)) if family.outputs > 1 else np.full(1, family.baseline(labels))
+    loss = family.predictor_losses(world.line(features), labels).mean()
+    assert 1 - loss / family.mean_loss(labels, mean) == pytest.approx(share, abs=0.02)
+
+
+def test_the_log_odds_of_three_classes_are_independent() -> None:
+    world = truths.generated(FAMILIES["multinomial"], 10, 4)
+    slopes = world.coefficients[1:]
+    np.testing.assert_allclose(slopes.T @ slopes, np.eye(2), atol=1e-12)
+
+
+def test_a_bounded_curve_is_what_no_line_follows_and_has_no_tails() -> None:
+    features = np.random.default_rng(0).normal(size=(100_000, 2))
+    bend = truths.curve(features, is_bounded=True)
+    design = np.column_stack([np.ones(100_000), features])
+    np.testing.assert_allclose(design.T @ bend / 100_000, 0, atol=1e-9)
+    assert bend.std() == pytest.approx(1)
+    assert np.abs(bend).max() < 3.5 < np.abs(truths.curve(features)).max()
 
 
 @pytest.mark.parametrize(("noise", "fourth"), [("normal", 3.0), ("heavy", 6.0)])
@@ -88,30 +118,33 @@ def test_noise_has_the_variance_of_the_line_and_the_tails_of_its_name(noise: str
     assert kurtosis == pytest.approx(fourth, abs=0.1) if noise == "normal" else kurtosis > fourth
 
 
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
-def test_a_world_like_a_table_has_its_columns_line_and_level(family: str) -> None:
-    random = np.random.default_rng(3)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_world_like_a_table_has_its_columns_line_level_and_noise(name: str) -> None:
+    random, family = np.random.default_rng(3), FAMILIES[name]
     features = random.normal(size=(5000, 2))
-    labels = features @ [1.0, -1.0] + 0.5
-    labels = (random.random(5000) < special.expit(labels)).astype(float) if family == "bernoulli" else labels
-    world = truths.like(features, labels, FAMILIES[family])
-    np.testing.assert_array_equal(
-        world.coefficients, exact.optimum(Rows(features, labels), FAMILIES[family], ["a", "b"]).coefficients
-    )
-    noise, drawn = truths.table(world, NOISE, "normal", 0.0, random), truths.table(world, LINEAR, "normal", 0.0, random)
+    slopes = [[0.5, -0.5], [-0.5, 0.0]][: family.outputs]
+    predictor = np.squeeze(features @ np.transpose(slopes) + 0.5)
+    labels = family.draw(predictor, family.noises[0], 0.7, random)
+    world = truths.like(features, labels, family)
+    best = exact.optimum(Rows(features, labels), family, ["a", "b"])
+    np.testing.assert_array_equal(world.coefficients, best.coefficients)
+    noise, drawn = (truths.table(world, truth, family.noises[0], 0.0, random) for truth in (NOISE, LINEAR))
     np.testing.assert_array_equal(drawn[0], features)
-    assert noise[1].mean() == pytest.approx(labels.mean(), abs=0.05)
-    again = exact.optimum(Rows(*drawn), FAMILIES[family], ["a", "b"])
+    np.testing.assert_allclose(family.baseline(noise[1]), family.baseline(labels), atol=0.05)
+    again = exact.optimum(Rows(*drawn), family, ["a", "b"])
     np.testing.assert_allclose(again.coefficients, world.coefficients, atol=0.15)
+    if family.has_dispersion:
+        assert world.noise_scale == pytest.approx(0.7, rel=0.05)
+        assert again.loss == pytest.approx(best.loss, rel=0.1)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+@slow
+@pytest.mark.parametrize("family", FAMILIES)
 def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit], params: dict, family: str) -> None:
     """The losses of three tables at once are those of each by itself in the pipeline's own training."""
     settings, how = network
     world = truths.generated(FAMILIES[family], 60, 2)
-    drawn = simulation.tables(world, CURVED, "normal", [4, 5, 6], FOLDS, seed=1)
+    drawn = simulation.tables(world, CURVED, FAMILIES[family].noises[0], [4, 5, 6], FOLDS, seed=1)
     found = [simulation.outcomes(part, settings, regression(l2=None), how, FOLDS) for part in (drawn[:2], drawn[2:])]
     found = [one for part in found for one in part]
     baseline = parse(params).models["regression"]
@@ -123,7 +156,11 @@ def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit],
         np.testing.assert_allclose(outcome.losses.without_columns, trained[0]["mean_loss"])
 
 
-def test_averaged_networks_of_many_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit]) -> None:
+@pytest.mark.parametrize(
+    "family",
+    ["gaussian", "multinomial", pytest.param("poisson", marks=slow), pytest.param("gamma", marks=slow)],
+)
+def test_averaged_networks_of_many_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit], family: str) -> None:
     settings = Averaged(
         kind="averaged",
         hidden=[3],
@@ -135,8 +172,8 @@ def test_averaged_networks_of_many_tables_end_as_the_train_stage_does(network: t
         line=None,
     )
     _, how = network
-    world = truths.generated(FAMILIES["gaussian"], 60, 2)
-    drawn = simulation.tables(world, CURVED, "normal", [4, 5, 6], FOLDS, seed=1)
+    world = truths.generated(FAMILIES[family], 60, 2)
+    drawn = simulation.tables(world, CURVED, FAMILIES[family].noises[0], [4, 5, 6], FOLDS, seed=1)
     found = simulation.outcomes(drawn, settings, regression(l2=None), how, FOLDS)
     for (table, _), outcome in zip(drawn, found, strict=True):
         known = train(table, settings, how, FOLDS, lambda *_: None).folds
@@ -156,7 +193,7 @@ def test_a_table_does_not_depend_on_which_others_are_drawn() -> None:
 
 def test_a_class_that_is_always_too_rare_is_an_error() -> None:
     rare = replace(truths.generated(FAMILIES["bernoulli"], 30, 2), level=-9.0)
-    with pytest.raises(UserError, match="in 1,000 simulated tables of 30 rows the rarer class had too few rows"):
+    with pytest.raises(UserError, match="in 1,000 simulated tables of 30 rows the rarest class had too few rows"):
         simulation.tables(rare, NOISE, "coin", [0], FOLDS, seed=0)
 
 
@@ -164,6 +201,13 @@ def test_a_table_with_too_few_of_a_class_is_drawn_again() -> None:
     world = replace(truths.generated(FAMILIES["bernoulli"], 20, 1), level=-2.5)
     for table, parts in simulation.tables(world, NOISE, "coin", range(20), FOLDS, seed=0):
         assert table.labels.sum() >= FOLDS.k
+        assert len(parts) == 6
+
+
+def test_a_table_with_too_few_of_one_of_three_classes_is_drawn_again() -> None:
+    world = replace(truths.generated(FAMILIES["multinomial"], 40, 1), level=np.array([0.0, -2.0]))
+    for table, parts in simulation.tables(world, NOISE, "choice", range(20), FOLDS, seed=0):
+        assert np.bincount(table.labels.astype(int), minlength=3).min() >= FOLDS.k
         assert len(parts) == 6
 
 
@@ -285,22 +329,38 @@ def test_the_command_writes_a_table_and_a_picture_and_goes_on_where_it_was(
     assert more.groupby("noise")["simulations"].unique().map(list).to_dict() == {"normal": [5], "heavy": [3]}
 
 
-def test_the_command_takes_a_table_of_the_users(settings_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("target", "family", "noise", "options"),
+    [
+        ("sold", "bernoulli", "coin", ()),
+        pytest.param("kind", "multinomial", "choice", (), marks=slow),
+        pytest.param("visits", "poisson", "counts", ("--family", "poisson"), marks=slow),
+        pytest.param("price", "gamma", "gamma", ("--family", "gamma"), marks=slow),
+    ],
+)
+def test_the_command_takes_a_table_of_the_users(
+    settings_only: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    family: str,
+    noise: str,
+    options: tuple[str, ...],
+) -> None:
     random = np.random.default_rng(0)
     mine = pd.DataFrame(random.normal(size=(40, 2)), columns=["size", "age"])
-    mine["sold"] = np.where(random.random(40) < 0.5, "yes", "no")
+    targets = {
+        "sold": np.where(random.random(40) < 0.5, "yes", "no"),
+        "kind": np.array(["house", "flat", "shed"])[np.arange(40) % 3],
+        "visits": random.poisson(2.0, 40),
+        "price": random.gamma(2.0, size=40),
+    }
+    mine[target] = targets[target]
     mine.to_csv(settings_only / "my.csv", index=False)
-    options = ("--like", "my.csv", "--target", "sold", "--simulations", "2", "--truth", "noise")
+    options = ("--like", "my.csv", "--target", target, "--simulations", "2", "--truth", "noise", *options)
     code, output, _ = run(settings_only, *options, monkeypatch=monkeypatch)
     assert code == 0, output
     table = pd.read_csv(settings_only / "calibration/calibration.csv")
-    assert table.loc[0, ["family", "rows", "columns", "noise", "truth"]].tolist() == [
-        "bernoulli",
-        40,
-        2,
-        "coin",
-        "noise",
-    ]
+    assert table.loc[0, ["family", "rows", "columns", "noise", "truth"]].tolist() == [family, 40, 2, noise, "noise"]
 
 
 @pytest.mark.parametrize(
@@ -310,6 +370,10 @@ def test_the_command_takes_a_table_of_the_users(settings_only: Path, monkeypatch
         (("--truth", "20"), "20 margins of 0.05 are a gain of 1"),
         (("--model", "regression"), "--model: expected a network of params.yaml (neural), got 'regression'"),
         (("--like", "my.csv"), "--like: add --target, the column to predict"),
+        (
+            ("--like", "my.csv", "--target", "y", "--family", "gamma", "--family", "poisson"),
+            "--like: expected one --family, that of the target, got gamma, poisson",
+        ),
         (("--rows", "12"), "12 training rows are too few for 10 folds"),
     ],
 )

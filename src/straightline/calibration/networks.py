@@ -91,10 +91,8 @@ def _single(
     descent = descent_settings(drawn[0][0], settings, fit_settings)
     model = built(settings, len(table.names), table.family.outputs, fit_settings.dtype)
     fitted = fit.fit(model, table.source, replicas, descent, on_epoch)
-    features = table.source.read(table.source.groups).features
-    predictions = stacked_predictions(model, fitted, [features[test] for test in tests], table.family)
-    losses = [
-        table.family.mean_loss(table.labels[test], predicted)
-        for test, predicted in zip(tests, predictions, strict=True)
-    ]
+    rows_of_all = table.source.read(table.source.groups)
+    tested = [rows_of_all.take(test) for test in tests]
+    predictions = stacked_predictions(model, fitted, [test.features for test in tested], table.family)
+    losses = [test.mean_loss(table.family, predicted) for test, predicted in zip(tested, predictions, strict=True)]
     return np.reshape(losses, (len(drawn), -1, seeds)).mean(axis=2)

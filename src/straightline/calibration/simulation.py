@@ -52,8 +52,8 @@ def tables(
 ) -> list[tuple[TrainingTable, list[Fold]]]:
     """Draw the tables with these numbers, each with its folds.
 
-    A table is drawn again if its rarer class is too small for the folds. Raises UserError if the world has too few rows
-    for the folds, or if its rarer class is almost always too small for them.
+    A table is drawn again if its rarest class is too small for the folds. Raises UserError if the world has too few
+    rows for the folds, or if its rarest class is almost always too small for them.
     """
     is_stratified = world.family.strata(np.zeros(1)) is not None
     shared = Split().folds(world.rows, folds.k, folds.repeats or 1, folds.seed)
@@ -65,7 +65,7 @@ def tables(
         drawn_table = next((rows for rows in draws if world.family.has_enough_for(rows[1], folds.k)), None)
         if drawn_table is None:
             raise UserError(
-                f"in {DRAWS:,} simulated tables of {world.rows:,} rows the rarer class had too few rows for {folds.k} "
+                f"in {DRAWS:,} simulated tables of {world.rows:,} rows the rarest class had too few rows for {folds.k} "
                 "folds; simulate more rows, or set folds.k to a smaller number"
             )
         features, labels = drawn_table

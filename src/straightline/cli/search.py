@@ -21,7 +21,7 @@ class Noise(StrEnum):
     heavy = "heavy"
 
 
-ROWS, FAMILY_NAMES, NOISES = [100, 300, 1000], list(FAMILIES), list(Noise)
+ROWS, NOISES = [100, 300, 1000], list(Noise)
 TRUTHS = ["noise", "linear", "2", "3", "5", "10"]
 
 
@@ -95,18 +95,20 @@ def calibrate(
         typer.Option(metavar="INTEGER,...", help="Number of columns of a simulated table. Commas separate several."),
     ] = "3",
     family: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             parser=known_family,
             metavar="|".join(FAMILIES),
-            help="Type of the target: bernoulli for two classes, gaussian for numbers. Repeat the option for several.",
+            help="Type of the target: bernoulli for two classes, multinomial for three, gaussian for numbers, poisson "
+            "for counts, gamma for positive amounts. Repeat the option for several. Default: all of them; with --like, "
+            "the one that suits the target.",
         ),
-    ] = FAMILY_NAMES,
+    ] = None,
     noise: Annotated[
         list[Noise],
         typer.Option(
-            help="Noise of a gaussian target: normal, or heavy (Student's t with 3 degrees of freedom). "
-            "Repeat the option for several."
+            help="Noise of a gaussian target: normal, or heavy (Student's t with 3 degrees of freedom). Other targets "
+            "have that of their family. Repeat the option for several."
         ),
     ] = NOISES,
     truth: Annotated[
@@ -138,7 +140,7 @@ def calibrate(
         from straightline.commands import calibrate as command
 
     options = command.Options(
-        rows, _counts(columns), family, noise, truth, simulations, model, like, target, seed, effort
+        rows, _counts(columns), family or [], noise, truth, simulations, model, like, target, seed, effort
     )
     command.run(ROOT, options, out)
 

@@ -25,7 +25,7 @@ from straightline.data.columns import encode_target
 from straightline.data.features import fit_encoding
 from straightline.data.reading import read_table
 from straightline.errors import UserError
-from straightline.families import AUTO, FAMILIES
+from straightline.families import AUTO, FAMILIES, family_of
 from straightline.models import Averaged, Neural, Regression, baseline_of
 from straightline.report.pictures import studies
 from straightline.results.terminal import wide_console
@@ -39,9 +39,10 @@ from straightline.runtime.terminal import say
 class Options:
     """The tables to simulate: all combinations of families, noises, truths (see `parse_truth`), rows and columns.
 
-    `simulations` is the number of tables for each combination. `model` is the network, whose settings are those of
-    params.yaml, or of the file `effort` of conf/effort. `like` is a file to imitate: its columns, rows, family, best
-    line and noise replace the generated ones. `target` is the column of that file to predict.
+    No `families` stand for all of them. `simulations` is the number of tables for each combination. `model` is the
+    network, whose settings are those of params.yaml, or of the file `effort` of conf/effort. `like` is a file to
+    imitate: its columns, rows, best line and noise replace the generated ones. `target` is the column of that file to
+    predict; its family is the only one of `families`, or the one that suits the column.
     """
 
     rows: Sequence[int]
@@ -131,20 +132,33 @@ def _worlds(options: Options) -> list[World]:
     if options.like is None:
         return [
             truths.generated(FAMILIES[family], rows, columns)
-            for family, rows, columns in itertools.product(options.families, options.rows, options.columns)
+            for family, rows, columns in itertools.product(
+                options.families or list(FAMILIES), options.rows, options.columns
+            )
         ]
     if options.target is None:
         raise UserError("--like: add --target, the column to predict")
-    frame, _ = read_table(options.like)
-    origin = str(options.like)
-    labels, column = encode_target(frame, Target(column=options.target, family=AUTO), origin)
+    return [_world_like(options.like, options.target, _one_family(options.families))]
+
+
+def _one_family(families: Sequence[str]) -> str:
+    """Return the family of the target of a table: the only one of `families`, or `auto` if there is none."""
+    if len(families) > 1:
+        raise UserError(f"--like: expected one --family, that of the target, got {', '.join(families)}")
+    return families[0] if families else AUTO
+
+
+def _world_like(path: Path, target: str, family: str) -> World:
+    frame, _ = read_table(path)
+    origin = str(path)
+    labels, column = encode_target(frame, Target(column=target, family=family), origin)
     all_rows = np.arange(len(frame))
-    names = [str(name) for name in frame.columns if name != options.target]
+    names = [str(name) for name in frame.columns if name != target]
     try:
         features, _ = fit_encoding(frame, all_rows, names, [])
     except UserError as error:
         raise UserError(f"{origin}: {error}") from None
-    return [truths.like(encoding.matrix(frame, features), labels.to_numpy(float), FAMILIES[column.family])]
+    return truths.like(encoding.matrix(frame, features), labels.to_numpy(float), family_of(column))
 
 
 def _noises(world: World, noises: Sequence[str]) -> Sequence[str]:
