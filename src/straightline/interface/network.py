@@ -24,6 +24,7 @@ from straightline.families import family_of
 from straightline.interface.estimator import FamilyEstimator
 from straightline.models import Averaged
 from straightline.runtime.backend import XLA_FLAGS, import_tensorflow
+from straightline.runtime.terminal import silent
 
 LARGEST_SEED = 2**32 - 1
 
@@ -104,7 +105,8 @@ class Network(FamilyEstimator):
         from straightline.training.averaging import average
         from straightline.training.plan import all_rows
 
-        (self.average_,) = average(table, [all_rows(table)], settings, fit, lambda epoch, running, first: None)
+        with silent():
+            (self.average_,) = average(table, [all_rows(table)], settings, fit, lambda epoch, running, first: None)
         self.network_ = self.average_.network
         return self
 

@@ -11,11 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from straightline.data.rows import Rows
 from straightline.data.source import held
-from straightline.families import family_of
+from straightline.families import Family, family_of
 from straightline.interface.estimator import FamilyEstimator
 from straightline.interface.summary import Summary
 from straightline.regression import exact, ridge
 from straightline.regression.coefficients import coefficient_table
+from straightline.runtime.terminal import silent
 
 CONFIDENCE = 0.95
 
@@ -91,8 +92,12 @@ class Regression(FamilyEstimator):
         """
         columns, labels, weights, family = self._checked(X, y, sample_weight)
         rows = Rows(columns, labels, weights, None if offset is None else np.asarray(offset, np.float64))
-        names = self._names()
-        numbers = [np.arange(len(rows), dtype=np.int32)]
+        with silent():
+            self._solve(rows, family)
+        return self
+
+    def _solve(self, rows: Rows, family: Family) -> None:
+        names, numbers = self._names(), [np.arange(len(rows), dtype=np.int32)]
         inference = exact.Inference(self.robust, self.quasi)
         (self.optimum_,) = exact.optima(
             held(rows),
@@ -117,7 +122,6 @@ class Regression(FamilyEstimator):
             self.optimum_.errors,
             tuple(self.optimum_.messages),
         )
-        return self
 
     def tidy(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
         """Return the coefficients as a table with a row for each term, and for each class if there are several.
