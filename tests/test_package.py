@@ -1,7 +1,11 @@
 """What is installed: all files of the package, also those that are no modules."""
 
 import subprocess
+import sys
 import tomllib
+from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -17,3 +21,54 @@ def test_a_wheel_has_every_file_of_the_package() -> None:
     listed = subprocess.run(["git", "ls-files", PACKAGE], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     files = [ROOT / line for line in listed.splitlines()]
     assert [path for path in files if not path.is_dir() and path not in installed] == []
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment outside of the repository with the wheel and what the core needs: its `bin` folder."""
+    folder = tmp_path_factory.mktemp("core")
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "build", "--quiet", "--wheel", "--out-dir", folder / "dist", ROOT], check=True)
+    subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, folder / "env"], check=True)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    subprocess.run([*uv, "pip", "install", "--quiet", "--python", folder / "env/bin/python", wheel], check=True)
+    return Path(folder / "env/bin")
+
+
+def run_in(core: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": f"{core}:/usr/bin:/bin", "HOME": str(folder)}
+    return subprocess.run(
+        [core / command[0], *command[1:]], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_the_core_works_without_what_is_heavy(core: Path, tmp_path: Path) -> None:
+    code = """
+import sys, numpy as np, straightline as sl
+from sklearn.linear_model import LinearRegression, Ridge
+x = np.random.default_rng(0).normal(size=(60, 2))
+y = x @ [1.0, 2.0] + np.random.default_rng(1).normal(size=60)
+print(sl.Regression().fit(x, y).tidy().shape)
+print(sl.compare(x, y, models={"line": LinearRegression(), "ridge": Ridge()}, baseline="line").answer)
+print(sl.verdict([1.0, 1.1, 1.2], [0.5, 0.55, 0.6], folds=3).answer)
+print(sorted({"tensorflow", "keras", "hydra", "mlflow", "dvc"} & {name.partition(".")[0] for name in sys.modules}))
+"""
+    done = run_in(core, tmp_path, "python", "-c", code)
+    assert done.stdout.splitlines() == ["(3, 7)", "yes", "no", "[]"], done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        ("straightline run table.csv --target y", "hydra is not installed; pip install 'straightline[tensorflow]'"),
+        ("straightline ui", "mlflow is not installed; pip install 'straightline[pipeline]'"),
+        ("straightline sweep models.neural.l2=0.1,0.2", "optuna is not installed; pip install 'straightline[pipeline]'"),
+    ],
+)
+def test_one_line_names_the_extra_that_is_missing(core: Path, tmp_path: Path, command: str, missing: str) -> None:
+    (tmp_path / "table.csv").write_text("x,y\n" + "".join(f"{row},{row % 7}\n" for row in range(60)))
+    done = run_in(core, tmp_path, *command.split())
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"straightline: {missing}"

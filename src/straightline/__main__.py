@@ -17,7 +17,7 @@ from straightline.cli import answers, revisions, search, tables, tracking
 from straightline.errors import is_users, message
 from straightline.runtime.processes import interrupt_on_termination
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 for group in (tables, answers, search, tracking, revisions):
     app.add_typer(group.app)
 ROOT = Path(".")

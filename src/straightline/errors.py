@@ -7,6 +7,7 @@ import sys
 import tempfile
 import traceback
 from importlib.metadata import version
+from importlib.util import find_spec
 
 REMEDIES = {
     errno.ENOSPC: "free some space",
@@ -18,6 +19,16 @@ REMEDIES = {
     errno.EISDIR: "name a file instead",
     errno.ENOTDIR: "name a folder instead",
     errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+# Packages that only an extra brings, by the name that is imported.
+EXTRAS = {
+    **dict.fromkeys(("hydra", "keras", "omegaconf", "tensorflow"), "tensorflow"),
+    **dict.fromkeys(
+        ("configobj", "dvc", "flask", "mlflow", "optuna", "platformdirs", "starlette", "uvicorn"), "pipeline"
+    ),
+    "ray": "ray",
 }
 
 
@@ -33,6 +44,8 @@ class UserError(Exception):
 
 def is_users(error: BaseException) -> bool:
     """Return whether a user can fix an error."""
+    if isinstance(error, ModuleNotFoundError):
+        return _top(error) in EXTRAS
     return isinstance(error, UserError) or (isinstance(error, OSError) and error.errno in REMEDIES)
 
 
@@ -41,6 +54,8 @@ def message(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in REMEDIES:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{(error.strerror or str(error)).lower()}; {REMEDIES[error.errno]}, then run it again"
+    if isinstance(error, ModuleNotFoundError) and _top(error) in EXTRAS:
+        return f"{_top(error)} is not installed; pip install 'straightline[{EXTRAS[_top(error)]}]'"
     if is_users(error):
         return str(error)
     text = " ".join(f"{type(error).__name__}: {error}".rstrip(": ").split())[:200]
@@ -48,6 +63,17 @@ def message(error: BaseException) -> str:
         return f"{text}; this is a defect of straightline, please report it together with {_report(error)}"
     except OSError:
         return f"{text}; this is a defect of straightline, please report it; no file could be written about it"
+
+
+def require(package: str) -> None:
+    """Raise ModuleNotFoundError, which `message` explains, unless `package` is installed. It is not imported."""
+    if find_spec(package) is None:
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+
+def _top(error: ModuleNotFoundError) -> str:
+    """Return the name of the package that is missing, without what is inside it."""
+    return (error.name or "").partition(".")[0]
 
 
 def _report(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
-from straightline.errors import UserError
+from straightline.errors import UserError, require
 from straightline.runtime.terminal import say
 from straightline.serving.guard import TOKEN, require_token
 from straightline.tracking.identity import experiment_of, shown_uri, store_uri
@@ -26,6 +26,7 @@ def run(root: Path, port: int, host: str, with_token: bool) -> NoReturn:
     With a token, only whoever opens the printed address, or sends the token in it, gets an answer.
     Raises UserError if other machines can reach the address, unless a password for the admin is set.
     """
+    require("mlflow")
     if store_uri(root).startswith("http"):
         raise UserError(f"MLFLOW_TRACKING_URI is set: the runs are at {shown_uri(root)}; open the UI of that server")
     # The environment, unlike an argument, hides a password in the URI from other users.
