@@ -14,6 +14,7 @@ from straightline.regression.standardized import Standardized
 
 STEPS = 100
 CONVERGED = 1e-13  # The largest decrease of the mean loss that another step would bring.
+ROUNDING = 1e-6  # Smaller parts of directions of length 1 are rounding errors.
 EIGENVALUES = 1e-11  # Eigenvalues of the curvature below this share of the largest count as zero.
 
 
@@ -36,11 +37,19 @@ def conditional_optimum(standardized: Standardized, rows: Rows, allowed: NDArray
         weights, (loss, gradient, hessian) = weights + step, there
     values, vectors = linalg.eigh(hessian)
     sound = values > EIGENVALUES * values[-1]
-    identified = (np.abs(vectors[:, ~sound]) < 1e-6).all(axis=1) & standardized.all_kept
-    by_output = identified.reshape(standardized.outputs, -1)
-    by_output[:, 0] &= by_output[:, standardized.kept].all(axis=1)
+    identified = _identified(standardized, vectors[:, ~sound])
     covariance = standardized.covariance((vectors[:, sound] / values[sound]) @ vectors[:, sound].T)
     return np.where(standardized.shaped(identified), standardized.coefficients(weights), np.nan), covariance
+
+
+def _identified(standardized: Standardized, free: NDArray) -> NDArray:
+    """Return which coefficients stay the same along the directions `free` `(weights, directions)` of the weights."""
+    directions = free.reshape(standardized.outputs, -1, free.shape[1])
+    stays = np.abs(directions) < ROUNDING
+    intercepts = np.abs(np.einsum("j,ijk->ik", standardized.back[0], directions))
+    sizes = np.einsum("j,ijk->ik", np.abs(standardized.back[0]), np.abs(directions))
+    stays[:, 0] = (intercepts <= ROUNDING * sizes) | (sizes < ROUNDING)
+    return stays.all(axis=2).ravel() & standardized.all_kept
 
 
 def _at(

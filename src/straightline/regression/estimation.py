@@ -26,6 +26,7 @@ CONVERGED = 1e-14  # The largest decrease of the mean loss that another step wou
 ROUNDING = 1e-13  # A loss that is larger by this much may be larger by rounding only.
 SUSPICIOUS_LOG_ODDS = 25.0  # Larger log odds suggest that the optimum is infinite.
 SUSPICIOUS_LOGARITHM = 15.0  # A mean count that is smaller than the usual one by this exponent suggests the same.
+SPARE = 3.0  # The iterations of a separated row end within this distance of where CONVERGED lets them end.
 LEFT_OUT = 1e-10  # If 1 minus the leverage of a row is smaller, the other rows do not determine the fit of this row.
 ROUNDING_SHOWS = 100.0  # With a larger condition number, float64 gives fewer than twelve correct digits.
 
@@ -101,14 +102,13 @@ def maximum_likelihood(
     if family.outputs > 1:
         basis, inverse = yield from class_basis(standardized)
         weights = (weights.reshape(family.outputs, -1) @ inverse.T).ravel()
-    level = weights[0] if family.is_count else 0.0
     weights, here = yield from _newton(standardized, family, weights, basis)
     root = here.root
     if basis is not None and inverse is not None:
         weights = (weights.reshape(family.outputs, -1) @ basis.T).ravel()
         root = root @ np.kron(np.eye(family.outputs), inverse)
     estimate = Estimate(weights, root, 1.0, here.loss * family.loss_factor)
-    if not family.is_separable or here.largest - abs(level) <= _suspicious(family):
+    if not family.is_separable or here.extreme <= _suspicious(standardized, family):
         return estimate
     all_rows: Rows = yield COLLECT
     design = standardized(all_rows.features)
@@ -151,8 +151,17 @@ def _newton(
     return weights, here
 
 
-def _suspicious(family: Family) -> float:
-    return SUSPICIOUS_LOGARITHM if family.is_count else SUSPICIOUS_LOG_ODDS
+def _suspicious(standardized: Standardized, family: Family) -> float:
+    """Return the `extreme` of a likelihood beyond which the optimum may be infinite.
+
+    The loss of a separated row falls by its share of the rows times exp(-extreme), until that is below CONVERGED. So
+    the linear predictor of a single one of many rows ends nearer than those of many.
+    """
+    reached = -np.log(CONVERGED * standardized.rows) - SPARE
+    if not family.is_count:
+        return float(min(SUSPICIOUS_LOG_ODDS, reached))
+    level = standardized.level(family)
+    return float(min(SUSPICIOUS_LOGARITHM, reached + min(level, 0.0)) - level)
 
 
 def scores_squared(

@@ -17,14 +17,15 @@ from straightline.regression.triangles import joined, triangle
 class Likelihood(NamedTuple):
     """The likelihood at some weights, of half the deviance or of the cross-entropy.
 
-    It holds the mean loss, its negative gradient, the triangular factor for a Newton step, the largest distance of a
-    linear predictor from the intercept, and the mean curvature.
+    It holds the mean loss, its negative gradient, the triangular factor for a Newton step, the most extreme linear
+    predictor without its offset, and the mean curvature. The most extreme one is the largest without its sign, or for
+    counts, whose means may vanish but not be infinite, the largest with the opposite sign.
     """
 
     loss: Any
     gradient: Any
     triangle: Any
-    largest: Any
+    extreme: Any
     curvature: Any
 
     @property
@@ -52,20 +53,21 @@ def likelihood(standardized: Standardized, family: Family, weights: NDArray) -> 
         predictor = standardized.predictor(design, weights, rows)
         residual, curvature = (rows.weighted(values) for values in family.newton(predictor, rows.labels))
         gradient = residual @ design / standardized.rows
-        largest = np.abs(predictor if rows.offset is None else predictor - rows.offset).max()
+        plain = predictor if rows.offset is None else predictor - rows.offset
+        extreme = (-plain if family.is_count else np.abs(plain)).max()
         spread = np.sqrt(np.maximum(curvature, 1e-300))
         design *= spread[:, np.newaxis]
         extended[:, -1] = residual / spread
         losses = rows.weighted(family.predictor_losses(predictor, rows.labels))
         loss = float(losses.sum()) / family.loss_factor / standardized.rows
-        return Likelihood(loss, gradient, triangle(extended), largest, curvature.sum() / standardized.rows)
+        return Likelihood(loss, gradient, triangle(extended), extreme, curvature.sum() / standardized.rows)
 
     def combine(first: Likelihood, second: Likelihood) -> Likelihood:
         return Likelihood(
             first.loss + second.loss,
             first.gradient + second.gradient,
             joined(first.triangle, second.triangle),
-            max(first.largest, second.largest),
+            max(first.extreme, second.extreme),
             first.curvature + second.curvature,
         )
 

@@ -28,7 +28,7 @@ class ClassLikelihood(NamedTuple):
     loss: Any
     gradient: Any
     hessian: Any
-    largest: Any
+    extreme: Any
     curvature: Any
     rows: float
 
@@ -59,16 +59,16 @@ def likelihood(standardized: Standardized, family: Family, weights: NDArray, bas
         predictor = standardized.predictor(design, weights, rows)
         loss = float(rows.weighted(family.predictor_losses(predictor, rows.labels)).sum()) / standardized.rows
         gradient, hessian = derivatives(design, rows, family.inverse_link(predictor))
-        largest = np.abs(predictor).max()
+        extreme = np.abs(predictor).max()
         curvature = np.trace(hessian) / standardized.rows
-        return ClassLikelihood(loss, gradient / standardized.rows, hessian, largest, curvature, standardized.rows)
+        return ClassLikelihood(loss, gradient / standardized.rows, hessian, extreme, curvature, standardized.rows)
 
     def combine(first: ClassLikelihood, second: ClassLikelihood) -> ClassLikelihood:
         return ClassLikelihood(
             first.loss + second.loss,
             first.gradient + second.gradient,
             first.hessian + second.hessian,
-            max(first.largest, second.largest),
+            max(first.extreme, second.extreme),
             first.curvature + second.curvature,
             first.rows,
         )

@@ -83,7 +83,8 @@ def _directions(products: NDArray, outputs: int) -> Iterator[NDArray]:
         left = products[active]
         bounds = [(-1, 1)] * products.shape[1]
         found = optimize.linprog(-left.sum(axis=0), -left, np.zeros(left.shape[0]), bounds=bounds)
-        if found.status != 0 or -found.fun <= SEPARATES:
+        # Rounding errors of many rows may have a sum that is larger than those of one.
+        if found.status != 0 or (left @ found.x).max() <= SEPARATES:
             return
         yield found.x
         if outputs == 1:

@@ -49,10 +49,14 @@ class Standardized:
         """Return weights that predict the mean of the labels, if one predictor can; otherwise zeros."""
         weights = np.zeros(self.outputs * len(self.kept))
         if self.outputs == 1 and self.intercept:
-            with np.errstate(divide="ignore"):
-                level = family.link(self._rate)
-            weights[0] = level if np.isfinite(level) else 0.0  # It is infinite if all rows are of one class.
+            weights[0] = self.level(family)
         return weights
+
+    def level(self, family: Family) -> float:
+        """Return the linear predictor of the mean of the labels, or 0 if it is infinite: if all are of one class."""
+        with np.errstate(divide="ignore"):
+            level = float(family.link(self._rate))
+        return level if np.isfinite(level) else 0.0
 
     def weights(self, coefficients: NDArray) -> NDArray:
         """Return the weights of standardised columns that give the same predictions as `coefficients`."""
