@@ -154,3 +154,32 @@ def test_more_columns_than_rows_are_saturated() -> None:
     counts = exact.optimum(Rows(features, labels), POISSON, names)
     assert counts.method == "firth"
     np.testing.assert_allclose(np.exp(counts.predict(features)), labels + 0.5, rtol=1e-5)
+
+
+ABSENT = {
+    "one of two classes": (FAMILIES["bernoulli"], np.zeros(20)),
+    "the other one": (FAMILIES["bernoulli"], np.ones(20)),
+    "a class": (FAMILY, np.arange(20.0) % 2),
+    "the reference": (FAMILY, 1 + np.arange(20.0) % 2),
+    "all classes but one": (FAMILY, np.full(20, 1.0)),
+    "all counts above 0": (POISSON, np.zeros(20)),
+}
+
+
+@pytest.mark.parametrize(("family", "labels"), ABSENT.values(), ids=ABSENT)
+def test_what_no_row_has_gets_half_a_row(family: Family, labels: NDArray) -> None:
+    """Subsets of the rows, such as those of a learning curve, may have no row of a class."""
+    rows = Rows(np.zeros((20, 1)), labels)
+    best = exact.optimum(rows, family, ["constant"])
+    assert best.method == "firth"
+    prediction = family.inverse_link(best.predict(rows.features[:1]))[0]
+    if family is POISSON:
+        expected = 0.5 / 20
+    elif family is FAMILY:
+        expected = (np.bincount(labels.astype(int), minlength=3) + 0.5) / 21.5
+    else:
+        expected = (labels.sum() + 0.5) / 21
+    np.testing.assert_allclose(prediction, expected, rtol=1e-6)
+    if np.ptp(labels) == 0:
+        message = "all rows have the same label: no finite coefficients exist, Firth's estimate is used"
+        assert message in best.messages

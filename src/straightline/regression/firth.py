@@ -39,7 +39,9 @@ def firth(design: NDArray, rows: Rows, family: Family, kept: NDArray) -> tuple[N
 
 def _maximum(basis: NDArray, rows: Rows, family: Family) -> tuple[NDArray, bool]:
     """Compute the maximum by steps of the information, halved until the penalised likelihood rises."""
-    level = family.link(family.baseline(rows.labels, rows.weights, rows.offset))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = np.asarray(family.link(family.baseline(rows.labels, rows.weights, rows.offset)))
+    level = np.where(np.isfinite(level), level, 0.0)  # It is infinite if a class has no row, or all counts are 0.
     weights = linalg.lstsq(basis, np.tile(np.atleast_1d(level), (len(rows), 1)))[0].T.ravel()
     value, step, promised = _penalized(basis, rows, family, weights)
     for _ in range(STEPS):

@@ -71,6 +71,8 @@ def undetermined_messages(separation: Separation, estimates: NDArray, names: Seq
 
 def _separation_message(separation: Separation, names: Sequence[str], classes: Sequence[Any] | None) -> str:
     columns = listed(np.array(names)[separation.columns(len(names))])
+    if not columns:
+        return "all rows have the same label: no finite coefficients exist, Firth's estimate is used"
     if separation.is_of_counts:
         return (
             f"the count is 0 in all rows with certain values of {columns}: their coefficients are infinite, only the "
