@@ -161,8 +161,19 @@ def quick(hidden: int = 2, epochs: int = 2, k: int = 2) -> tuple[str, ...]:
 
 
 def labels_of(score: NDArray, family: str) -> NDArray:
-    """Return labels of a family that follow `score` `(rows,)`: the score, or whether it is above its median."""
-    return score if family == "gaussian" else (score > np.median(score)).astype(np.float64)
+    """Return labels of a family that follow `score` `(rows,)`.
+
+    They are the score, whether it is above its median, in which third it is, or its exponential, rounded for counts.
+    """
+    match family:
+        case "gaussian":
+            return score
+        case "bernoulli":
+            return (score > np.median(score)).astype(np.float64)
+        case "multinomial":
+            return np.digitize(score, np.quantile(score, [1 / 3, 2 / 3])).astype(np.float64)
+    amounts = np.exp((score - score.mean()) / score.std())
+    return np.round(amounts) if family == "poisson" else amounts
 
 
 def training_table(

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor, Ridge
 
 from straightline.data.rows import Rows
 from straightline.data.source import Source, held
 from straightline.families import FAMILIES
 from straightline.regression import exact, ridge
+from tests.builders import labels_of
 from tests.training.cases import ROWS, table
 
 ALL = np.arange(ROWS, dtype=np.int32)
@@ -20,17 +21,23 @@ def standardized(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def scikit_learns(rows: Rows, family: str, penalty: float) -> np.ndarray:
+    """Return scikit-learn's coefficients; of several classes the differences to the first one."""
     columns, mean, scale = standardized(rows)
-    if family == "gaussian":
-        model = Ridge(alpha=penalty * len(rows), solver="cholesky").fit(columns, rows.labels)
-    else:
-        model = LogisticRegression(C=1 / (penalty * len(rows)), tol=1e-12, solver="newton-cholesky")
-        model.fit(columns, rows.labels)
-    slopes = np.ravel(model.coef_) / scale
-    return np.append(np.ravel(model.intercept_) - slopes @ mean, slopes)
+    exact_newton = {"tol": 1e-10, "solver": "newton-cholesky"}
+    models = {
+        "gaussian": Ridge(alpha=penalty * len(rows), solver="cholesky"),
+        "bernoulli": LogisticRegression(C=1 / (penalty * len(rows)), **exact_newton),
+        "multinomial": LogisticRegression(C=1 / (penalty * len(rows)), **exact_newton),
+        "poisson": PoissonRegressor(alpha=penalty, **exact_newton),
+        "gamma": GammaRegressor(alpha=penalty, **exact_newton),
+    }
+    model = models[family].fit(columns, rows.labels)
+    slopes = np.atleast_2d(model.coef_) / scale
+    by_class = np.column_stack([np.ravel(model.intercept_) - slopes @ mean, slopes])
+    return (by_class[1:] - by_class[0]).T if family == "multinomial" else by_class[0]
 
 
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_each_penalty_gives_scikit_learns_line(family: str) -> None:
     rows = table(family)
     for lines, numbers in zip(ridge.paths(held(rows), [ALL, SOME], FAMILIES[family]), (ALL, SOME), strict=True):
@@ -40,27 +47,28 @@ def test_each_penalty_gives_scikit_learns_line(family: str) -> None:
             np.testing.assert_allclose(line.coefficients, known, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_no_penalty_is_the_exact_regression_and_a_large_one_the_baseline(family: str) -> None:
     rows, of = table(family), FAMILIES[family]
     ((small, large),) = ridge.paths(held(rows), [ALL], of, np.array([1e-12, 1e8]))
     known = exact.optimum(rows, of, ["a", "b", "c"])
     np.testing.assert_allclose(small.coefficients, known.coefficients, rtol=1e-6)
-    np.testing.assert_allclose(of.inverse_link(large.predict(rows.features)), of.baseline(rows.labels), rtol=1e-6)
+    baseline = np.broadcast_to(of.baseline(rows.labels), of.inverse_link(large.predict(rows.features)).shape)
+    np.testing.assert_allclose(of.inverse_link(large.predict(rows.features)), baseline, rtol=1e-6)
 
 
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_more_columns_than_rows_and_constant_ones_have_a_line(family: str) -> None:
     random = np.random.default_rng(1)
     features = np.column_stack([random.normal(size=(20, 30)), np.ones(20)])
-    labels = (features[:, 0] > 0).astype(float)
+    labels = labels_of(features[:, 0], family)
     (lines,) = ridge.paths(held(Rows(features, labels)), [np.arange(20, dtype=np.int32)], FAMILIES[family])
     for line in lines:
         assert np.isfinite(line.coefficients).all()
-        assert line.coefficients[-1] == 0
+        assert np.all(line.coefficients[-1] == 0)
 
 
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_table_read_in_groups_has_the_same_lines(family: str) -> None:
     rows = table(family)
     offsets = np.array([0, 30, 50, ROWS])
