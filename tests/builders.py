@@ -179,10 +179,14 @@ def labels_of(score: NDArray, family: str) -> NDArray:
 def training_table(
     features: NDArray, labels: NDArray, family: str = "gaussian", names: Sequence[str] = (), **changes: Any
 ) -> TrainingTable:
-    """Return training rows in memory, whose columns are called a, b, c, ... without `names`."""
+    """Return training rows in memory, whose columns are called a, b, c, ... without `names`.
+
+    `changes` may hold their weights and their offset.
+    """
     names = names or [chr(ord("a") + number) for number in range(features.shape[1])]
     values: dict[str, Any] = {"standardize": True} | changes
-    return TrainingTable(held(Rows(features, labels)), labels, list(names), FAMILIES[family], **values)
+    rows = Rows(features, labels, values.get("weights"), values.get("offset"))
+    return TrainingTable(held(rows), labels, list(names), FAMILIES[family], **values)
 
 
 def rows_of(table: TrainingTable) -> Rows:

@@ -3,18 +3,23 @@
 import numpy as np
 
 from straightline.data.rows import Rows
+from straightline.families import FAMILIES
 from straightline.training.batches import Replica
 from tests.builders import labels_of
 
 ROWS = 90
 
 
-def table(family: str = "gaussian") -> Rows:
-    """Return rows whose score is a line and a wave."""
+def table(family: str = "gaussian", weighted: bool = False) -> Rows:
+    """Return rows whose score is a line and a wave; if `weighted`, with whole numbers as weights, and with offsets."""
     random = np.random.default_rng(0)
     features = random.normal(size=(ROWS, 3))
     score = features @ [1.0, -2.0, 0.5] + np.sin(3 * features[:, 0]) + 0.1 * random.normal(size=ROWS)
-    return Rows(features, labels_of(score, family))
+    labels = labels_of(score, family)
+    if not weighted:
+        return Rows(features, labels)
+    offset = random.normal(1.0, 0.5, ROWS) if FAMILIES[family].has_offset else None
+    return Rows(features, labels, random.integers(1, 4, ROWS).astype(float), offset)
 
 
 def replicas(count: int) -> list[Replica]:

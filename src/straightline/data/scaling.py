@@ -136,11 +136,11 @@ def relative(scaling: Scaling, overall: Scaling) -> Scaling:
     )
 
 
-def stacked(scalings: Sequence[Scaling], dtype: Any, others: int = 0) -> tuple[NDArray, NDArray]:
+def stacked(scalings: Sequence[Scaling], others: NDArray, dtype: Any) -> tuple[NDArray, NDArray]:
     """Return the centers and the scales, each `(replicas, 1, columns + 1 + others)`.
 
-    They are those of the columns and of the target; so many `others` stay as they are.
+    They are those of the columns and of the target; `others` `(replicas, others)` are the scales of further columns.
     """
-    centers = [[*scaling.center, scaling.target.center, *[0.0] * others] for scaling in scalings]
-    scales = [[*scaling.scale, scaling.target.scale, *[1.0] * others] for scaling in scalings]
+    centers = [[*scaling.center, scaling.target.center, *[0.0] * others.shape[1]] for scaling in scalings]
+    scales = [[*scaling.scale, scaling.target.scale, *more] for scaling, more in zip(scalings, others, strict=True)]
     return np.stack(centers)[:, np.newaxis].astype(dtype), np.stack(scales)[:, np.newaxis].astype(dtype)

@@ -53,9 +53,9 @@ class Feed:
 
     The order of a replica's rows depends on its seed alone, not on the other replicas. `overall` standardizes all rows
     once, in float64, because a column far from zero would lose its digits in `dtype`. `lanes` is the size of the
-    stacks, and the attribute `epochs` is the number of epochs per call of `run`. `totals` `(2, replicas)` are the sums
-    of the weights of the rows that each replica trains on, and of those that it monitors, and `mean_weight` is the mean
-    weight of all rows.
+    stacks, and the attribute `epochs` is the number of epochs per call of `run`. `monitored_totals` `(replicas,)` are
+    the sums of the weights of the rows that each replica monitors, where the rows that it trains on have weights with
+    the mean 1. `mean_weight` is the mean weight of all rows.
     """
 
     epochs: int
@@ -68,11 +68,11 @@ class Feed:
         replicas: Sequence[Replica],
         settings: Settings,
         lanes: int,
-        totals: NDArray,
+        monitored_totals: NDArray,
         mean_weight: float,
     ) -> None:
         self._source = source
-        self._totals = totals / mean_weight
+        self._monitored_totals = monitored_totals
         self._mean_weight = mean_weight
         self._overall = overall
         self._dtype = dtype
@@ -122,11 +122,9 @@ class Feed:
     def _means(self, sums: NDArray, numbers: NDArray, visited: NDArray) -> NDArray:
         """Return the mean losses from sums `(2, replicas, ...)` over `visited` training rows and monitored rows.
 
-        `numbers` are those of the replicas. The weights of the visited rows are taken to be the usual ones.
+        `numbers` are those of the replicas. The weights of the visited rows are taken to have the mean 1.
         """
-        trained, monitored = self._totals[:, numbers]
-        rows = np.array([max(len(self._replicas[number].train), 1) for number in numbers])
-        totals = np.array([visited * trained / rows, monitored])
+        totals = np.array([visited, self._monitored_totals[numbers]])
         return sums / np.where(totals > 0, totals, 1.0).reshape(*totals.shape, *[1] * (sums.ndim - 2))
 
 
@@ -141,9 +139,9 @@ class HeldFeed(Feed):
         replicas: Sequence[Replica],
         settings: Settings,
         lanes: int,
-        *totals: Any,
+        *weights: Any,
     ) -> None:
-        super().__init__(source, overall, dtype, replicas, settings, lanes, *totals)
+        super().__init__(source, overall, dtype, replicas, settings, lanes, *weights)
         self._table = tf.constant(self._scaled(source.read(source.groups)))
         monitored = [replica.monitored for replica in replicas]
         self._monitored = monitor_batches(monitored, len(monitored), max(map(len, monitored)))

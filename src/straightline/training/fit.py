@@ -31,9 +31,9 @@ from straightline.runtime.steps import step
 from straightline.runtime.threads import THREADS
 from straightline.training import stack
 from straightline.training.batches import Replica
-from straightline.training.feed import HeldFeed, Stack, others_of
+from straightline.training.feed import HeldFeed, Stack
 from straightline.training.fitted import Fitted, course
-from straightline.training.lanes import frozen_weights, lane_values, scalings_of, weight_totals
+from straightline.training.lanes import frozen_weights, lane_values, mean_weights, other_scales, scalings_of
 from straightline.training.program import program
 from straightline.training.state import Settings, StackRows, State
 from straightline.training.streamed_feed import StreamedFeed
@@ -127,17 +127,18 @@ class _Job:
         self._settings = settings
         overall, *self._scalings = scalings_of(source, replicas, settings)
         self.units = np.array([settings.family.loss_unit(each.target.scale) for each in self._scalings])
+        everything = np.arange(source.rows, dtype=np.int32)
+        trained, monitored = [replica.train for replica in replicas], [replica.monitored for replica in replicas]
+        overall_weight, *weights = mean_weights(source, [everything, *trained, *monitored])
+        train_weights, monitored_weights = np.reshape(weights, (2, len(replicas)))
         self._lanes = lane_values(
             replicas,
             [scaling.relative(each, overall) for each in self._scalings],
+            other_scales(source, train_weights / overall_weight),
             settings,
             dtype,
-            others_of(source),
         )
-        everything = np.arange(source.rows, dtype=np.int32)
-        trained, monitored = [replica.train for replica in replicas], [replica.monitored for replica in replicas]
-        total, *totals = weight_totals(source, [everything, *trained, *monitored])
-        self._monitored_totals = np.array(totals[len(replicas) :]) * source.rows / total
+        self._monitored_totals = monitored_weights / train_weights * list(map(len, monitored))
         fewest = stack_size(len(replicas), settings.batch_size * _row_bytes(model))
         self._size = next(size for size in sizes if size >= fewest)
         self._program = program(
@@ -149,8 +150,9 @@ class _Job:
             with_offset=source.has_offset,
         )
         feed = HeldFeed if len(source.groups) == 1 else StreamedFeed
-        halves = np.reshape(totals, (2, len(replicas)))
-        self._feed = feed(source, overall, dtype, replicas, settings, self._size, halves, total / source.rows)
+        self._feed = feed(
+            source, overall, dtype, replicas, settings, self._size, self._monitored_totals, overall_weight
+        )
         self.epochs = self._feed.epochs
         # XLA compiles on another thread while this one draws the initial weights.
         compiled = pool.submit(self._feed.prepare(self._program, self._rows(np.zeros(self._size, int))))

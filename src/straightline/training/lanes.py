@@ -28,13 +28,13 @@ class LaneValues:
 
 
 def lane_values(
-    replicas: Sequence[Replica], scalings: Sequence[Scaling], settings: Settings, dtype: str, others: int
+    replicas: Sequence[Replica], scalings: Sequence[Scaling], others: NDArray, settings: Settings, dtype: str
 ) -> LaneValues:
     """Return the numbers of each replica; `scalings` are relative to the scaling of all rows.
 
-    `others` is the number of columns of the table that are not scaled.
+    `others` `(replicas, others)` are the scales of the table's columns of weights and offsets, if it has any.
     """
-    center, scale = scaling.stacked(scalings, dtype, others)
+    center, scale = scaling.stacked(scalings, others, dtype)
     patience = [settings.patience if len(replica.validation) else settings.epochs for replica in replicas]
     return LaneValues(
         center,
@@ -79,11 +79,22 @@ def scalings_of(source: Source, replicas: Sequence[Replica], settings: Settings)
     return [scalings[id(rows)] for rows in row_sets]
 
 
-def weight_totals(source: Source, row_sets: Sequence[RowNumbers]) -> NDArray:
-    """Return the sum of the weights of each set of rows, `(row sets,)`: the numbers of rows without weights."""
+def mean_weights(source: Source, row_sets: Sequence[RowNumbers]) -> NDArray:
+    """Return the mean of the weights of each set of rows, `(row sets,)`: 1 without weights, or without rows."""
     if not source.has_weights:
-        return np.array([float(len(rows)) for rows in row_sets])
+        return np.ones(len(row_sets))
     different = {id(rows): rows for rows in row_sets if len(rows)}
     sums = one_pass(source, list(different.values()), [Pass(lambda rows: rows.total, operator.add)] * len(different))
-    totals = dict(zip(different, sums, strict=True))
-    return np.array([totals.get(id(rows), 0.0) for rows in row_sets])
+    means = {key: total / len(different[key]) for key, total in zip(different, sums, strict=True)}
+    return np.array([means.get(id(rows), 1.0) for rows in row_sets])
+
+
+def other_scales(source: Source, weight_scales: NDArray) -> NDArray:
+    """Return the scales of the columns of weights and offsets, `(replicas, others)`.
+
+    `weight_scales` `(replicas,)` give the rows that a replica trains on weights with the mean 1, so that a weight
+    counts as so many copies of its row.
+    """
+    replicas = len(weight_scales)
+    columns = [weight_scales] * source.has_weights + [np.ones(replicas)] * source.has_offset
+    return np.column_stack([np.empty((replicas, 0)), *columns])
