@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from straightline.comparison.effects import Columns, dependence, effects
 from straightline.config.settings import Config, load
 from straightline.data import balloons
+from straightline.data.row_values import offset_of
 from straightline.data.schema import Division, Feature, RowCounts, Schema
-from straightline.families import FAMILIES, Family
+from straightline.families import Family, family_of
 from straightline.families.target import Target
 from straightline.regression.certificate import Certificate
 from straightline.runtime.artifacts import read_json, write_csv, write_json, write_parquet, write_text
+from straightline.serving.held_out import HeldOut
 from straightline.stages import compare
-from tests.builders import fit, folds, neural, regression, rules
+from tests.builders import fit, folds, neural, regression, rules, user_table
 
 ROWS, FOLDS, SEEDS, UNITS = 200, 5, 2, 8
 PARAMS: dict[str, Any] = {
@@ -49,6 +51,12 @@ FINAL_LOSSES = {
     ("gaussian", "neural"): 0.0002,
     ("bernoulli", "regression"): 0.197,
     ("bernoulli", "neural"): 0.012,
+    ("multinomial", "regression"): 0.9,
+    ("multinomial", "neural"): 0.6,
+    ("poisson", "regression"): 1.1,
+    ("poisson", "neural"): 0.8,
+    ("gamma", "regression"): 0.3,
+    ("gamma", "neural"): 0.2,
 }
 
 Layers = list[tuple[NDArray, NDArray]]  # (kernel, bias) of each layer
@@ -56,9 +64,19 @@ Layers = list[tuple[NDArray, NDArray]]  # (kernel, bias) of each layer
 
 @dataclass(frozen=True)
 class _Data:
+    """The rows of a table, and the Dense layer of the regression of each target."""
+
     train: pd.DataFrame
     test: pd.DataFrame
     features: list[str]
+    lines: dict[str, Layers]
+    schema: Schema
+
+    def weights(self, rows: pd.DataFrame) -> NDArray | None:
+        return None if self.schema.weights is None else rows[self.schema.weights].to_numpy(np.float64)
+
+    def offset(self, rows: pd.DataFrame, target: str) -> NDArray | None:
+        return offset_of(rows, self.schema.targets[target])
 
 
 def write_project(root: Path, *, models: bool = False, held_out: float = 0.2) -> None:
@@ -68,13 +86,76 @@ def write_project(root: Path, *, models: bool = False, held_out: float = 0.2) ->
     `model.keras` is a placeholder, or with `models` a real Keras model that gives exactly the predictions' values
     (to float32 for the network).
     """
+    table, features = balloons.generate(ROWS, 0, 0.1), list(balloons.FEATURES)
+    exact = {"num_balloons": balloons.exact_linear(0.1), "color": balloons.exact_logistic()}
+    lines: dict[str, Layers] = {}
+    for target, weights in exact.items():
+        slopes = np.add([weights[name] for name in features], [0.001, -0.002, 0.003])
+        lines[target] = [(slopes[:, np.newaxis], np.array([weights["Intercept"] + 0.0005]))]
+    targets = {"num_balloons": Target("num_balloons", "gaussian"), "color": Target("color", "bernoulli", [0, 1])}
     values = PARAMS | {"data": PARAMS["data"] | {"held_out": held_out}}
+    _write(root, values, _divided(table, features, lines, targets, held_out), models)
+
+
+def write_family_project(
+    root: Path,
+    family_name: str,
+    *,
+    classes: int = 4,
+    weighted: bool = False,
+    exposed: bool = False,
+    models: bool = False,
+    held_out: float = 0.2,
+) -> None:
+    """Write below `root` what `write_project` does for the only target `y`, which is of a family.
+
+    A target of classes has the classes `kind 1`, `kind 2` and so on. With `weighted` the rows have the frequencies
+    `times`, with `exposed` the target has the exposure `years`.
+    """
+    random = np.random.default_rng(5)
+    names = [f"kind {number + 1}" for number in range({"bernoulli": 2, "multinomial": classes}.get(family_name, 0))]
+    target = Target("y", family_name, names or None, exposure="years" if exposed else None)
+    family, features = family_of(target), ["age", "dose", "height"]
+    table = pd.DataFrame(random.normal(size=(ROWS, len(features))), columns=features)
+    table = table.assign(times=random.integers(1, 4, ROWS), years=random.uniform(0.5, 3, ROWS))
+    line = [(random.normal(size=(len(features), family.outputs)), random.uniform(-0.5, 0.5, family.outputs))]
+    predictor = _predictor(line, table[features].to_numpy())
+    known = offset_of(table, target)
+    table["y"] = family.draw(predictor if known is None else predictor + known, family.noises[0], 0.5, random)
+    own = user_table("table.csv", "y", held_out=held_out)
+    settings = {"column": "y", "family": family_name, "exposure": target.exposure}
+    values = PARAMS | {"targets": {"y": settings}, "data": own | {"weights": "times" if weighted else None}}
+    _write(root, values, _divided(table, features, {"y": line}, {"y": target}, held_out, weighted), models)
+
+
+def _divided(
+    table: pd.DataFrame,
+    features: list[str],
+    lines: dict[str, Layers],
+    targets: dict[str, Target],
+    held_out: float,
+    weighted: bool = False,
+) -> _Data:
+    tests = round(len(table) * held_out)
+    schema = Schema(
+        encoding=[Feature(name, "number") for name in features],
+        standardize=False,
+        split=Division("chance", None),
+        targets=targets,
+        rows=RowCounts(len(table) - tests, tests),
+        warnings=[],
+        weights="times" if weighted else None,
+        weights_are="frequency" if weighted else None,
+    )
+    return _Data(table.iloc[tests:], table.iloc[:tests], features, lines, schema)
+
+
+def _write(root: Path, values: dict[str, Any], data: _Data, models: bool) -> None:
     write_text(root / "params.yaml", yaml.safe_dump(values, sort_keys=False))
     config = load(root / "params.yaml")
-    table = balloons.generate(ROWS, 0, 0.1)
-    tests = round(ROWS * held_out)
-    data = _Data(table.iloc[tests:], table.iloc[:tests], list(balloons.FEATURES))
-    _write_data(root, data)
+    write_parquet(root / "data/train.parquet", data.train)
+    write_parquet(root / "data/test.parquet", data.test)
+    write_json(root / "data/schema.json", data.schema.to_json())
     for target in config.targets:
         for model in config.models:
             _write_variant(root, config, data, target, model, models)
@@ -91,34 +172,20 @@ def _write_references(root: Path, config: Config) -> None:
         write_csv(root / f"references/{target}.csv", pd.DataFrame(folds))
 
 
-def _write_data(root: Path, data: _Data) -> None:
-    write_parquet(root / "data/train.parquet", data.train)
-    write_parquet(root / "data/test.parquet", data.test)
-    classes: dict[str, list[int] | None] = {"num_balloons": None, "color": [0, 1]}
-    schema = Schema(
-        encoding=[Feature(name, "number") for name in data.features],
-        standardize=False,
-        split=Division("chance", None),
-        targets={name: Target(name, PARAMS["targets"][name]["family"], values) for name, values in classes.items()},
-        rows=RowCounts(len(data.train), len(data.test)),
-        warnings=[],
-    )
-    write_json(root / "data/schema.json", schema.to_json())
-
-
 def _write_variant(root: Path, config: Config, data: _Data, target: str, model: str, real: bool) -> None:
-    family = FAMILIES[config.targets[target].family]
+    family = family_of(data.schema.targets[target])
     random = np.random.default_rng([len(target), len(model)])
-    layers = _regression_layers(family) if model == "regression" else _network_layers(data, target, family, random)
+    layers = data.lines[target] if model == "regression" else _network_layers(data, target, family, random)
     folder = root / "runs" / target / model
     folder.mkdir(parents=True)
-    mean = np.full(len(data.train), data.train[target].mean())
-    mean_loss = float(family.row_losses(data.train[target].to_numpy(), mean).mean())
+    rows = data.train
+    mean = _baseline(data, rows, target, family)
+    mean_loss = family.mean_loss(rows[target].to_numpy(np.float64), mean, data.weights(rows))
     _write_tables(folder, data, FINAL_LOSSES[family.name, model], mean_loss, model, random)
     parameters = sum(kernel.size + bias.size for kernel, bias in layers)
     _write_weights(folder, data, layers, parameters)
     if model == "regression":
-        _write_certificate(folder, data, layers, family)
+        _write_certificate(folder, data, layers, data.schema.targets[target])
     _write_scores(root, data, layers, target, family, model)
     if real:
         digest = _save_model(folder / "model.keras", config.models[model], layers, len(data.features), family)
@@ -127,29 +194,44 @@ def _write_variant(root: Path, config: Config, data: _Data, target: str, model: 
         (folder / "model.keras").write_bytes(b"a placeholder")
 
 
-def _regression_layers(family: Family) -> Layers:
-    exact = balloons.exact_linear(0.1) if family.is_least_squares else balloons.exact_logistic()
-    slopes = np.add([exact[name] for name in balloons.FEATURES], [0.001, -0.002, 0.003])
-    return [(slopes[:, np.newaxis], np.array([exact["Intercept"] + 0.0005]))]
+def _baseline(data: _Data, rows: pd.DataFrame, target: str, family: Family) -> NDArray:
+    """Return the prediction that uses no column for `rows`."""
+    labels = data.train[target].to_numpy(np.float64)
+    constant = family.baseline(labels, data.weights(data.train), data.offset(data.train, target))
+    return family.with_offset(np.broadcast_to(constant, (len(rows), *np.shape(constant))), data.offset(rows, target))
 
 
 def _network_layers(data: _Data, target: str, family: Family, random: np.random.Generator) -> Layers:
     """Return random hidden units, and an output layer by least squares on them."""
     kernel, bias = random.normal(size=(len(data.features), UNITS)), random.normal(size=UNITS)
     hidden = np.maximum(data.train[data.features].to_numpy() @ kernel + bias, 0)
-    labels = data.train[target].to_numpy(np.float64)
-    wanted = labels if family.is_least_squares else 8 * labels - 4
+    wanted = _wanted(data.train[target].to_numpy(np.float64), family)
     output = np.linalg.lstsq(np.column_stack([hidden, np.ones(len(hidden))]), wanted, rcond=None)[0]
-    return [(kernel, bias), (output[:-1, np.newaxis], output[-1:])]
+    output = output.reshape(UNITS + 1, family.outputs)
+    return [(kernel, bias), (output[:-1], output[-1])]
 
 
-def _predict(layers: Layers, features: NDArray, family: Family) -> NDArray:
+def _wanted(labels: NDArray, family: Family) -> NDArray:
+    """Return linear predictors of nearly the `labels`."""
+    if family.outputs > 1:
+        is_class = np.eye(family.outputs + 1)[labels.astype(int)]
+        return 3 * (is_class[:, 1:] - is_class[:, :1])
+    if family.strata(labels) is not None:
+        return 8 * labels - 4
+    return np.log(np.maximum(labels, 0.3)) if family.has_factors else labels
+
+
+def _predictor(layers: Layers, features: NDArray) -> NDArray:
     values = features
     for number, (kernel, bias) in enumerate(layers):
         values = values @ kernel + bias
         if number < len(layers) - 1:
             values = np.maximum(values, 0)
-    return family.inverse_link(values[:, 0])
+    return values[:, 0] if values.shape[1] == 1 else values
+
+
+def _predict(layers: Layers, features: NDArray, family: Family) -> NDArray:
+    return family.inverse_link(_predictor(layers, features))
 
 
 def _write_tables(
@@ -198,12 +280,13 @@ def _write_weights(folder: Path, data: _Data, layers: Layers, parameters: int) -
     write_json(folder / "weights.json", weights | penalty | {"digest": ""})
 
 
-def _write_certificate(folder: Path, data: _Data, layers: Layers, family: Family) -> None:
-    kernel, bias = layers[0]
-    estimate = np.concatenate([bias, kernel[:, 0]])
+def _write_certificate(folder: Path, data: _Data, layers: Layers, target: Target) -> None:
+    family, terms = family_of(target), ["Intercept", *data.features]
+    ((kernel, bias),) = layers
+    estimate = np.vstack([bias, kernel]).T.ravel()
     error = 0.01 + 0.02 * np.abs(estimate)
-    table = {
-        "term": ["Intercept", *data.features],
+    columns = {
+        "term": terms * family.outputs,
         "estimate": estimate,
         "std_error": error,
         "statistic": estimate / error,
@@ -211,9 +294,12 @@ def _write_certificate(folder: Path, data: _Data, layers: Layers, family: Family
         "ci_low": estimate - 2 * error,
         "ci_high": estimate + 2 * error,
         "trained": estimate * 0.999,
-        "scale": [np.nan, *data.train[list(data.features)].std(ddof=0)],
+        "scale": [np.nan, *data.train[list(data.features)].std(ddof=0)] * family.outputs,
     }
-    write_csv(folder / "coefficients.csv", pd.DataFrame(table))
+    table = pd.DataFrame(columns)
+    if family.outputs > 1 and target.classes is not None:
+        table.insert(0, "class", np.repeat(target.classes[1:], len(terms)))
+    write_csv(folder / "coefficients.csv", table)
     loss = FINAL_LOSSES[family.name, "regression"]
     certificate = Certificate(
         loss=family.loss,
@@ -226,33 +312,36 @@ def _write_certificate(folder: Path, data: _Data, layers: Layers, family: Family
         converged=True,
         digits=3.0,
         condition_number=1.5,
-        standard_errors="classical",
+        standard_errors=family.classical_errors,
         messages=[],
         fold_messages=[],
+        dispersion=1.25 if family.has_offset else None,
     )
     write_json(folder / "certificate.json", certificate.to_json())
 
 
 def _write_scores(root: Path, data: _Data, layers: Layers, target: str, family: Family, model: str) -> None:
-    name, rows = f"{target}-{model}", len(data.test)
-    truth = data.test[target].to_numpy(np.float64)
-    prediction = _predict(layers, data.test[data.features].to_numpy(), family)
-    write_parquet(root / f"predictions/{name}.parquet", pd.DataFrame({"truth": truth, "prediction": prediction}))
-    metrics: dict[str, Any] = {"rows": rows}
-    columns = {feature: data.test[feature].to_numpy() for feature in data.features} if rows else {}
+    name, rows = f"{target}-{model}", data.test
+    truth, weights, offset = rows[target].to_numpy(np.float64), data.weights(rows), data.offset(rows, target)
+    features = rows[data.features].to_numpy()
+    prediction, line = (
+        family.with_offset(_predict(each, features, family), offset) for each in (layers, data.lines[target])
+    )
+    HeldOut(truth, prediction, weights).write(root / f"predictions/{name}.parquet")
+    metrics: dict[str, Any] = {"rows": len(rows)}
+    columns = {feature: rows[feature].to_numpy() for feature in data.features} if len(rows) else {}
     losses = family.row_losses(truth, prediction)
-    line = _predict(_regression_layers(family), data.test[data.features].to_numpy(), family)
     baseline = None if model == "regression" else family.row_losses(truth, line)
-    if rows:
-        mean = np.full(rows, data.train[target].mean())
-        metrics |= family.scores(truth, prediction) | {"baseline": family.scores(truth, mean)}
+    if len(rows):
+        mean = _baseline(data, rows, target, family)
+        metrics |= family.scores(truth, prediction, weights) | {"baseline": family.scores(truth, mean, weights)}
 
     def predict(values: Columns) -> NDArray:
         return _predict(layers, np.column_stack([values[feature] for feature in data.features]), family)
 
     write_json(root / f"metrics/{name}.json", metrics)
-    write_csv(root / f"effects/{name}.csv", effects(columns, losses, baseline))
-    write_csv(root / f"effects/dependence/{name}.csv", dependence(predict, columns))
+    write_csv(root / f"effects/{name}.csv", effects(columns, losses, baseline, weights))
+    write_csv(root / f"effects/dependence/{name}.csv", dependence(predict, columns, None, weights))
 
 
 def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, family: Family) -> str:
@@ -262,6 +351,8 @@ def _save_model(path: Path, settings: Any, layers: Layers, inputs: int, family: 
     from straightline.serving.archive import save_model
 
     dtype = {"dtype": "float64"} if settings.kind == "regression" else {}
-    model = settings.build(inputs, 1, family.activation, **dtype)
-    model.set_weights([array for layer in layers for array in layer])
+    model = settings.build(inputs, family.outputs, family.activation, **dtype)
+    arrays = [array for layer in layers for array in layer]
+    for variable, array in zip(model.trainable_variables, arrays, strict=True):
+        variable.assign(array)
     return save_model(model, path)

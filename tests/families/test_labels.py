@@ -284,4 +284,7 @@ def test_each_family_names_its_predictions_and_its_predictor(family: Family) -> 
         "poisson": "log of y per years",
         "gamma": "log of y per years",
     }[family.name]
-    assert (family.predictor_name(target), family.coefficient_unit(target)) == (name, name)
+    assert family.predictor_name(target) == name
+    assert family.coefficient_unit(target) == ("log odds of the class against a" if family.outputs > 1 else name)
+    names = [f"log odds of y = {each} against a" for each in "bcd"] if family.outputs > 1 else [name]
+    assert family.predictor_names(target) == names

@@ -71,11 +71,13 @@ def faults(page: Page) -> list[str]:
     ("name", "width", "scheme"),
     [
         ("reported", WIDE, "light"),
+        ("many_classes", PHONE, "dark"),
         *(
             pytest.param(*values, marks=pytest.mark.slow)
             for values in [
                 ("reported", WIDE, "dark"),
                 ("reported", PHONE, "light"),
+                ("many_classes", WIDE, "light"),
                 ("hostile", WIDE, "light"),
                 ("hostile", WIDE, "dark"),
                 ("reported", PHONE, "dark"),

@@ -162,7 +162,7 @@ def test_the_page_stands_alone(reported: Path, shown: Page) -> None:
     addresses = [str(own[key]) for _, own in shown.tags for key in ("src", "href", "xlink:href") if key in own]
     assert all(address.startswith("#") for address in addresses)
     images = [own for _, own in shown.tags if own.get("role") == "img"]
-    assert len(images) == len([tag for tag, _ in shown.tags if tag == "svg"]) == 26
+    assert len(images) == len([tag for tag, _ in shown.tags if tag == "svg"]) == 28
     assert all(own["aria-label"] for own in images)
     ids = [str(own["id"]) for _, own in shown.tags if "id" in own]
     assert len(ids) == len(set(ids))

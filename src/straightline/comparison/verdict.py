@@ -223,8 +223,12 @@ class Verdict(Contract):
     @property
     def reason(self) -> str:
         """The finding behind the answer in words."""
+        return self.reason_against(FAMILIES[self.family].baseline_name)
+
+    def reason_against(self, without_columns: str) -> str:
+        """Return the `reason`, with these words for the prediction that uses no column."""
         if self.answer == "neither":
-            return f"no model is shown to be better than {FAMILIES[self.family].baseline_name} by the margin"
+            return f"no model is shown to be better than {without_columns} by the margin"
         return self.finding.explained(self.challenger, self.baseline)
 
     @property

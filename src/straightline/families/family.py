@@ -59,6 +59,7 @@ class Family(ABC):
       wrong.
     - `metrics` maps the keys of the scores on held-out rows to their titles.
     - `headline_metrics` lists the keys of the scores that a caption shows.
+    - `scores_note` explains scores to readers, or is None.
     - `pictures` lists the pictures of held-out predictions that suit the family.
     - `has_intervals` says whether predictions are numbers that an interval can surround.
     - `forest` and `boosted_trees` are the names of scikit-learn's models of trees for the family, `forest_options` and
@@ -96,6 +97,7 @@ class Family(ABC):
     prediction_name: ClassVar[str] = "prediction"
     baseline_name: ClassVar[str] = "predicting the mean"
     has_factors: ClassVar[bool] = False
+    scores_note: ClassVar[str | None] = None
     variance_unit: ClassVar[str | None] = None
     loss_factor: ClassVar[float] = 1.0
     outputs: int = 1

@@ -33,12 +33,13 @@ class LogLink(Family):
     loss_factor = 2.0
     metrics: ClassVar = {
         "deviance": "mean deviance",
-        "d2": "D² (explained deviance)",
+        "d2": "D²",
         "rmse": "RMSE",
         "mae": "MAE",
     }
     headline_metrics = ("deviance", "d2", "mae")
-    pictures = ("calibration", "truth")
+    scores_note = "D² is the share of the deviance about the mean of the held-out rows that a model explains."
+    pictures = ("truth", "calibration")
 
     def suits(self, values: pd.Series) -> bool:
         """Return False: the family is taken only where it is asked for."""

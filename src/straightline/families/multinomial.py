@@ -39,10 +39,14 @@ class Multinomial(Family):
     metrics: ClassVar = {
         "cross_entropy": "cross-entropy",
         "accuracy": "accuracy",
-        "roc_auc": "ROC AUC (mean of the classes)",
+        "roc_auc": "ROC AUC",
         "brier": "Brier score",
     }
     headline_metrics = ("cross_entropy", "accuracy", "roc_auc")
+    scores_note = (
+        "ROC AUC is the mean of the areas of each class against all others, weighted by the rows of the classes; the "
+        "Brier score is a sum over the classes."
+    )
     baseline_name = "predicting the class shares"
     pictures = ("confusion", "roc", "reliability")
     forest, boosted_trees = "RandomForestClassifier", "HistGradientBoostingClassifier"

@@ -83,7 +83,7 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "verdict": verdict,
         "loss_name": family.loss_title,
         "headline": sentences.headline(verdict, schema.column, family.baseline_title(schema)),
-        "finding": verdict.reason,
+        "finding": verdict.reason_against(family.baseline_title(schema)),
         "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
         "reference_note": sentences.reference_note(verdict.reference) if verdict.reference else None,
         "selected": [
@@ -95,6 +95,7 @@ def _target(results: Results, target: str) -> dict[str, Any]:
             {"name": name, "words": challenger.finding.explained(name, verdict.baseline), "result": challenger}
             for name, challenger in verdict.challengers.items()
         ],
+        "scores_note": family.scores_note,
         "metric_names": [family.metrics[name] for name in metrics],
         "models": [_model(variant, verdict, metrics) for variant in variants],
         "baseline": [variants[0].metrics["baseline"][name] for name in metrics],

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from straightline.serving.held_out import HeldOut
 
-BINS = 10  # groups of rows with similar predictions
+MOST_BINS, FEWEST_BINS, ROWS = 10, 3, 10  # groups of rows with similar predictions, each with about ROWS rows or more
 
 
 def probabilities(held_out: HeldOut) -> NDArray:
@@ -33,6 +33,10 @@ def commonest(held_out: HeldOut, classes: int, most: int) -> list[int]:
     """Return the numbers of at most `most` classes, those with the most held-out rows, in ascending order."""
     totals = np.bincount(held_out.truth.astype(int), held_out.weights, minlength=classes)
     return sorted(np.argsort(-totals, kind="stable")[:most].tolist())
+
+
+def _bins(held_out: HeldOut) -> int:
+    return max(min(len(held_out) // ROWS, MOST_BINS), FEWEST_BINS)
 
 
 def roc_curve(is_class: NDArray[np.bool_], prediction: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:
@@ -76,17 +80,18 @@ def mean_curve(curves: dict[int, tuple[NDArray, NDArray]], held_out: HeldOut, po
 
 
 def reliability(held_out: HeldOut, number: int) -> pd.DataFrame:
-    """Return how often rows have the class `number`, by its predicted probability in BINS bins of equal width.
+    """Return how often rows have the class `number`, by its predicted probability in bins of equal width.
 
     The table has `prediction,truth,weight`: the means, and the sum of the weights, of each bin with rows.
     """
     likely = probabilities(held_out)[:, number]
-    bins = np.minimum((likely * BINS).astype(int), BINS - 1)
+    count = _bins(held_out)
+    bins = np.minimum((likely * count).astype(int), count - 1)
     return _means(bins, likely, held_out.truth == number, weights_of(held_out))
 
 
 def calibration(held_out: HeldOut) -> pd.DataFrame:
-    """Return the mean truth by mean prediction in at most BINS groups of equal weight, ordered by prediction.
+    """Return the mean truth by mean prediction in groups of about equal weight, ordered by prediction.
 
     Rows with equal predictions are in one group. The table has `prediction,truth,weight`, as that of `reliability`.
     """
@@ -94,7 +99,8 @@ def calibration(held_out: HeldOut) -> pd.DataFrame:
     _, level = np.unique(held_out.prediction, return_inverse=True)
     totals = np.bincount(level, weights)
     middles = (totals.cumsum() - totals / 2) / totals.sum()
-    groups = np.minimum((middles * BINS).astype(int), BINS - 1)[level]
+    count = _bins(held_out)
+    groups = np.minimum((middles * count).astype(int), count - 1)[level]
     return _means(groups, held_out.prediction, held_out.truth, weights)
 
 

@@ -21,7 +21,7 @@ from straightline.serving.held_out import HeldOut
 CAPTIONS = {
     "truth": "Truth by prediction. On the line, both are equal.",
     "residuals": "Truth minus prediction. A pattern here is something that the model has not learned.",
-    "calibration": "Mean truth by mean prediction in ten groups of rows, ordered by prediction. On the line, both are "
+    "calibration": "Mean truth by mean prediction in groups of rows, ordered by prediction. On the line, both are "
     "equal.",
     "reliability": "Share of ones among rows with a similar predicted probability. A larger dot has more rows.",
     "roc": "True and false positive rates at all thresholds. The further above the line, the better.",

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from straightline.comparison.sampling import evenly
@@ -14,7 +13,6 @@ from straightline.report.pictures.comparison import SPREAD
 from straightline.serving.held_out import HeldOut
 
 SAMPLE = 500  # points in a scatter plot; more would hide each other, and each takes 100 bytes
-FEW_DECADES = 1000.0  # If the ends of a logarithmic axis differ by less than this factor, it has more ticks.
 
 Named = Sequence[tuple[str, HeldOut]]
 
@@ -77,13 +75,17 @@ def calibration(models: Named, is_logarithmic: bool) -> Panel:
 
 
 def _stretch(axes: Axes, low: float, high: float, is_logarithmic: bool) -> None:
-    """Make both axes logarithmic if they should be, and if all numbers are positive and differ by a large factor."""
-    if not is_logarithmic or low <= 0 or high < SPREAD * low:
+    """Make both axes logarithmic if they should be, and if the numbers differ by a large factor.
+
+    If some are 0, as counts are, the axes are linear up to 1.
+    """
+    if not is_logarithmic or low < 0 or high < SPREAD * (low or 1):
         return
-    axes.set(xscale="log", yscale="log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 3) if high < FEW_DECADES * low else (1,)))
-        plain_labels(axis)
+    scale = {"value": "log"} if low > 0 else {"value": "symlog", "linthresh": 1}
+    axes.set_xscale(**scale)
+    axes.set_yscale(**scale)
+    plain_labels(axes.xaxis)
+    plain_labels(axes.yaxis)
 
 
 def _scatter(axes: Axes, rows: HeldOut, heights: NDArray, number: int) -> None:

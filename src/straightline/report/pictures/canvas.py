@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import matplotlib as mpl
@@ -13,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 Panel = Callable[[Axes], None]
 
@@ -44,6 +45,8 @@ DASHES = ("-", "--", ":", "-.")  # If there are more models than colors, the col
 WIDTH, HEIGHT = 4.8, 3.1  # inches of a panel: small, so that its text stays legible on a phone
 COLUMNS = 2  # panels side by side in a PNG
 TAG = re.compile(r"<[^>]+>")  # the tags of an SVG, without the text between them
+# Ticks in a decade of a logarithmic axis, if its ends differ by less than a factor.
+PARTS = ((4.0, (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)), (40.0, (1.0, 2.0, 5.0)), (400.0, (1.0, 3.0)))
 TICKS = 6  # intervals between the ticks of an axis, at most
 LINE = 0.22  # inches: height of a line in a label
 RIGHT = 0.2  # inches: the right margin
@@ -133,16 +136,25 @@ def legend(axes: Axes, title: str | None = None) -> None:
         title_fontsize=STYLE["axes.titlesize"],
         alignment="left",
         columnspacing=1.2,
+        handlelength=2.4,
     )
 
 
+@lru_cache(maxsize=10_000)  # The letters of a label are outlines, which take a millisecond to measure.
 def text_width(text: str, points: float) -> float:
     """Return the width in inches of a `text` whose letters have a size of `points`."""
     return float(ROOM * TextPath((0, 0), text, points).get_extents().width / 72) if text else 0.0
 
 
 def plain_labels(axis: Axis) -> None:
-    """Label an axis with plain numbers, even if it is logarithmic, and remove its minor ticks."""
+    """Label an axis with plain numbers, even if it is logarithmic, and remove its minor ticks.
+
+    A logarithmic axis of few decades gets more than one tick for each.
+    """
+    if axis.get_scale() == "log":
+        low, high = axis.get_view_interval()
+        parts = next((parts for factor, parts in PARTS if high < factor * low), (1.0,))
+        axis.set_major_locator(LogLocator(subs=parts))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
@@ -196,7 +208,8 @@ def _lines_above(axes: Axes) -> int:
 def _legend_columns(axes: Axes) -> int:
     _, labels = axes.get_legend_handles_labels()
     entry = HANDLE + max((text_width(label, LEGEND_SIZE) for label in labels), default=0.0)
-    return max(min(len(labels), MOST_ENTRIES, int(plot_width(axes) // entry)), 1)
+    most = max(min(MOST_ENTRIES, int(plot_width(axes) // entry)), 1)
+    return math.ceil(len(labels) / math.ceil(len(labels) / most)) if labels else 1
 
 
 def _left(axes: Axes) -> float:

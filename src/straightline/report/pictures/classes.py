@@ -11,7 +11,6 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from straightline.comparison.sampling import evenly
-from straightline.formatting import number as written
 from straightline.report import held_out
 from straightline.report.pictures.canvas import (
     COLORS,
@@ -88,7 +87,7 @@ def confusion(name: str, rows: HeldOut, classes: Sequence[str]) -> Panel:
 def _write(axes: Axes, x: float, y: float, count: Any, cell: float) -> None:
     """Write a count into its cell: in thousands or millions if it is too long, and not at all if it is still."""
     points = 9 if axes.get_xlim()[1] < MANY else 7
-    text = f"{count:,.0f}" if count >= 100 else written(count, 3)
+    text = f"{count:,.0f}" if count >= 100 else f"{count:.3g}"
     if text_width(text, points) > cell:
         text = EngFormatter(places=0, sep="")(count)
     if text_width(text, points) <= cell:
@@ -134,11 +133,11 @@ def roc_by_class(name: str, rows: HeldOut, classes: Classes) -> Panel:
         _diagonal(axes, "false positive rate", "true positive rate")
         for number in classes.shown:
             if number in curves:
-                label = f"{short(classes.names[number])}: {_area(curves[number]):.3g}"
+                label = f"{short(classes.names[number])}: {_area(curves[number]):.2f}"
                 axes.plot(*_thinned(curves[number]), color=classes.color(number), label=label)
         if len(classes.shown) < len(classes.names):
             mean = held_out.mean_curve(curves, rows, STEPS)
-            label = f"mean of all {len(classes.names)}: {_area(mean):.3g}"
+            label = f"mean of {len(classes.names)}: {_area(mean):.2f}"
             axes.plot(*mean, color=INK, linewidth=3, linestyle="--", label=label)
         legend(axes, short(name))
 

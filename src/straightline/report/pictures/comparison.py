@@ -166,10 +166,10 @@ def coefficients(table: pd.DataFrame, label: str, classes: Classes | None = None
             reach = [group["estimate"] - group["ci_low"], group["ci_high"] - group["estimate"]]
             errors = np.nan_to_num(np.array(reach, float))
             color = COLORS[0] if classes is None else classes.color(list(classes.names).index(name))
-            label = short(name) or None
-            axes.errorbar(
-                group["estimate"], places, xerr=errors, fmt="o", color=color, markersize=5, linewidth=1.8, label=label
+            dots = axes.errorbar(
+                group["estimate"], places, xerr=errors, fmt="o", color=color, markersize=5, linewidth=1.8
             )
+            dots.set_label(short(name))
         axes.set_yticks(range(len(terms)), [short(str(term)) for term in terms])
         axes.set(ylim=(len(terms) - 0.5, -0.5), xlabel=label)
         reaches = table[["estimate", "ci_low", "ci_high"]].abs().max(axis=1)
