@@ -15,12 +15,13 @@ from ray.cluster_utils import Cluster
 from typer.testing import CliRunner
 
 from straightline.__main__ import app
-from straightline.data.source import streamed
+from straightline.data.source import streamed, with_row_values
 from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
 from straightline.sweeps import cluster
 from straightline.sweeps.trainer import Scored, Trainer
 from tests.builders import rows_of
+from tests.drawn import drawn_table
 from tests.sweeps.cases import QUICK, curved, space_of, write_own
 
 RATES, WIDTHS = "models.neural.learning_rate=0.003,0.03", "models.neural.hidden=[4],[3,3]"
@@ -83,6 +84,18 @@ def test_a_streamed_table_is_read_from_the_object_store(nodes: Cluster, tmp_path
     columns = {"a": rows.features[:, 0], "b": rows.features[:, 1], "y": rows.labels}
     pa.parquet.write_table(pa.table(columns), tmp_path / "rows.parquet", row_group_size=50)
     source = streamed(tmp_path / "rows.parquet", ["a", "b"], "y", block_rows=100)
+    assert_same(*both(replace(table, source=source), nodes.address))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["multinomial", "poisson"])
+def test_weights_offsets_and_classes_reach_the_nodes(nodes: Cluster, family: str, tmp_path: Path) -> None:
+    table = drawn_table(family, 400, weighted=True, exposed=True)
+    rows = rows_of(table)
+    columns = {"a": rows.features[:, 0], "b": rows.features[:, 1], "y": rows.labels}
+    pa.parquet.write_table(pa.table(columns), tmp_path / "rows.parquet", row_group_size=50)
+    source = streamed(tmp_path / "rows.parquet", ["a", "b"], "y", block_rows=100)
+    source = with_row_values(source, table.weights, table.offset)
     assert_same(*both(replace(table, source=source), nodes.address))
 
 

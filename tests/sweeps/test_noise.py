@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
+from straightline.data.rows import Rows
 from straightline.sweeps.selection import Selected, winner
 from straightline.sweeps.trainer import Trainer
 from tests.builders import labels_of, training_table
@@ -27,7 +28,6 @@ def test_a_winner_of_200_configs_on_noise_is_not_called_better(family: str, colu
     losses = np.array([found.losses for found in scored])
     best = configs[int(losses.mean(axis=1).argmin())]
     selected = Selected("neural", 200, losses)
-    found = winner(
-        table, best, selected, np.empty((0, columns)), np.empty(0), lambda *_: nullcontext(lambda *now: None)
-    )
+    nothing = Rows(np.empty((0, columns)), np.empty(0))
+    found = winner(table, best, selected, nothing, lambda *_: nullcontext(lambda *now: None))
     assert found.finding != "challenger_better"

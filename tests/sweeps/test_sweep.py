@@ -1,16 +1,20 @@
 """`straightline sweep`: its winner is judged on fresh folds as a run would judge it, and can be adopted."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from straightline.errors import UserError
 from straightline.stages import compose
+from tests.builders import rows_of
 from tests.conftest import ROOT
+from tests.drawn import drawn_table
 from tests.sweeps.cases import QUICK, SWEEP, invoke
 
 
@@ -49,6 +53,60 @@ def test_the_winner_is_judged_as_a_run_on_fresh_folds_would(
         assert verdict["held_out"][model] == pytest.approx(metrics["loss"], rel=1e-9)
 
 
+def write_drawn(path: Path, family: str) -> None:
+    """Write a table with the weights w and, for counts, the exposure t."""
+    table = drawn_table(family, 150, weighted=True, exposed=True)
+    rows = rows_of(table)
+    frame = pd.DataFrame(rows.features, columns=["a", "b"]).assign(w=rows.weights)
+    frame["y"] = rows.labels if table.classes is None else np.array(table.classes)[rows.labels.astype(int)]
+    if rows.offset is not None:
+        frame["t"] = np.exp(rows.offset)
+    frame.to_csv(path, index=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        ("multinomial", ("--weights", "w", "--weights-are", "sampling")),
+        ("poisson", ("--family", "poisson", "--exposure", "t", "--weights", "w")),
+    ],
+)
+def test_the_winner_of_weighted_rows_is_judged_as_a_run_on_fresh_folds_would(
+    family: str, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_drawn(tmp_path / "drawn.csv", family)
+    varied = "models.neural.learning_rate=0.003,0.03"
+    own = ("--target", "y", *options)
+    found = invoke("sweep", varied, *QUICK, "--table", "drawn.csv", *own, "--no-track")
+    assert found.exit_code == 0, found.output
+    verdict = json.loads((tmp_path / "sweeps/sweep.json").read_text())
+    chosen = [f"{key}={value}" for key, value in verdict["point"].items()]
+    again = invoke("run", "drawn.csv", *own, *QUICK, *chosen, "folds.seed=1")
+    assert again.exit_code == 0, again.output
+    known = json.loads((tmp_path / "straightline-drawn/verdicts/y.json").read_text())
+    neural, line = known["losses"]["neural"] + verdict["optimism"], known["losses"]["regression"]
+    assert verdict["losses"] == pytest.approx({"regression": line, "neural": neural}, rel=1e-12)
+    for model in ("regression", "neural"):
+        metrics = json.loads((tmp_path / f"straightline-drawn/metrics/y-{model}.json").read_text())
+        assert verdict["held_out"][model] == pytest.approx(metrics["loss"], rel=1e-9)
+
+
+@pytest.mark.slow
+def test_outcomes_of_numbers_are_not_those_of_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same numbers are the same bytes in data/, whatever family is asked for."""
+    monkeypatch.chdir(tmp_path)
+    write_drawn(tmp_path / "drawn.csv", "poisson")
+    varied = ("models.neural.learning_rate=0.003,0.03", *QUICK, "data.exclude=[w,t]")
+    own = ("--table", "drawn.csv", "--target", "y", "--no-track", "--storage", "sqlite:///sweep.db")
+    for family in ("gaussian", "poisson"):
+        found = invoke("sweep", *varied, *own, "--family", family, "--name", family)
+        assert found.exit_code == 0, found.output
+    losses = [pd.read_csv(f"sweeps/{family}.csv").set_index("trial")["loss"] for family in ("gaussian", "poisson")]
+    assert (losses[0] != losses[1]).all()
+
+
 @pytest.mark.slow
 def test_the_pipelines_rows_are_swept_twice_alike_and_held_out_rows_are_not_looked_at(
     project: Path, monkeypatch: pytest.MonkeyPatch
@@ -59,7 +117,8 @@ def test_the_pipelines_rows_are_swept_twice_alike_and_held_out_rows_are_not_look
     arguments = (*SWEEP, f"data.rows={params['data']['rows']}", "--target", "color", "--no-track")
     found = invoke(*arguments)
     assert found.exit_code == 0, found.output
-    assert "Try it in the pipeline: dvc exp run -S fit.epochs=4 -S folds.k=3" in " ".join(found.output.split())
+    settings = " ".join(f"-S {shlex.quote(text)}" for text in QUICK)
+    assert f"Try it in the pipeline: dvc exp run {settings}" in " ".join(found.output.split())
     first = (project / "sweeps/sweep.csv").read_bytes()
     test = pd.read_parquet(project / "data/test.parquet")
     test.assign(color=1 - test["color"]).to_parquet(project / "data/test.parquet")
@@ -99,6 +158,8 @@ def test_the_winner_is_adopted_where_its_settings_live(project: Path, monkeypatc
         ),
         (("sweep", "fit.seed=1,2", "data.rows=600"), "expected one of num_balloons, color, got none"),
         (("sweep", "fit.seed=1,2", "--table", "none.csv"), "--table: add --target, the column to predict"),
+        (("sweep", "fit.seed=1,2", "--target", "color", "--weights-are", "sampling"), "--weights-are: add --table"),
+        (("sweep", "fit.seed=1,2", "--target", "color", "--family", "poisson"), "--family: add --table"),
         (
             ("sweep", "fit.seed=1,2", "--table", "none.csv", "--target", "y", "--adopt"),
             "--adopt: leave --table out",

@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 
 from straightline.config.settings import parse
+from straightline.families import FAMILIES
 from straightline.regression import exact
 from straightline.sweeps.trainer import Trainer
 from straightline.training.program import program
 from straightline.training.variants import fold_replicas, train
 from tests import builders
 from tests.builders import quick, rows_of
+from tests.drawn import drawn_table
 from tests.sweeps.cases import QUICK, curved, space_of
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_configs_of_a_stack_are_each_trained_as_the_pipeline_trains_it(family: str) -> None:
-    table = curved(family)
+    table = curved(family) if family in ("gaussian", "bernoulli") else drawn_table(family)
     of = space_of(
         "models.neural.learning_rate=0.003,0.03", "models.neural.l2=0,0.01", "models.neural.hidden=[4],[3,3]",
         "fit.seed=0,7", "fit.epochs=6", "fit.dtype=float64",
@@ -30,6 +32,20 @@ def test_configs_of_a_stack_are_each_trained_as_the_pipeline_trains_it(family: s
         assert found.losses is not None
         np.testing.assert_allclose(found.losses, alone.groupby("fold")["loss"].mean(), rtol=1e-9)
         assert (found.epochs, found.steps) == (alone["epochs"].sum(), alone["steps"].sum())
+
+
+@pytest.mark.parametrize("family", ["multinomial", "poisson"])
+def test_configs_of_weighted_rows_with_offsets_are_trained_as_in_the_pipeline(family: str) -> None:
+    table = drawn_table(family, weighted=True, exposed=True)
+    of = space_of("models.neural.learning_rate=0.003,0.03", *quick(hidden=4, epochs=4, k=3), "fit.dtype=float64")
+    configs = [of.config(point) for point in of.points()]
+    trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
+    together = trainer.scored(configs)
+    for config, found in zip(configs, together, strict=True):
+        (by_itself,) = trainer.scored([config])
+        np.testing.assert_allclose(found.losses, by_itself.losses, rtol=1e-12)
+        known = train(table, config.models["neural"], config.fit, builders.folds(), lambda *_: None).folds
+        np.testing.assert_allclose(found.losses, known["loss"], rtol=1e-9)
 
 
 def test_batches_of_other_numbers_run_what_is_compiled() -> None:
@@ -61,11 +77,15 @@ def test_upgraded_configs_start_from_their_folds_regressions() -> None:
         np.testing.assert_allclose(found.losses, line, rtol=1e-3)
 
 
-def test_a_config_of_an_averaged_network_is_trained_as_in_the_pipeline() -> None:
+@pytest.mark.parametrize(
+    "family",
+    ["gaussian", *(pytest.param(name, marks=pytest.mark.slow) for name in ("multinomial", "poisson", "gamma"))],
+)
+def test_a_config_of_an_averaged_network_is_trained_as_in_the_pipeline(family: str) -> None:
     of = space_of(
         "models.neural.l2=0.001,0.01", "effort=standard", "models.neural.learning_rate=0.01", *quick(hidden=4, k=3)[2:]
     )
-    table = curved()
+    table = curved() if family == "gaussian" else drawn_table(family, weighted=True, exposed=True)
     trainer = Trainer(table, "neural", table.split.folds(120, 3, 1, 0), seeds=1)
     for point, found in zip(of.points(), trainer.scored([of.config(point) for point in of.points()]), strict=True):
         config = of.config(point)

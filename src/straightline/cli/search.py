@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from straightline.cli import arguments
 from straightline.cli.arguments import known_family
-from straightline.families import FAMILIES
+from straightline.errors import UserError
+from straightline.families import AUTO, FAMILIES
 from straightline.runtime.steps import step
 
 app = typer.Typer()
@@ -36,12 +38,22 @@ def sweep(
         ),
     ],
     table: Annotated[
-        Path | None, typer.Option(help="Table to use instead of the pipeline's rows, as run takes it.")
+        Path | None,
+        typer.Option(
+            help="Table to use instead of the pipeline's rows, as run takes it. --family to --weights-are describe it; "
+            "other options of run are settings, such as data.groups=shop."
+        ),
     ] = None,
     target: Annotated[
         str | None,
         typer.Option(help="Column to predict, required with --table. Without --table: a target of params.yaml."),
     ] = None,
+    family: arguments.Family = AUTO,
+    reference: arguments.Reference = None,
+    exposure: arguments.Exposure = None,
+    offset: arguments.Offset = None,
+    weights: arguments.Weights = None,
+    weights_are: arguments.WeightsAre = None,
     sampler: Annotated[
         Literal["grid", "random", "qmc", "tpe"] | None,
         typer.Option(
@@ -78,9 +90,16 @@ def sweep(
     """Try many configs of a network, rank them, and compare the best one with the straight line on new folds."""
     with step("sweep: importing libraries"):
         from straightline.commands import sweep as command
+        from straightline.config.table_options import TableOptions
 
+    of_target = _given(reference=reference, exposure=exposure, offset=offset)
+    of_rows = _given(weights=weights, weights_are=weights_are)
+    named = [*(["family"] if family != AUTO else []), *of_target, *of_rows]
+    if table is None and named:
+        raise UserError(f"--{named[0].replace('_', '-')}: add --table; the pipeline's rows have theirs in params.yaml")
+    own = None if table is None else TableOptions(table, [], family, of_target, of_rows)
     options = command.Options(
-        overrides, table, target, sampler, trials, storage, seed, name, track, adopt, engine, address
+        overrides, own, target, sampler, trials, storage, seed, name, track, adopt, engine, address
     )
     command.run(ROOT, options)
 
@@ -143,6 +162,10 @@ def calibrate(
         rows, _counts(columns), family or [], noise, truth, simulations, model, like, target, seed, effort
     )
     command.run(ROOT, options, out)
+
+
+def _given(**options: str | None) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value}
 
 
 def _counts(text: str) -> list[int]:

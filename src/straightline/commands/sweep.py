@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from straightline.config.composition import render
 from straightline.config.settings import Config, chosen_target, load, parse
 from straightline.config.streams import received
 from straightline.config.table_options import TableOptions, table_settings
+from straightline.data.row_values import offset_of
+from straightline.data.rows import Rows
 from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
 from straightline.errors import UserError
@@ -42,13 +44,14 @@ BATCH = 128
 class Options:
     """The settings to vary, in Hydra's syntax, and how to search.
 
-    `target` is a column of the file `table`, or, if `table` is None, a target of the pipeline. If `sampler` and
+    `target` is a column of the file of `table`, whose own targets and overrides do not count, or, if `table` is None, a
+    target of the pipeline. If `sampler` and
     `trials` are None, the sweep tries a grid of all points, or uses TPE if a setting varies in an interval
     (`search.plan`). `engine` is `local` or `ray`; `address` is that of the Ray cluster.
     """
 
     overrides: Sequence[str]
-    table: Path | None
+    table: TableOptions | None
     target: str | None
     sampler: str | None
     trials: int | None
@@ -89,11 +92,10 @@ def _project(root: Path, options: Options) -> Iterator[tuple[Path, Space]]:
         raise UserError("--adopt: leave --table out; only settings for the pipeline's rows can go into its conf/")
     if options.target is None:
         raise UserError("--table: add --target, the column to predict")
-    file, column = options.table, options.target
-    with temporary_folder() as folder, received(file, folder):
+    table = replace(options.table, targets=[options.target])
+    with temporary_folder() as folder, received(table.file, folder):
         space = parse_space(
-            options.overrides,
-            lambda fixed: yaml.safe_load(table_settings(TableOptions(file, [column], overrides=fixed))),
+            options.overrides, lambda fixed: yaml.safe_load(table_settings(replace(table, overrides=fixed)))
         )
         write_text(folder / "params.yaml", yaml.safe_dump(dict(space.base), allow_unicode=True))
         data.run(folder)
@@ -165,7 +167,8 @@ def _search(
 ) -> tuple[list[dict[str, Any]], dict[str, float], bool]:
     """Return a row for each config that was tried, the importances of the settings, and whether it was interrupted."""
     sampler, count = search.plan(options.sampler, options.trials, space)
-    data_digest = f"{target} {md5(home / 'data/train.parquet')}"
+    # Counts and amounts may be the same bytes as other numbers: the schema has the family, its offset and the weights.
+    data_digest = " ".join([target, *(md5(home / "data" / name) for name in ("train.parquet", "schema.json"))])
     name = search.study_name(space, f"{sampler} {options.seed}", data_digest)
     study = search.study(name, options.storage, sampler, options.seed)
     points = search.grid(sampler, count, space, options.seed)
@@ -210,18 +213,23 @@ def _trainer(options: Options, *arguments: Any) -> AbstractContextManager[Any]:
 def _judge(
     home: Path, space: Space, target: str, table: Any, point: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> Winner:
-    from straightline.data.encoding import matrix
     from straightline.sweeps import selection
     from straightline.training.progress import epochs_shown
 
-    schema = read_schema(home)
-    test = read_parquet(home / "data/test.parquet")
-    features = matrix(test, schema.encoding)
-    labels = test[schema.targets[target].column].to_numpy(float)
     selected = selection.Selected(
         space.model, len(rows), np.array([row["fold_losses"] for row in rows if row["loss"] is not None])
     )
-    return selection.winner(table, space.config(point), selected, features, labels, epochs_shown)
+    return selection.winner(table, space.config(point), selected, _held_out(home, target), epochs_shown)
+
+
+def _held_out(home: Path, target: str) -> Rows:
+    from straightline.data.encoding import matrix
+
+    schema = read_schema(home)
+    test, column = read_parquet(home / "data/test.parquet"), schema.targets[target]
+    labels = test[column.column].to_numpy(np.float64)
+    weights = None if schema.weights is None else test[schema.weights].to_numpy(np.float64)
+    return Rows(matrix(test, schema.encoding), labels, weights, offset_of(test, column))
 
 
 def _write_verdict(root: Path, space: Space, options: Options, point: Mapping[str, Any], winner: Winner) -> None:

@@ -18,6 +18,7 @@ from straightline.comparison.findings import decide
 from straightline.comparison.judgement import mean_test_ratio
 from straightline.comparison.significance import FoldLosses
 from straightline.config.settings import Config, Folds
+from straightline.data.rows import Rows
 from straightline.data.training_table import TrainingTable
 from straightline.families import Family
 from straightline.formatting import percent
@@ -48,14 +49,13 @@ def winner(
     table: TrainingTable,
     config: Config,
     selected: Selected,
-    features: NDArray,
-    labels: NDArray,
+    held_out: Rows,
     show_progress: ShowProgress,
 ) -> Winner:
     """Compare the selected network with the baseline on fresh folds (`folds.seed` + 1), as the pipeline does.
 
-    `features` `(rows, columns)` and `labels` `(rows,)` are the held-out rows. `show_progress` takes a title and the
-    number of epochs, and returns a context manager that yields the callback for the training of a model.
+    `show_progress` takes a title and the number of epochs, and returns a context manager that yields the callback for
+    the training of a model.
     """
     model, tried, excess = selected.model, selected.tried, optimism(selected.losses, config.folds.seed)
     baseline = baseline_of(config.models)
@@ -88,7 +88,7 @@ def winner(
         challengers=dict(decision.challengers),
         advice=decision.advice,
         ledger={name: ledger(table, tried if name == model else 1) for name, table in folds.items()},
-        held_out=_held_out(fitted, features, labels, table.family),
+        held_out=_held_out_losses(fitted, held_out, table.family),
     )
 
 
@@ -100,9 +100,14 @@ def _trained(table: TrainingTable, config: Config, name: str, fresh: Folds, show
         return train(table, model_settings, config.fit, folds, on_epoch)
 
 
-def _held_out(fitted: Mapping[str, Trained], features: NDArray, labels: NDArray, family: Family) -> dict[str, float]:
+def _held_out_losses(fitted: Mapping[str, Trained], rows: Rows, family: Family) -> dict[str, float]:
     """Return the loss of each model on the held-out rows, or nothing if there are none."""
-    if not len(labels):
+    if not len(rows):
         return {}
-    predicted = {name: keras.ops.convert_to_numpy(trained.model(features))[:, 0] for name, trained in fitted.items()}
-    return {name: family.mean_loss(labels, values.astype(np.float64)) for name, values in predicted.items()}
+    return {name: rows.mean_loss(family, _predicted(trained.model, rows.features)) for name, trained in fitted.items()}
+
+
+def _predicted(model: keras.Model, features: NDArray) -> NDArray:
+    """Return the predictions of a trained model, `(rows,)` or `(rows, classes)`, for the offset 0."""
+    predicted = keras.ops.convert_to_numpy(model(features)).astype(np.float64)
+    return np.asarray(predicted[:, 0] if predicted.shape[1] == 1 else predicted)
