@@ -46,12 +46,13 @@ def held_out(results: Results, target: str) -> list[Figure]:
     if not variants[0].metrics["rows"]:
         return []
     family, classes = results.family_of(target), classes_of(results, target)
-    scores = "; ".join(f"{variant.model}: {_scores(variant.metrics, family)}" for variant in variants)
+    scores = {variant.model: f"{variant.model}: {_scores(variant.metrics, family)}" for variant in variants}
     rows = {variant.model: variant.held_out for variant in variants}
     figures = []
     for position, drawing in enumerate(_drawings(results, target), start=1):
         caption = _caption(drawing.kind, classes, rows[variants[0].model].weights is not None)
-        detail = f"Held-out scores: {scores}."
+        shown = scores.values() if drawing.model is None else [scores[drawing.model]]
+        detail = f"Held-out scores: {'; '.join(shown)}."
         if drawing.kind == "confusion" and drawing.model is not None:
             detail = _confused(drawing.model, rows[drawing.model], classes.names)
         figures.append(

@@ -67,7 +67,7 @@ def _verdicts(difference: Difference, answer: Answer) -> Table:
         table.add_row(key, *(formatted(side[key]) if key in side else "-" for side in (before, after)), "")
     gains = Change("relative gain (interval)", *(side.get("relative_gain", ABSENT) for side in (before, after)))
     table.add_row(gains.name, *map(_gain, (before, after)), _difference(gains))
-    mean = Change("predicting the mean", *(side.get("mean_loss", ABSENT) for side in (before, after)))
+    mean = Change("predicting without columns", *(side.get("mean_loss", ABSENT) for side in (before, after)))
     for loss in (*answer.losses, mean):
         _add(table, Change(f"loss of {loss.name}", loss.before, loss.after))
     return table

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,9 @@ from straightline.serving.held_out import HeldOut
 
 HANDFUL = 5  # classes with a line of their own in a picture; more could not be told apart
 STEPS = 200  # points of a ROC curve
-CELL = 0.27, 0.25  # inches: the smallest width and height of a cell of a confusion matrix, room for four digits
+CELL = 0.3, 0.25  # inches: the smallest width and height of a cell of a confusion matrix, room for four digits
 FAINTEST, STRONGEST = 0.05, 0.5  # opacities of cells; numbers stay legible on them in light and in dark
-MANY = 10  # classes; with more, the numbers of a confusion matrix are smaller
+SIZES = 9, 7  # points: of the numbers in a confusion matrix
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,15 @@ def confusion(name: str, rows: HeldOut, classes: Sequence[str]) -> Panel:
 
 
 def _write(axes: Axes, x: float, y: float, count: Any, cell: float) -> None:
-    """Write a count into its cell: in thousands or millions if it is too long, and not at all if it is still."""
-    points = 9 if axes.get_xlim()[1] < MANY else 7
-    text = f"{count:,.0f}" if count >= 100 else f"{count:.3g}"
-    if text_width(text, points) > cell:
-        text = EngFormatter(places=0, sep="")(count)
-    if text_width(text, points) <= cell:
-        axes.text(x, y, text, ha="center", va="center_baseline", fontsize=points)
+    """Write a count into its cell, smaller or in thousands or millions if it is too long, or not at all if it still is.
+
+    `cell` is the width of the cell in inches.
+    """
+    texts = f"{count:,.0f}" if count >= 100 else f"{count:.3g}", EngFormatter(places=0, sep="")(count)
+    for text, points in product(texts, SIZES):
+        if text_width(text, points) <= cell:
+            axes.text(x, y, text, ha="center", va="center_baseline", fontsize=points)
+            return
 
 
 def confusion_size(classes: Sequence[str]) -> tuple[float, float]:
