@@ -84,5 +84,14 @@ def _separation_message(separation: Separation, names: Sequence[str], classes: S
     which = f" ({listed(pairs)})" if pairs else ""
     return (
         f"the classes of some rows are separated by {columns}{which}, whose coefficients are infinite: only the finite "
-        "coefficients are shown, and Firth's estimate is used to predict"
+        f"coefficients are shown{_other_reference(separation, classes)}, and Firth's estimate is used to predict"
     )
+
+
+def _other_reference(separation: Separation, classes: Sequence[Any] | None) -> str:
+    """Return advice to choose another reference class if all others are separated from this one."""
+    if not classes or len([pair for pair in separation.pairs if 0 in pair]) < len(classes) - 1:
+        return ""
+    counts = [sum(number in pair for pair in separation.pairs) for number in range(len(classes))]
+    least = counts.index(min(counts))
+    return f" (with --reference {str(classes[least])!r} there are some)" if counts[least] < counts[0] else ""
