@@ -90,6 +90,7 @@ def test_a_wrong_setting_of_an_averaged_network_is_named(key: str, value: object
         ("data.held_out", -0.1, "data.held_out", "-0.1"),
         ("data.source", "web", "data.source", "web"),
         ("targets.color.family", "ternary", "targets.color.family", "ternary"),
+        ("targets.color", {"column": "a", "family": "auto", "offset": "b", "exposure": "b"}, "color.exposure", "'b'"),
         ("verdict.margin", 1, "verdict.margin", "1"),
         ("verdit", {}, "verdit", "not a setting"),
         ("targets", {}, "targets", "at least 1"),

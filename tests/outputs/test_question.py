@@ -39,6 +39,8 @@ OTHER = [
     settings(sheet="2025"),
     settings(features=["size"]),
     settings(exclude=["id"]),
+    settings(weights="rows"),
+    {**settings(), "targets": {"price": {"column": "price", "exposure": "days"}}},
 ]
 
 
@@ -85,6 +87,7 @@ def test_the_order_of_names_makes_no_other_question() -> None:
     assert Question.of(one) == Question.of(two)
     assert str(Question.of(one)) == "a, b in /houses.csv from c, d"
     assert str(Question.of(settings(exclude=["id"]))) == "price in /houses.csv from all other columns but id"
+    assert str(Question.of(settings(weights="rows"))) == "price in /houses.csv from all other columns, weights rows"
 
 
 @pytest.mark.parametrize("text", ["", "data: 3", "data: {path: a}", "targets: [", "data: {path: a}\ntargets: {a: 3}"])

@@ -52,6 +52,13 @@ class TestPromotion:
         assert promoted == (share < 1.05)
         assert f"{before:.6g}" in reason
 
+    def test_losses_of_another_family_promote_nothing(self) -> None:
+        champion = {registry.LOSS: "0.5", registry.FAMILY: "gaussian"}
+        reason = "not promoted: losses of poisson cannot be compared with those of the champion, gaussian"
+        assert registry.promotion(0.1, 0.05, champion, "poisson") == (False, reason)
+        assert registry.promotion(0.1, 0.05, champion, "gaussian")[0]
+        assert registry.promotion(0.1, 0.05, {registry.LOSS: "0.5"}, "poisson")[0]
+
 
 @contextmanager
 def client_of(root: Path) -> Iterator[mlflow.MlflowClient]:

@@ -65,9 +65,11 @@ def run(model: Path, rows: Path, out: Path | None, options: Options | None = Non
     digest = _digest(saved.folder / "weights.json", schema.digest(saved.target), saved.root)
     width = None if options.interval is None else _half_width(saved, schema, options.interval)
     features, columns = schema.encoding, _written(target, width)
+    offsets = [feature for feature in schema.offsets if feature.name in target.offset_columns]
     frame, identifiers = _read(rows, options, features, columns)
-    is_complete = _complete(frame, features, rows)
-    offset = new_offset(frame[is_complete], target, str(rows))
+    is_complete = _complete(frame, [*features, *offsets], rows)
+    values = {feature.name: encoding.raw(frame[is_complete], feature) for feature in offsets}
+    offset = new_offset(frame[is_complete].assign(**values), target, str(rows))
     if saved.reason is not None:
         _tell(f"{saved.model} predicts {target.column}, as the verdict advises: {saved.reason}")
 
@@ -109,11 +111,13 @@ def _written(target: Target, width: float | None) -> list[str]:
 
 def _half_width(saved: Saved, schema: Schema, level: float) -> float:
     target = schema.targets[saved.target]
-    if not family_of(target).has_intervals:
+    family = family_of(target)
+    if not family.has_intervals:
         reason = (
             "has classes, and the probability beside each prediction says how sure it is"
             if target.classes
-            else "has counts, whose spread grows with their mean, so that one width does not suit them all"
+            else f"has {'counts' if family.is_count else 'amounts'}, whose spread grows with their mean, so that one "
+            "width does not suit them all"
         )
         raise UserError(f"--interval: {target.column} {reason}; expected a target of numbers (family: gaussian)")
     try:

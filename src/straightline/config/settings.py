@@ -138,6 +138,13 @@ class Target:
             raise PydanticCustomError("family", "{known}", {"known": f"one of {', '.join((AUTO, *FAMILIES))}"})
         return family
 
+    @field_validator("exposure")
+    @classmethod
+    def _is_another(cls, exposure: str | None, info: ValidationInfo) -> str | None:
+        if exposure is not None and exposure == info.data.get("offset"):
+            raise PydanticCustomError("exposure", "another column than that of the offset")
+        return exposure
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Fit:

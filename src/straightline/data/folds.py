@@ -144,10 +144,11 @@ class Split:
             counts = np.bincount(self.classes, minlength=len(self.class_names or range(2)))
             rarest = int(counts.argmin())
             if counts[rarest] < k:
+                rows_of_it = "1 training row" if counts[rarest] == 1 else f"{counts[rarest]} training rows"
+                fewer = f"set folds.k to {counts[rarest]} or less, " if counts[rarest] > 1 else ""
                 raise UserError(
-                    f"the rarest class, {self._class_name(rarest)}, has {counts[rarest]} training rows, too few for "
-                    f"{k} folds; set folds.k to {max(counts[rarest], 2)} or less, join the class with another one, or "
-                    "add rows of it"
+                    f"the rarest class, {self._class_name(rarest)}, has {rows_of_it}, too few for {k} folds; {fewer}"
+                    "join the class with another one, or add rows of it"
                 )
 
     def _ordered(self, rows: int, k: int) -> list[tuple[NDArray, NDArray]]:

@@ -39,10 +39,9 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     `decimal` is the decimal mark of the file, which decides how text such as 1,200 is read.
     Raises UserError with all problems of the table in one line.
     """
-    path, names = config.data.path, _feature_names(config, frame)
+    path, extra, names = config.data.path, _extra_columns(config), _feature_names(config, frame)
     problems: list[str] = []
     by, column = _divided_by(config)
-    extra = _extra_columns(config)
     read = understood(config, frame, _read_columns(config, frame, [*names, column, *extra]), decimal)
     problems += [*read.problems, *total_row(read.frame)]
     frame, weights_are, weight_notes = _weighted(config, read.frame, problems)
@@ -72,6 +71,7 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
         warnings=notes,
         weights=config.data.weights if isinstance(config.data, Table) else None,
         weights_are=weights_are,
+        offsets=[Feature(name, "number", written=read.notations.get(name)) for name in _offset_columns(config)],
     )
     return Prepared(table.iloc[train], table.iloc[test], schema)
 
@@ -84,10 +84,23 @@ def _read_columns(config: Config, frame: pd.DataFrame, names: Iterable[str | Non
 
 
 def _extra_columns(config: Config) -> list[str]:
-    """Return the columns of weights, offsets and exposures, which no model predicts from."""
+    """Return the columns of weights, offsets and exposures, which no model predicts from.
+
+    Raises UserError if one of them is a target.
+    """
     weights = config.data.weights if isinstance(config.data, Table) else None
-    offsets = [name for target in config.targets.values() for name in (target.offset, target.exposure)]
-    return list(dict.fromkeys(name for name in (weights, *offsets) if name is not None))
+    columns = [name for name in dict.fromkeys((weights, *_offset_columns(config))) if name is not None]
+    if overlap := {target.column for target in config.targets.values()} & set(columns):
+        raise UserError(
+            f"{config.data.path}: {sorted(overlap)[0]!r} is a target, which no new row has; choose another column for "
+            "weights, offset and exposure"
+        )
+    return columns
+
+
+def _offset_columns(config: Config) -> list[str]:
+    names = [name for target in config.targets.values() for name in (target.offset, target.exposure)]
+    return list(dict.fromkeys(name for name in names if name is not None))
 
 
 def _weighted(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from straightline.data.columns import column
+from straightline.data.columns import column, is_date
 from straightline.data.schema import WeightKind
 from straightline.errors import UserError
 from straightline.families.numbers import first_row, require_finite
@@ -92,7 +92,12 @@ def new_offset(frame: pd.DataFrame, target: Target, origin: str) -> NDArray | No
 
 def _numbers(frame: pd.DataFrame, name: str, where: str, origin: str) -> pd.Series:
     values = column(frame, name, origin)
-    if pd.api.types.is_datetime64_any_dtype(values):
+    if values.notna().any() and is_date(values):
         raise UserError(f"{where}: has dates, expected numbers; name another column")
+    if (is_word := pd.to_numeric(values, errors="coerce").isna() & values.notna()).any():
+        raise UserError(
+            f"{where}, {first_row(is_word)}: expected a number, got {values[is_word].iloc[0]!r}; correct it, or name "
+            "another column"
+        )
     require_finite(values, where)
     return values.astype(np.float64)

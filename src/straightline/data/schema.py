@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -76,7 +76,8 @@ class RowCounts:
 class Schema(Contract):
     """The table as training sees it. `targets` maps keys of the settings to targets; `warnings` are sentences.
 
-    `weights` is the column of the weights of the rows, or None, and `weights_are` their kind.
+    `weights` is the column of the weights of the rows, or None, and `weights_are` their kind. `offsets` are the columns
+    of the offsets and exposures of the targets.
     """
 
     encoding: list[Feature]
@@ -87,6 +88,7 @@ class Schema(Contract):
     warnings: list[str]
     weights: str | None = None
     weights_are: WeightKind | None = None
+    offsets: list[Feature] = field(default_factory=list)
 
     @property
     def features(self) -> list[str]:

@@ -20,8 +20,9 @@ LONGEST_KEYS = 100  # characters of the targets' keys in the name of a folder
 class Question:
     """What is predicted from what: the table (a file, or a sheet of it), its targets, and the columns that are used.
 
-    All else, such as the effort or the margin, is how the same question is answered. Names are sorted, since their
-    order has no meaning; `features` is None for all columns but the targets and those in `exclude`.
+    `rows` are the columns that belong to the rows and are not predicted from: an exposure, an offset, and weights. All
+    else, such as the effort or the margin, is how the same question is answered. Names are sorted, since their order
+    has no meaning; `features` is None for all columns but the targets, those in `exclude` and `rows`.
     """
 
     path: str
@@ -29,17 +30,22 @@ class Question:
     targets: tuple[str, ...]
     features: tuple[str, ...] | None
     exclude: tuple[str, ...]
+    rows: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Question":
         """Return the question that the settings in `values`, the content of params.yaml, ask."""
         data, features = values["data"], values["data"].get("features")
+        targets = list(values["targets"].values())
+        rows = [(name, target.get(name)) for name in ("exposure", "offset") for target in targets]
+        rows.append(("weights", data.get("weights")))
         return cls(
             path=str(data["path"]),
             sheet=None if data.get("sheet") is None else str(data["sheet"]),
-            targets=tuple(sorted(target["column"] for target in values["targets"].values())),
+            targets=tuple(sorted(target["column"] for target in targets)),
             features=None if features is None else tuple(sorted(features)),
             exclude=tuple(sorted(data.get("exclude", []))),
+            rows=tuple(dict.fromkeys((name, str(column)) for name, column in rows if column is not None)),
         )
 
     def __str__(self) -> str:
@@ -47,7 +53,8 @@ class Question:
         others = "all other columns" if self.features is None else ", ".join(self.features)
         without = f" but {', '.join(self.exclude)}" if self.exclude else ""
         sheet = f", sheet {self.sheet}," if self.sheet else ""
-        return f"{', '.join(self.targets)} in {self.path}{sheet} from {others}{without}"
+        rows = "".join(f", {name} {column}" for name, column in self.rows)
+        return f"{', '.join(self.targets)} in {self.path}{sheet} from {others}{without}{rows}"
 
 
 def folder_for(name: str, values: Mapping[str, Any], out: Path | None, replaces: bool) -> Path:

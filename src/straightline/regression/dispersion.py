@@ -9,7 +9,7 @@ from scipy import stats
 from straightline.data.rows import Rows
 from straightline.data.source import Pass
 from straightline.families import Family
-from straightline.formatting import percent
+from straightline.formatting import number, percent
 from straightline.regression.standardized import Standardized
 from straightline.regression.triangles import joined, triangle
 
@@ -75,8 +75,8 @@ def count_messages(found: Variation, freedom: float, quasi: bool) -> list[str]:
             else "standard errors are too small: set models.regression.quasi=true or models.regression.robust=true"
         )
         messages.append(
-            f"the counts vary {ratio:.2g} times as much about the predictions as those of a Poisson distribution "
-            f"(overdispersion); predictions stand, {advice}"
+            f"the counts vary {number(ratio, 2)} times as much about the predictions as those of a Poisson "
+            f"distribution (overdispersion); predictions stand, {advice}"
         )
     if zeros > MATTERS * expected and zeros - expected > sure * np.sqrt(zeros_variance):
         rows = freedom + len(found.root)

@@ -107,6 +107,7 @@ def _candidates(
         version_tags = {key: value for key, value in tags.items() if key != PROCESS_TAG}
         version_tags |= {"target": target, "model": model, "verdict": verdict.answer}
         version_tags |= {registry.DIGEST: logged.digest, registry.MODEL: logged.model}
+        version_tags |= {registry.FAMILY: results.schema.targets[target].family}
         version_tags |= {"dvc.lock": md5(lock)} if lock.exists() else {}
         yield Candidate(
             name=registry.registered_name(results.config.data.path, target),
@@ -156,9 +157,10 @@ def _log_variant(client: MlflowClient, run: str, results: Results, variant: Vari
     with mlflow.start_run(run_id=run):
         for dataset, context in datasets:
             mlflow.log_input(dataset, context=context)
-        rows = read_parquet(results.root / "data/train.parquet", columns=results.schema.features)
-        archive, digest = variant.folder / ARCHIVE, variant.weights["digest"]
-        return mlmodel.log(archive, digest, results.schema.targets[variant.target], results.schema.encoding, rows)
+        target, digest = results.schema.targets[variant.target], variant.weights["digest"]
+        columns = [*results.schema.features, *target.offset_columns]
+        rows = read_parquet(results.root / "data/train.parquet", columns=columns)
+        return mlmodel.log(variant.folder / ARCHIVE, digest, target, results.schema.encoding, rows)
 
 
 def _metrics(results: Results, variant: Variant) -> Iterator[Metric]:

@@ -18,6 +18,7 @@ from straightline.tracking.identity import PIPELINE_TAG
 CHAMPION = "champion"  # the alias of the version that is served
 LOSS, REASON = "held_out_loss", "promotion"  # tags of a version
 DIGEST = "files_digest"  # tag of a version: the digest of all of its files, which no artifact store can change
+FAMILY = "family"  # tag of a version: the family of its target
 MODEL = "model_digest"  # tag of a version: the digest of the model itself, without the names that MLflow gives it
 
 
@@ -41,10 +42,17 @@ class Candidate:
     margin: float
 
 
-def promotion(loss: float | None, margin: float, champion: Mapping[str, str] | None) -> tuple[bool, str]:
-    """Return whether a model becomes the champion, and the reason; `champion` are the tags of the present one."""
+def promotion(
+    loss: float | None, margin: float, champion: Mapping[str, str] | None, family: str | None = None
+) -> tuple[bool, str]:
+    """Return whether a model becomes the champion, and the reason; `champion` are the tags of the present one.
+
+    Losses of different families cannot be compared. A version without the tag `family` is of the same family.
+    """
     if champion is None:
         return True, "the first version"
+    if (other := champion.get(FAMILY, family)) != family:
+        return False, f"not promoted: losses of {family} cannot be compared with those of the champion, {other}"
     if loss is None or LOSS not in champion:
         return False, "not promoted: a comparison with the champion needs held-out losses of both"
     before = float(champion[LOSS])
@@ -67,7 +75,8 @@ def register(client: MlflowClient, candidate: Candidate) -> str:
     known = _version_of(client, name, candidate.tags.get(MODEL), loss.get(LOSS))
     if known is not None and champion is not None and known.version == champion.version:
         return f"{name} {known.version}: champion (as before; the model is the same)"
-    is_better, reason = promotion(candidate.loss, candidate.margin, None if champion is None else champion.tags)
+    tags_of_champion = None if champion is None else champion.tags
+    is_better, reason = promotion(candidate.loss, candidate.margin, tags_of_champion, candidate.tags.get(FAMILY))
     if known is None:
         tags = {**candidate.tags, REASON: reason, **loss}
         model = candidate.model_uri.removeprefix("models:/")
