@@ -72,5 +72,5 @@ def test_coverage_holds_for_heavy_tails_whose_width_varies() -> None:
 
 @pytest.mark.parametrize("name", ["low", "high"])
 def test_a_target_called_low_keeps_its_column(name: str) -> None:
-    table = predicted_columns(Target(name, "gaussian"), np.array([1.0, 2.0]), 0.5)
+    table = predicted_columns(Target(name, "gaussian"), np.array([1.0, 2.0]), half_width=0.5)
     assert table.to_dict("list") == {name: [1, 2], "lower bound": [0.5, 1.5], "upper bound": [1.5, 2.5]}
