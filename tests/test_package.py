@@ -64,7 +64,10 @@ print(sorted({"tensorflow", "keras", "hydra", "mlflow", "dvc"} & {name.partition
     [
         ("straightline run table.csv --target y", "hydra is not installed; pip install 'straightline[tensorflow]'"),
         ("straightline ui", "mlflow is not installed; pip install 'straightline[pipeline]'"),
-        ("straightline sweep models.neural.l2=0.1,0.2", "optuna is not installed; pip install 'straightline[pipeline]'"),
+        (
+            "straightline sweep models.neural.l2=0.1,0.2",
+            "optuna is not installed; pip install 'straightline[pipeline]'",
+        ),
     ],
 )
 def test_one_line_names_the_extra_that_is_missing(core: Path, tmp_path: Path, command: str, missing: str) -> None:

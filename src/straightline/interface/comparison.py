@@ -17,6 +17,7 @@ from straightline.interface.displays import Checks, Losses
 from straightline.interface.fitted import FittedModel
 from straightline.interface.frames import Library
 from straightline.interface.gain import Gain
+from straightline.interface.own_folder import OwnFolder
 from straightline.interface.summary import Coefficients
 from straightline.results import json_output, sentences
 from straightline.results.files import Results, load_results
@@ -46,7 +47,7 @@ class Comparison:
         rules: Mapping[str, float] | None = None,
     ) -> None:
         self._folder, self._library, self._rules = Path(folder), library, dict(rules or {})
-        self._owner: tempfile.TemporaryDirectory[str] | None = None
+        self._owner: OwnFolder | None = None
         names = list(self._results.verdicts)
         if target not in (None, *names):
             raise UserError(f"target: expected one of {', '.join(names)}, got {target!r}")
@@ -55,8 +56,8 @@ class Comparison:
     @classmethod
     def of_folder(cls, folder: Path, library: Library = "pandas") -> Comparison:
         """Return the comparison in a copy of `folder`, which lasts as long as the comparison."""
-        owner = tempfile.TemporaryDirectory(prefix="straightline-")
-        kept = Path(owner.name) / "answer"
+        owner = OwnFolder()
+        kept = owner.path / "answer"
         shutil.copytree(folder, kept)
         found = cls(kept, library)
         found._owner = owner
@@ -197,10 +198,10 @@ class Comparison:
         return kept | {"files": buffer.getvalue()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        owner = tempfile.TemporaryDirectory(prefix="straightline-")
+        owner = OwnFolder()
         with zipfile.ZipFile(io.BytesIO(state["files"])) as archive:
-            archive.extractall(Path(owner.name) / "answer")
-        self.__init__(Path(owner.name) / "answer", state["library"], state["target"], state["rules"])  # type: ignore[misc]
+            archive.extractall(owner.path / "answer")
+        self.__init__(owner.path / "answer", state["library"], state["target"], state["rules"])  # type: ignore[misc]
         self._owner = owner
 
 

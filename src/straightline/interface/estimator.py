@@ -37,11 +37,15 @@ class FamilyEstimator(BaseEstimator):
         shares = found if found.ndim == 2 else np.column_stack([1 - found, found])
         return shares[:, self._order]
 
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Return the predictions `(rows,)`: means, or the likeliest class of each row."""
+    def predict(self, X: ArrayLike, offset: ArrayLike | None = None) -> NDArray:
+        """Return the predictions `(rows,)`: means, or the likeliest class of each row.
+
+        `offset` `(rows,)` is that of counts and amounts, such as the logarithm of an exposure.
+        """
         check_is_fitted(self)
         if not _has_classes(self):
-            return self._predicted(X)
+            shift = None if offset is None else np.asarray(offset, np.float64)
+            return family_of(self.target_).with_offset(self._predicted(X), shift)
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import warnings
@@ -128,7 +129,10 @@ class Network(FamilyEstimator):
         network = _conf("model/neural.yaml") | {name: value for name, value in given.items() if value is not None}
         fit = _conf("fit/adam.yaml") | {"seed": int(random.randint(LARGEST_SEED, dtype=np.int64))}
         try:
-            return TypeAdapter(Averaged).validate_python(network), TypeAdapter(Fit).validate_python(fit)
+            # Strict validation of Python values expects dataclass instances; JSON has no such limit.
+            return TypeAdapter(Averaged).validate_json(json.dumps(network)), TypeAdapter(Fit).validate_json(
+                json.dumps(fit)
+            )
         except ValidationError as error:
             raise UserError(f"Network: {'; '.join(explain(detail) for detail in error.errors())}") from None
 
