@@ -25,7 +25,7 @@ CAPTIONS = {
     "equal.",
     "reliability": "Share of ones among rows with a similar predicted probability. A larger dot has more rows.",
     "roc": "True and false positive rates at all thresholds. The further above the line, the better.",
-    "confusion": "Rows by actual and predicted class. The color is their share of the rows of the actual class.",
+    "confusion": "Rows by actual and predicted class. The colour is their share of the rows of the actual class.",
 }
 CAPTIONS_BY_CLASS = {
     "reliability": "Share of a class among rows with a similar predicted probability of it. Larger dots: more rows.",
@@ -140,7 +140,7 @@ def _dependence(results: Results, target: str, name: str, column: str, means: Ma
         name,
         canvas.svg(columns.dependence_by_class(column, means, f"mean {unit}", classes)),
         f"Mean {unit} of the classes by {column}: {_ranges(tables)}.",
-        f"Mean {unit}{commonest} {condition} Colors are classes, dashes and markers are models.",
+        f"Mean {unit}{commonest} {condition} Colours are classes, dashes and markers are models.",
     )
 
 
