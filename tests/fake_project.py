@@ -146,6 +146,7 @@ def _divided(
         warnings=[],
         weights="times" if weighted else None,
         weights_are="frequency" if weighted else None,
+        offsets=[Feature(name, "number") for target in targets.values() for name in target.offset_columns],
     )
     return _Data(table.iloc[tests:], table.iloc[:tests], features, lines, schema)
 
