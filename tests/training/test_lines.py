@@ -1,13 +1,15 @@
 """The straight line of each fold: plain, or shrunk by a penalty that is chosen on parts of its training rows."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor, Ridge
 
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
+from straightline.families import FAMILIES
 from straightline.regression import exact, ridge
 from straightline.training import choice_sample
 from straightline.training.batches import seed_of
@@ -34,7 +36,20 @@ def fold(rows: range, of: int) -> Fold:
     return Fold(0, 0, numbers[rows.start : rows.stop], np.setdiff1d(numbers, numbers[rows.start : rows.stop]))
 
 
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def scikit_learns(family: str, penalty: float, rows: int) -> Any:
+    """Return scikit-learn's model with our `penalty` for so many rows."""
+    exact_newton = {"tol": 1e-8, "solver": "newton-cholesky"}
+    match family:
+        case "gaussian":
+            return Ridge(alpha=penalty * rows)
+        case "poisson":
+            return PoissonRegressor(alpha=penalty, **exact_newton)
+        case "gamma":
+            return GammaRegressor(alpha=penalty, **exact_newton)
+    return LogisticRegression(C=1 / (penalty * rows), **exact_newton)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_penalty_is_the_one_that_scikit_learn_finds_on_the_same_parts(family: str) -> None:
     table, part = wide(family), fold(range(70), 80)
     (found,) = penalties(table, [part], CHOSEN, 0)
@@ -44,13 +59,10 @@ def test_the_penalty_is_the_one_that_scikit_learn_finds_on_the_same_parts(family
         columns, labels = rows.features[train_rows], rows.labels[train_rows]
         mean, scale = columns.mean(axis=0), columns.std(axis=0)
         for number, penalty in enumerate(ridge.PENALTIES):
-            if family == "gaussian":
-                line = Ridge(alpha=penalty * len(labels)).fit((columns - mean) / scale, labels)
-                predicted = line.predict((rows.features[test_rows] - mean) / scale)
-            else:
-                line = LogisticRegression(C=1 / (penalty * len(labels)), tol=1e-10, solver="newton-cholesky")
-                line.fit((columns - mean) / scale, labels)
-                predicted = line.predict_proba((rows.features[test_rows] - mean) / scale)[:, 1]
+            line = scikit_learns(family, penalty, len(labels)).fit((columns - mean) / scale, labels)
+            predict = getattr(line, "predict_proba", line.predict)
+            predicted = predict((rows.features[test_rows] - mean) / scale)
+            predicted = predicted[:, 1] if family == "bernoulli" else predicted
             losses[number] += table.family.row_losses(rows.labels[test_rows], predicted).sum()
     assert found == ridge.PENALTIES[losses.argmin()]
     assert losses.min() < (1 - WORTH) * losses[0]
