@@ -85,7 +85,7 @@ def test_a_table_reads_back(tmp_path: Path, suffix: str) -> None:
         (b"a,y\n1,2\n2,2\n", "target 'y' is 2 in every row"),
         (b"a,y\n1,2\n2,\n3,5\n", "target 'y' is missing in 1 of 3 rows"),
         (b"a,y\n1,p\n2,\n3,p\n", "target 'y' is missing in 1 of 3 rows"),
-        (b"a,y\n1,p\n2,q\n3,r\n", "target 'y' has 3 different words (p, q, r); expected numbers or two classes"),
+        (b"a,y\n1,p\n2,q\n3,r\n", "target 'y': only the held-out rows have class 'r'"),
         (b"a,y\n1,4\n2,5\n3,r\n", "target 'y', row 3: expected a number, got 'r'"),
         (b"y\n1\n2\n3\n", "no column is left"),
         (b"a,y\n1,2026-01-01\n2,2026-01-02\n", "target 'y' has dates, expected numbers or classes"),
@@ -148,8 +148,11 @@ def test_folds_partition_and_keep_class_shares(rows: int, k: int, repeats: int, 
 def test_too_few_rows_for_the_folds() -> None:
     with pytest.raises(UserError, match="too few for 10 folds"):
         Split().folds(19, 10, 1, 0)
-    with pytest.raises(UserError, match="rarer class has 3"):
-        Split((np.arange(100) < 3).astype(np.int64)).folds(100, 5, 1, 0)
+    rare, alone = ((np.arange(100) < rows).astype(np.int64) for rows in (3, 1))
+    with pytest.raises(UserError, match=r"class, 1, has 3 training rows, too few for 5 folds; set folds\.k to 3"):
+        Split(rare).folds(100, 5, 1, 0)
+    with pytest.raises(UserError, match="rarest class, 'b', has 1 training row, too few for 2 folds; join the class"):
+        Split(alone, class_names=["a", "b"]).folds(100, 2, 1, 0)
 
 
 def test_the_data_stage_splits_balloons_and_a_users_table(tmp_path: Path, params: dict) -> None:

@@ -101,7 +101,7 @@ def test_folds_that_cannot_be_made_are_told() -> None:
     with pytest.raises(UserError, match="can be divided once, not 3 times"):
         Split(ordered=True).folds(100, 4, 3, 0)
     late = (np.arange(100) > 80).astype(int)
-    with pytest.raises(UserError, match="the 52 training rows of fold 0 of repeat 0 have one class only"):
+    with pytest.raises(UserError, match="the 52 training rows of fold 0 of repeat 0 have no row of class 1, since"):
         Split(late, ordered=True).folds(100, 4, 1, 0)
 
 

@@ -203,6 +203,7 @@ def test_a_target_that_does_not_suit_is_one_clear_line(
     ("counts", "told"),
     [
         ([60, 50, 40], []),
+        ([12, 14, 14], ["y: only 40 rows for 3 classes"]),
         ([600, 50, 19], ["y: few of the 669 rows are c (19)"]),
         ([9000, 150, 19], ["y: few of the 9,169 rows are b (150), c (19)"]),
     ],

@@ -103,7 +103,7 @@ class Multinomial(Family):
         return bool(np.bincount(labels.astype(int), minlength=self.outputs + 1).min() >= folds)
 
     def warnings(self, labels: NDArray, target: Target) -> list[str]:
-        """Return a sentence that names rare classes, if there are any."""
+        """Return a sentence that names rare classes, if there are any; if all are rare, how many there are."""
         counts = np.bincount(labels.astype(int), minlength=self.outputs + 1)
         fewest = max(RARE_SHARE * len(labels), RARE_ROWS)
         rare = [
@@ -111,6 +111,8 @@ class Multinomial(Family):
         ]
         if not rare:
             return []
+        if len(rare) == len(counts):
+            return [f"{target.column}: only {len(labels):,} rows for {len(counts)} classes"]
         return [f"{target.column}: few of the {len(labels):,} rows are {', '.join(rare)}"]
 
     def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:
