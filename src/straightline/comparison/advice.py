@@ -46,7 +46,7 @@ def failure_advice(names: Sequence[str]) -> str:
     """Return advice on challengers that failed to train."""
     they = "it does" if len(names) == 1 else "they do"
     return (
-        f"{', '.join(names)} failed to train ({they} worse than predicting the mean): try a smaller learning rate or "
+        f"{', '.join(names)} failed to train ({they} worse than predicting without columns): try a smaller learning rate or "
         "more epochs."
     )
 

@@ -59,6 +59,7 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
     notes += [f"{note} (held-out rows)" for note in encoding.unseen(frame.iloc[test], features)]
     dates = [feature.name for feature in features if feature.kind == "date"]
+    notes += _cell_notes(config, encoded, weights_are)
     notes += warnings(pd.concat([encoded, labels], axis=1), targets, by, dates, frame[extra])
     kept = dict.fromkeys([*(feature.column for feature in features), *([column] if by == "groups" else []), *extra])
     table = pd.concat([frame[list(kept)], labels], axis=1)
@@ -115,6 +116,16 @@ def _weighted(
         problems.append(str(error))
         return frame, None, []
     return frame[counts], kind, notes
+
+
+def _cell_notes(config: Config, encoded: pd.DataFrame, weights_are: WeightKind | None) -> list[str]:
+    """Return a note if rows with frequencies are cells of a table of counts, which folds hold out as a whole."""
+    if weights_are != "frequency" or not isinstance(config.data, Table) or not encoded.duplicated().any():
+        return []
+    return [
+        f"{config.data.weights}: rows that differ in the target only stand for several rows each, and a fold holds each "
+        "of them out as a whole, which makes the models look worse than they are; write a row for each case"
+    ]
 
 
 def _absent_classes(labels: pd.DataFrame, targets: dict[str, Target], train: RowNumbers) -> list[str]:
