@@ -169,7 +169,7 @@ def test_a_model_that_surely_saves_something_and_perhaps_the_margin_predicts() -
     [
         (-0.1, 0.01, "These columns say nothing that these models can use: find other columns."),
         (0.03, 0.01, "neural saves 3.0 %, which is less than your margin of 5 %"),
-        (-0.5, 0.01, "neural failed to train (it does worse than predicting without columns): try a smaller learning rate"),
+        (-0.5, 0.01, "neural failed to train (it does worse than predicting without columns): try a smaller"),
         (0.0, 0.5, "These 1,000 rows cannot tell a weak signal from none: find other columns, or more rows."),
         (0.2, 1.0, "cannot tell a weak signal from none: about 14,000 rows like them would show a gain of 20.0 %"),
     ],

@@ -46,8 +46,8 @@ def failure_advice(names: Sequence[str]) -> str:
     """Return advice on challengers that failed to train."""
     they = "it does" if len(names) == 1 else "they do"
     return (
-        f"{', '.join(names)} failed to train ({they} worse than predicting without columns): try a smaller learning rate or "
-        "more epochs."
+        f"{', '.join(names)} failed to train ({they} worse than predicting without columns): try a smaller learning "
+        "rate or more epochs."
     )
 
 

@@ -123,8 +123,8 @@ def _cell_notes(config: Config, encoded: pd.DataFrame, weights_are: WeightKind |
     if weights_are != "frequency" or not isinstance(config.data, Table) or not encoded.duplicated().any():
         return []
     return [
-        f"{config.data.weights}: rows that differ in the target only stand for several rows each, and a fold holds each "
-        "of them out as a whole, which makes the models look worse than they are; write a row for each case"
+        f"{config.data.weights}: rows that differ in the target only stand for several rows each, and a fold holds "
+        "each of them out as a whole, which makes the models look worse than they are; write a row for each case"
     ]
 
 
