@@ -1,0 +1,29 @@
+"""docs/python.md: its blocks run in their order, and it names the parts that there are."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import straightline as sl
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "docs/python.md").read_text(encoding="utf-8")
+
+
+def test_all_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    houses = pd.DataFrame({"size": random.uniform(40, 200, 90), "rooms": random.integers(1, 7, 90)})
+    houses["age"] = random.integers(0, 90, 90)
+    houses["price"] = 2 * houses["size"] + 10 * houses["rooms"] - houses["age"] + random.normal(0, 20, 90)
+    monkeypatch.chdir(tmp_path)
+    houses.to_csv("houses.csv", index=False)
+    names: dict[str, object] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        exec(block.replace('effort="quick"', 'effort="single", settings={"folds.k": 3, "fit.epochs": 30}'), names)
+    assert isinstance(names["answer"], sl.Comparison)
+    assert (tmp_path / "answer.html").is_file()
+    assert sl.load(tmp_path / "answer").headline == names["answer"].headline
+    assert isinstance(names["found"], sl.Verdict)
