@@ -1,7 +1,7 @@
 """Make the tables of this folder, and the answers and pictures in README.md, by running the commands in it.
 
-Run as `python -m examples.build` in the project's folder; Chromium is Debian's package `chromium`. The same machine
-gives the same files again.
+Run as `python -m examples.build` in the project's folder, with the names of tables if only their answers shall be made
+again. Chromium is Debian's package `chromium`. The same machine gives the same files again.
 """
 
 import io
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ INJURIES = dict(
 ANSWER = re.compile(r"^(Yes|No|Undecided|Neither)\b.*", re.DOTALL | re.MULTILINE)
 
 
-def main() -> None:
-    """Write *.csv, also those of the package, *.png and the answers in README.md."""
+def main(names: Sequence[str]) -> None:
+    """Write *.csv, also those of the package, *.png, and the answers in README.md: all, or those of `names`."""
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
         root = Path(folder).resolve()
@@ -50,6 +51,8 @@ def main() -> None:
         browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for case in list(CASE.finditer(page))[::-1]:  # From the last one, so that earlier positions stay valid.
             command, name, _ = case.groups()
+            if names and name not in names:
+                continue
             page = page[: case.start(3)] + answer(root, command) + page[case.end(3) :]
             photograph(browser.new_page(viewport=SIZE), root, name)  # type: ignore[arg-type]
         browser.close()
@@ -58,12 +61,14 @@ def main() -> None:
 
 def tables() -> dict[str, str]:
     """Return the tables as CSV, by name, in their own units and order."""
-    diabetes, wine = _loaded("diabetes", scaled=False), _loaded("wine")
+    diabetes, iris, wine = _loaded("diabetes", scaled=False), _loaded("iris"), _loaded("wine")
+    versicolor = ["yes" if name == "versicolor" else "no" for name in _names("iris", iris.pop("target"))]
     made = {
         "diabetes": diabetes.rename(columns={"target": "progression"}),
         "fish": _fish(),
         "injuries": _injuries(),
         "iris": examples.load("iris"),
+        "versicolor": iris.assign(versicolor=versicolor),
         "wine": wine.assign(cultivar=_names("wine", wine.pop("target"))),
     }
     return {name: table.to_csv(index=False, lineterminator="\n") for name, table in made.items()}
@@ -110,4 +115,4 @@ def photograph(page: Page, root: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
