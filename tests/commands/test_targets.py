@@ -1,7 +1,9 @@
 """Counts with an exposure, and several classes, on the command line: run, show, predict, MLflow, init."""
 
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -16,10 +18,10 @@ from straightline.errors import UserError
 from straightline.results.files import load_results
 from straightline.tracking import publication
 from tests.builders import quick
-from tests.conftest import no_pictures
+from tests.conftest import ROOT, no_pictures
 
 QUICK = (*quick(hidden=4, epochs=4, k=3), "models.regression.l2=0")
-PER_DAY = ("--family", "poisson", "--exposure", "days")
+PER_DAY, PER_AREA = (("--family", "poisson", "--exposure", column) for column in ("days", "sweptarea"))
 
 
 def invoke(*arguments: str) -> Result:
@@ -41,30 +43,28 @@ def refused(*arguments: str) -> str:
 
 
 def table(rows: int = 90) -> pd.DataFrame:
-    """Return visits in some days, which people write as `1,200 days`, and the kind of each visitor."""
+    """Return visits in some days, which people write as `1,200 days`."""
     random = np.random.default_rng(0)
     age, days = random.normal(size=rows), random.integers(800, 5000, rows)
-    kind = np.where(age + random.normal(size=rows) > 0.6, "old", np.where(random.random(rows) < 0.4, "50%", "new, odd"))
     return pd.DataFrame(
         {
             "age": age.round(3),
             "days": [f"{number:,} days" for number in days],
             "visits": random.poisson(days * np.exp(0.4 * age) / 1000),
-            "kind": kind,
         }
     )
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tables of visits and kinds, and the answers to a question about each."""
+    """Tables of visits, of irises and of fish, and the answers to a question about each."""
     folder = tmp_path_factory.mktemp("targets")
     with pytest.MonkeyPatch.context() as patch, no_pictures():
         patch.chdir(folder)
-        table().drop(columns="kind").to_csv("visits.csv", index=False)
-        table()[["age", "kind"]].to_csv("kinds.csv", index=False)
+        table().to_csv("visits.csv", index=False)
         printed("run", "visits.csv", "--target", "visits", *PER_DAY, *QUICK)
-        printed("run", "kinds.csv", "--target", "kind", *QUICK)
+        printed("run", f"{ROOT}/examples/iris.csv", "--target", "species", *QUICK)
+        printed("run", f"{ROOT}/examples/fish.csv", "--target", "totabund", *PER_AREA, *QUICK)
     return folder
 
 
@@ -78,7 +78,7 @@ def here(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def new_rows(**changes: object) -> pd.DataFrame:
-    rows = table().drop(columns=["visits", "kind"]).head(4).assign(**changes)
+    rows = table().drop(columns="visits").head(4).assign(**changes)
     rows.to_csv("new.csv", index=False)
     return rows
 
@@ -138,20 +138,33 @@ def test_the_model_in_mlflow_takes_the_exposure(empty_store: Path) -> None:
         model.predict(rows.assign(days=0.0))
 
 
-def test_probabilities_are_named_after_their_classes() -> None:
-    new_rows()
-    printed("predict", "straightline-kinds", "new.csv", "--out", "out.csv")
-    rows = pd.read_csv("out.csv")
-    classes = ["new, odd", "50%", "old"]
-    assert set(rows.columns) == {"kind", *(f"probability of {name}" for name in classes)}
-    probabilities = rows.drop(columns="kind")
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
-    assert (probabilities.idxmax(axis=1) == "probability of " + rows["kind"]).all()
+def documented(number: int) -> dict[str, Any]:
+    """Return the names that a block of docs/models.md defines."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/models.md").read_text(), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(blocks[number], names)
+    return names
+
+
+def test_plain_keras_gives_the_probabilities_of_the_classes_as_documented() -> None:
+    pd.read_csv(ROOT / "examples/iris.csv").drop(columns="species").to_csv("new-flowers.csv", index=False)
+    printed("predict", "straightline-iris/runs/species/regression", "new-flowers.csv", "--out", "out.csv")
+    rows, names = pd.read_csv("out.csv"), documented(2)
+    assert (rows["species"] == names["species"]).all()
+    assert list(rows.columns) == ["species", *(f"probability of {name}" for name in names["classes"])]
+    np.testing.assert_allclose(rows.iloc[:, 1:], names["probabilities"], atol=1e-6)  # Keras rounds to float32.
+    np.testing.assert_allclose(rows.iloc[:, 1:].sum(axis="columns"), 1, rtol=1e-12)
+
+
+def test_plain_keras_predicts_for_an_exposure_of_1_as_documented() -> None:
+    pd.read_csv(ROOT / "examples/fish.csv").drop(columns="totabund").to_csv("new-trawls.csv", index=False)
+    printed("predict", "straightline-fish/runs/totabund/regression", "new-trawls.csv", "--out", "out.csv")
+    np.testing.assert_allclose(pd.read_csv("out.csv")["totabund"], documented(3)["fish"], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("place", "told"),
-    [("straightline-visits", "visits has counts, whose spread grows"), ("straightline-kinds", "kind has classes")],
+    [("straightline-visits", "visits has counts, whose spread grows"), ("straightline-iris", "species has classes")],
 )
 def test_there_are_no_intervals_of_one_width(place: str, told: str) -> None:
     new_rows()

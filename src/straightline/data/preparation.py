@@ -39,9 +39,10 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     `decimal` is the decimal mark of the file, which decides how text such as 1,200 is read.
     Raises UserError with all problems of the table in one line.
     """
-    path, extra, names = config.data.path, _extra_columns(config), _feature_names(config, frame)
+    path, names = config.data.path, _feature_names(config, frame)
     problems: list[str] = []
     by, column = _divided_by(config)
+    extra = _extra_columns(config)
     read = understood(config, frame, _read_columns(config, frame, [*names, column, *extra]), decimal)
     problems += [*read.problems, *total_row(read.frame)]
     frame, weights_are, weight_notes = _weighted(config, read.frame, problems)
