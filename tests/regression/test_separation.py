@@ -189,6 +189,24 @@ def test_a_level_of_zeros_alone_leaves_the_fit_without_its_rows(level: float, we
     np.testing.assert_allclose(found.covariance[:2, :2], known.covariance, rtol=1e-6)
 
 
+@pytest.mark.parametrize("options", [{"robust": True}, {"sampling": True}, {"quasi": True}], ids=str)
+def test_what_stays_finite_has_the_errors_that_were_asked_for(options: dict[str, bool]) -> None:
+    random = np.random.default_rng(3)
+    sure = (random.random(150) < 0.2).astype(float)
+    x, weights = random.normal(size=150), random.integers(1, 4, 150) * 1.0
+    for family in (FAMILIES["bernoulli"], POISSON):
+        labels = family.draw(0.3 * x, family.noises[0], 1.0, random) * (1 - sure)
+        rows = Rows(np.column_stack([x, sure]), labels, weights)
+        found = exact.optimum(rows, family, ["x", "sure"], **options)
+        assert found.method == "firth"
+        rest = rows.take(np.flatnonzero(sure == 0).astype(np.int32))
+        known = exact.optimum(replace(rest, features=rest.features[:, :1]), family, ["x"], **options)
+        assert found.covariance is not None
+        np.testing.assert_allclose(found.covariance[:2, :2], known.covariance, rtol=1e-6)
+        assert (found.errors, found.degrees_of_freedom) == (known.errors, known.degrees_of_freedom)
+        assert found.dispersion == (pytest.approx(known.dispersion) if known.dispersion is not None else None)
+
+
 def test_zeros_here_and_there_are_no_separation() -> None:
     random = np.random.default_rng(3)
     group = (random.random(150) < 0.2).astype(float)

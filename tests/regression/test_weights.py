@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from straightline.data.source import held
 from straightline.families import FAMILIES, Family
 from straightline.regression import exact, ridge
 from tests.regression.cases import NAMES, copies, every_family, in_file, log_link_families, same_optimum, table
+from tests.regression.covariances import assert_same_covariance
 
 ROWS = 120
 ALL = np.arange(ROWS, dtype=np.int32)
@@ -129,6 +131,74 @@ def test_no_other_weights_do_better(family: Family) -> None:
         moved = best.coefficients * (1 + 1e-3 * np.random.default_rng(seed).normal(size=best.coefficients.shape))
         predictor = rows.shifted(moved[0] + rows.features @ moved[1:])
         assert np.average(family.predictor_losses(predictor, rows.labels), weights=rows.weights) >= best.loss
+
+
+# Other programs: those of counts, amounts and classes are in test_known_glm.py and test_known_multinomial.py
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_frequencies_of_numbers_and_two_classes_are_statsmodels(robust: bool) -> None:
+    """Statsmodels has no frequencies for least squares, so that its rows are copied."""
+    for name in ("gaussian", "bernoulli"):
+        rows = table(FAMILIES[name])
+        found = exact.optimum(rows, FAMILIES[name], NAMES, robust=robust)
+        repeated = copies(rows)
+        if name == "gaussian":
+            model = sm.OLS(repeated.labels, sm.add_constant(repeated.features))
+            known = model.fit(cov_type="HC3" if robust else "nonrobust")
+        else:
+            model = sm.GLM(
+                rows.labels, sm.add_constant(rows.features), family=sm.families.Binomial(), freq_weights=rows.weights
+            )
+            known = model.fit(cov_type="HC0" if robust else "nonrobust", tol=1e-13)
+        np.testing.assert_allclose(found.coefficients, known.params, rtol=1e-6)
+        assert_same_covariance(found.covariance, known.cov_params())
+        assert found.degrees_of_freedom == (known.df_resid if name == "gaussian" else np.inf)
+
+
+def test_sampling_weights_of_numbers_and_two_classes_are_statsmodels() -> None:
+    rows = table(FAMILIES["gaussian"])
+    known = sm.WLS(rows.labels, sm.add_constant(rows.features), weights=rows.weights).fit(cov_type="HC3")
+    found = exact.optimum(rows, FAMILIES["gaussian"], NAMES, sampling=True)
+    np.testing.assert_allclose(found.coefficients, known.params, rtol=1e-7)
+    assert_same_covariance(found.covariance, known.cov_params())
+    rows = table(FAMILIES["bernoulli"])
+    model = sm.GLM(rows.labels, sm.add_constant(rows.features), family=sm.families.Binomial(), var_weights=rows.weights)
+    known = model.fit(cov_type="HC0", tol=1e-13)
+    found = exact.optimum(rows, FAMILIES["bernoulli"], NAMES, sampling=True)
+    np.testing.assert_allclose(found.coefficients, known.params, rtol=1e-6)
+    assert_same_covariance(found.covariance, known.cov_params())
+
+
+# Units
+
+
+@every_family
+@given(
+    scales=st.lists(st.sampled_from([1e-6, 1e-2, 1.0, 30.0, 1e7]), min_size=3, max_size=3),
+    shifts=st.lists(st.sampled_from([0.0, -1e4, 3.0]), min_size=3, max_size=3),
+)
+def test_units_of_columns_change_no_prediction(family: Family, scales: list[float], shifts: list[float]) -> None:
+    rows = table(family)
+    # A column's center may be a thousand of its standard deviations.
+    moved = replace(rows, features=(rows.features + np.multiply(shifts, rows.features.std(axis=0) / 10)) * scales)
+    plain, other = (exact.optimum(each, family, NAMES) for each in (rows, moved))
+    np.testing.assert_allclose(other.predict(moved.features), plain.predict(rows.features), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(other.coefficients[1:].T * scales, plain.coefficients[1:].T, rtol=1e-5, atol=1e-8)
+    assert other.loss == pytest.approx(plain.loss, rel=1e-8)
+
+
+@log_link_families
+@pytest.mark.parametrize("scale", [1e-5, 1e-2, 1e6, 1e15])
+def test_the_unit_of_a_target_is_a_part_of_the_intercept(family: Family, scale: float) -> None:
+    """Counts in dozens are no counts, but the equations are the same."""
+    rows = table(family)
+    plain, scaled = (
+        exact.optimum(replace(rows, labels=each * rows.labels), family, NAMES, robust=True) for each in (1.0, scale)
+    )
+    np.testing.assert_allclose(scaled.coefficients - [np.log(scale), 0, 0, 0], plain.coefficients, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(scaled.covariance, plain.covariance, rtol=1e-5, atol=1e-12)
+    assert scaled.method == "exact"
 
 
 # Offsets

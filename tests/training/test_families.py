@@ -186,6 +186,16 @@ def test_a_streamed_table_has_the_losses_of_a_held_one(tmp_path: Path, family: s
         assert one.monitored[0] == one.monitored[1]
 
 
+def test_counts_of_zeros_alone_teach_that_they_are_0() -> None:
+    """A few rare events are easily all in other rows than those that a fold trains on."""
+    rows = table("poisson")
+    rows = replace(rows, labels=np.zeros(ROWS))
+    settings = descent(family=FAMILIES["poisson"], standardize=True, learning_rate=0.1)
+    (fitted,) = fit.fit(network("poisson"), held(rows), replicas(1), settings)
+    assert fitted.diverged is None
+    assert np.all(np.diff(fitted.monitored) < 0)
+
+
 @slow_but("gamma")
 def test_descent_finds_the_exact_regression(family: str) -> None:
     """One Dense layer whose steps see all rows comes to the optimum that Newton's method finds."""

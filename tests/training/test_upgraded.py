@@ -32,14 +32,17 @@ def table(family: str, standardize: bool = True, bend: float = 0.0) -> TrainingT
     features = random.normal(3.0, 2.0, (120, 2))
     labels = 10 + features @ [1.0, -0.5] + bend * (features[:, 0] - 3) ** 2 + random.normal(size=120)
     labels = labels_of(labels, family)
-    if family == "bernoulli":
-        labels[:20] = 1 - labels[:20]  # so that no line separates them
-    return training_table(features, labels, family, standardize=standardize)
+    if family in ("bernoulli", "multinomial"):
+        labels[:20] = labels.max() - labels[:20]  # so that no line separates them
+    offset = random.normal(1.0, 0.5, 120) if FAMILIES[family].has_offset else None
+    weights = random.integers(1, 4, 120) * 1.0 if family in ("multinomial", "poisson", "gamma") else None
+    return training_table(features, labels, family, standardize=standardize, weights=weights, offset=offset)
 
 
 def predicted(model: keras.Model, features: np.ndarray) -> np.ndarray:
     """Return what `predict` would, which rounds rows to float32."""
-    return keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(features, "float64")))[:, 0]
+    values = keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(features, "float64")))
+    return values[:, 0] if values.shape[1] == 1 else values
 
 
 def line_of(of: TrainingTable) -> np.ndarray:
@@ -70,6 +73,11 @@ def test_stacked_and_unstacked_it_predicts_as_it_does() -> None:
     [
         ("gaussian", True),
         ("bernoulli", False),
+        ("multinomial", True),
+        ("poisson", True),
+        pytest.param("gamma", True, marks=pytest.mark.slow),
+        pytest.param("multinomial", False, marks=pytest.mark.slow),
+        pytest.param("poisson", False, marks=pytest.mark.slow),
         pytest.param("gaussian", False, marks=pytest.mark.slow),
         pytest.param("bernoulli", True, marks=pytest.mark.slow),
     ],
@@ -78,12 +86,11 @@ def test_before_the_first_epoch_it_is_the_regression(family: str, standardize: b
     """A network that can only get worse stays the regression: here every step is far too large."""
     of = table(family, standardize)
     hasty = replace(UPGRADED, learning_rate=10.0)
-    model = hasty.build(2, 1, "linear")
+    model = hasty.build(2, of.family.outputs, "linear")
     fitted = fit.fit(model, of.source, replicas(of, 2), descent_settings(of, hasty, ONCE))
     features = rows_of(of).features
     line = line_of(of)
-    expected = line[0] + features @ line[1:]
-    expected = expected if family == "gaussian" else 1 / (1 + np.exp(-expected))
+    expected = of.family.inverse_link(line[0] + features @ line[1:])
     for one, predict in zip(fitted, network_predictors(model, fitted, of.family), strict=True):
         assert one.best_epoch == 0
         np.testing.assert_allclose(predict(features), expected, rtol=1e-5)

@@ -96,6 +96,7 @@ class LogLink(Family):
 
     def target_scaling(self, mean: float, deviation: float, offset_center: float) -> TargetScaling:
         """Return the scaling to mean 1, after which the linear predictor of the mean is 0."""
+        mean = mean or 1.0  # Some of the rows of a table may have counts of 0 alone.
         return TargetScaling(0.0, mean, float(np.log(mean)) - offset_center, 1.0)
 
     def target_scaling_without_intercept(self, root_mean_square: float, offset_center: float) -> TargetScaling:

@@ -154,11 +154,8 @@ def _optimum(
     messages = [*column_messages(standardized, identified, separation, names, classes), *messages]
     if inference is not None:
         messages += inference_messages(standardized, covariance, condition, separation)
-    if separation is not None and inference is not None:
-        estimates, covariance = _finite_part(separation, family, standardized, names)
-        messages += undetermined_messages(separation, estimates, names)
     has_dispersion = family.has_dispersion or (family.is_count and inference is not None and inference.quasi)
-    return Optimum(
+    fitted = Optimum(
         coefficients=coefficients,
         estimates=estimates,
         covariance=covariance,
@@ -172,6 +169,10 @@ def _optimum(
         dispersion=dispersion,
         messages=messages,
     )
+    if separation is None or inference is None:
+        return fitted
+    fitted = _with_finite_part(fitted, separation, family, standardized, names, inference)
+    return replace(fitted, messages=[*messages, *undetermined_messages(separation, fitted.estimates, names)])
 
 
 def _with_dispersion(
@@ -188,17 +189,22 @@ def _with_dispersion(
     return replace(estimate, root=found.root, dispersion=used), estimated, messages
 
 
-def _finite_part(
-    separation: Separation, family: Family, standardized: Standardized, names: Sequence[str]
-) -> tuple[NDArray, NDArray | None]:
-    """Return the finite estimates, with NaN for the infinite ones, and their covariance.
+def _with_finite_part(
+    fitted: Optimum,
+    separation: Separation,
+    family: Family,
+    standardized: Standardized,
+    names: Sequence[str],
+    inference: Inference,
+) -> Optimum:
+    """Return Firth's fit with the finite estimates, NaN for the infinite ones, and their covariance.
 
     The finite coefficients have no part in the separating directions. They are estimated from the rows that the
     directions do not separate (Albert and Anderson 1984, section 3), among the classes that are left to them.
     """
     size = 1 + len(names)
     if separation.complete:
-        return standardized.shaped(np.full(size * family.outputs, np.nan)), None
+        return replace(fitted, estimates=np.full_like(fitted.estimates, np.nan), covariance=None)
     back = standardized.back
     infinite = np.array(
         [
@@ -210,10 +216,17 @@ def _finite_part(
     is_infinite = standardized.shaped(infinite.any(axis=0).ravel())
     if separation.allowed is not None:
         estimates, covariance = conditional_optimum(standardized, separation.rest, separation.allowed)
-    else:
-        rest = optimum(separation.rest, family, names, standardized.intercept)
-        estimates, covariance = rest.estimates, rest.covariance
-    return np.where(is_infinite, np.nan, estimates), covariance
+        return replace(fitted, estimates=np.where(is_infinite, np.nan, estimates), covariance=covariance)
+    options = {"robust": inference.robust, "quasi": inference.quasi, "sampling": inference.sampling}
+    rest = optimum(separation.rest, family, names, standardized.intercept, **options)
+    return replace(
+        fitted,
+        estimates=np.where(is_infinite, np.nan, rest.estimates),
+        covariance=rest.covariance,
+        errors=rest.errors,
+        dispersion=rest.dispersion,
+        degrees_of_freedom=rest.degrees_of_freedom,
+    )
 
 
 def _infinite(back: NDArray, direction: NDArray) -> NDArray:
