@@ -4,13 +4,16 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
 import straightline as sl
+from straightline.interface.frames import as_pandas, library_of
 from straightline.results.files import load_results
 from tests.builders import quick
 
@@ -118,7 +121,13 @@ def test_frames_come_back_in_the_callers_library(found: sl.Comparison) -> None:
     other = sl.Comparison(found._folder, "pyarrow")
     assert isinstance(other.losses.frame(), pa.Table)
     assert other.losses.frame().column("model").to_pylist() == table.losses.frame()["model"].tolist()
-    assert isinstance(other.regression.frame(), pa.Table)
+    assert isinstance(sl.Comparison(found._folder, "polars").regression.frame(), pl.DataFrame)
+
+
+@pytest.mark.parametrize("data", [pl.DataFrame(houses()), pa.Table.from_pandas(houses()), houses()])
+def test_tables_of_each_library_are_the_same_table(data: Any) -> None:
+    pd.testing.assert_frame_equal(as_pandas(data), houses(), check_dtype=False)
+    assert library_of(data) == type(data).__module__.partition(".")[0]
 
 
 @pytest.mark.parametrize(

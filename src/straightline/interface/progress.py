@@ -42,13 +42,15 @@ def _is_notebook() -> bool:
 
 
 def _in_notebook() -> Iterator[Shown]:
-    from IPython.display import HTML, display
+    from IPython import display as ipython
 
-    handle: Any = display(HTML(_bar("starting", None)), display_id=True)
+    as_html: Any = ipython.HTML  # IPython has no types for it.
+    show: Any = ipython.display
+    handle = show(as_html(_bar("starting", None)), display_id=True)
     try:
-        yield lambda line: handle.update(HTML(_bar(line, share_done(line))))
+        yield lambda line: handle.update(as_html(_bar(line, share_done(line))))
     finally:
-        handle.update(HTML(""))
+        handle.update(as_html(""))
 
 
 def _bar(line: str, share: float | None) -> str:
