@@ -170,7 +170,7 @@ def test_a_table_may_come_from_standard_input(here: Path) -> None:
         (("houses.csv", "--target", "price", "--exclude", "sold", "folds.k=60"), "96 training rows are too few for 60"),
         (
             ("rare.csv", "--target", "sold"),
-            "the rarer class has 5 training rows, too few for 10 folds; set folds.k to 5",
+            "the rarest class, 'yes', has 5 training rows, too few for 10 folds; set folds.k to 5",
         ),
         (("houses.csv", "--target", "size", "--delimiter", ";"), "has no column 'size'; its columns: size,rooms,id"),
     ],

@@ -105,5 +105,5 @@ def test_the_finding_is_the_one_that_the_rows_allow(here: Path, name: str) -> No
 def test_too_few_rows_for_ten_folds_are_said(here: Path) -> None:
     found = answer("D4_spector")
     assert isinstance(found.exception, UserError)
-    assert "the rarer class has 9 training rows, too few for 10 folds" in str(found.exception)
+    assert "the rarest class, 1, has 9 training rows, too few for 10 folds" in str(found.exception)
     assert [path.name for path in here.iterdir()] == ["table.csv"]
