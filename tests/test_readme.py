@@ -27,7 +27,10 @@ from tests.repository import Repository, ran, small_repository
 
 PAGES = [
     "README.md",
-    *(f"docs/{name}.md" for name in ("decision", "families", "models", "pipeline", "sweeps", "tables", "tracking")),
+    *(
+        f"docs/{name}.md"
+        for name in ("decision", "families", "models", "pipeline", "python", "sweeps", "tables", "tracking")
+    ),
 ]
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
 PROGRAMS = ("straightline ", "dvc ", "make", "python ", "cd ", "source ")
