@@ -119,6 +119,18 @@ def test_collinear_columns_change_no_prediction() -> None:
         np.testing.assert_allclose(other.predict(more.features), plain.predict(rows.features), rtol=1e-4, atol=1e-6)
 
 
+def test_rounding_errors_end_the_steps() -> None:
+    """Counts from 0 to 10^12 leave an increase of the likelihood that no step can find."""
+    random = np.random.default_rng(5)
+    features = random.normal(size=(40, 3))
+    features[:, 1] = np.exp(3 * features[:, 1])
+    never = (random.random(40) < 0.2).astype(float)
+    labels = np.round(np.exp(np.clip(14 * features[:, 0] + 3, -2, 28))) * (1 - never)
+    best = exact.optimum(Rows(np.column_stack([features, never]), labels), POISSON, ["a", "b", "c", "never"])
+    assert best.method == "firth"
+    assert "Firth's estimate has not fully converged" not in best.messages
+
+
 # Closed forms (Firth 1993, section 3.1): half a row is added to each class, or half to the count, of each group.
 
 

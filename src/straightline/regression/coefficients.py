@@ -35,7 +35,8 @@ def coefficient_table(
     estimate, identified = (values.T.ravel() for values in (fitted.estimates, fitted.identified))
     repeats = len(estimate) // (1 + len(names))
     variance = np.full(len(estimate), np.nan) if fitted.covariance is None else np.diag(fitted.covariance)
-    std_error = np.sqrt(np.where(identified, variance, np.nan))
+    # Rounding errors of columns far from 0 that are close to collinear may leave less than 0 of a variance.
+    std_error = np.sqrt(np.where(identified & (variance >= 0), variance, np.nan))
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = estimate / std_error
     distribution = stats.t(fitted.degrees_of_freedom) if np.isfinite(fitted.degrees_of_freedom) else stats.norm()

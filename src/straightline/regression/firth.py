@@ -17,6 +17,7 @@ from straightline.regression.separation import RANK_TOLERANCE
 LARGEST_STEP = 50.0  # of a weight. A log odds far beyond a thousand needs more steps of the usual 5 than there are.
 STEPS = 1000
 CONVERGED = 1e-17  # The largest increase of the penalised likelihood that another step promises.
+ROUNDING = 1e-6  # The same where rounding errors end the steps.
 
 
 def firth(design: NDArray, rows: Rows, family: Family, kept: NDArray) -> tuple[NDArray, bool]:
@@ -52,6 +53,8 @@ def _maximum(basis: NDArray, rows: Rows, family: Family) -> tuple[NDArray, bool]
         while not there[0] >= value and np.abs(step).max() > 1e-10:
             step = step / 2
             there = _penalized(basis, rows, family, weights + step)
+        if not there[0] >= value:  # Only rounding errors are left, which ill-conditioned columns make large.
+            return weights, promised < ROUNDING * max(1.0, abs(value))
         weights, (value, step, promised) = weights + step, there
     return weights, False
 
