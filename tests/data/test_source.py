@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_info
 from straightline.data import scaling
 from straightline.data.folds import Split
 from straightline.data.rows import Rows, joined
-from straightline.data.source import Pass, Source, held, in_step, one_pass, streamed
+from straightline.data.source import Pass, Source, held, in_step, one_pass, streamed, with_row_values
 from straightline.data.training_table import TrainingTable
 from straightline.families import FAMILIES
 from straightline.regression import exact
@@ -170,13 +170,27 @@ FIT = fit_settings(dtype="float32", patience=3, held_rows=512)
 FOLDS = folds()
 
 
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "gaussian",
+        "bernoulli",
+        "poisson",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("multinomial", "gamma")),
+    ],
+)
 def test_a_streamed_regression_is_that_of_the_held_table(tmp_path: Path, family: str) -> None:
-    labels = table(family).labels
-    one, other = (
-        train(TrainingTable(source, labels, NAMES, FAMILIES[family], True), regression(), FIT, FOLDS, lambda *now: None)
-        for source in both(tmp_path, family)
+    labels, random = table(family).labels, np.random.default_rng(0)
+    values: dict[str, np.ndarray] = {}
+    if family not in ("gaussian", "bernoulli"):
+        values["weights"] = random.integers(1, 4, ROWS).astype(float)
+    if FAMILIES[family].has_offset:
+        values["offset"] = random.normal(size=ROWS)
+    sources = (
+        with_row_values(source, values.get("weights"), values.get("offset")) for source in both(tmp_path, family)
     )
+    tables = (TrainingTable(source, labels, NAMES, FAMILIES[family], True, **values) for source in sources)
+    one, other = (train(each, regression(), FIT, FOLDS, lambda *now: None) for each in tables)
     exact_columns = [name for name in one.coefficients if name not in ("term", "trained")]
     np.testing.assert_allclose(one.coefficients[exact_columns], other.coefficients[exact_columns], rtol=1e-6)
     for first, second in ((one.folds, other.folds), (one.learning, other.learning)):

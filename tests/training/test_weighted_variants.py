@@ -1,12 +1,14 @@
 """Variants of every family with weights and offsets: losses of folds, coefficients, certificates and networks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from straightline.data.training_table import TrainingTable
 from straightline.families import FAMILIES
-from straightline.models import Averaged, Choices
+from straightline.models import Averaged, Choices, terms
 from straightline.regression import exact
 from straightline.training.averaging import average
 from straightline.training.plan import all_rows
@@ -109,6 +111,16 @@ def test_quasi_errors_are_those_on_request() -> None:
     assert result.coefficients is not None
     errors = np.sqrt(np.diag(plain.covariance) * plain.dispersion)
     np.testing.assert_allclose(result.coefficients["std_error"], errors, rtol=1e-9)
+
+
+def test_quadratic_terms_keep_weights_and_offsets() -> None:
+    of = weighted("gamma")
+    result = trained(of, regression(terms="quadratic"))
+    rows = rows_of(of)
+    expanded = replace(rows, features=terms.values(rows.features))
+    best = exact.optimum(expanded, of.family, terms.names(NAMES))
+    assert result.coefficients is not None
+    np.testing.assert_allclose(result.coefficients["estimate"], best.coefficients, rtol=1e-6)
 
 
 @pytest.mark.parametrize("family", NEW)
