@@ -59,10 +59,11 @@ def _bar(line: str, share: float | None) -> str:
 
 
 def _in_terminal() -> Iterator[Shown]:
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(stderr=True)
+    from straightline.runtime.console import SafeConsole
+
+    console = SafeConsole(stderr=True)
     if not console.is_terminal:
         yield lambda line: None
         return

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console
-
 from straightline.results import terminal
 from straightline.results.files import Results
+from straightline.runtime.console import SafeConsole
 
 
 def as_text(results: Results) -> str:
     """Return the answers with their tables, without colors."""
-    console = Console(file=io.StringIO(), width=terminal.WIDTH, highlight=False, color_system=None)
+    console = SafeConsole(file=io.StringIO(), width=terminal.WIDTH, highlight=False, color_system=None)
     with console.capture() as captured:
         console.print(terminal.printed(results, places=False))
     return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
