@@ -226,6 +226,23 @@ def test_whole_numbers_get_a_hint(values: list, told: str) -> None:
     assert FAMILIES["gaussian"].warnings(np.repeat(values, 9), Target("y", "gaussian")) == []
 
 
+@pytest.mark.parametrize(
+    ("labels", "has_hint"),
+    [
+        pytest.param(np.arange(60) ** 2, True, id="many small ones"),
+        pytest.param(60**2 - np.arange(60) ** 2, False, id="many large ones"),
+        pytest.param(np.arange(60), False, id="not skewed"),
+        pytest.param(18 + np.arange(60) ** 2, False, id="far from 0"),
+        pytest.param(np.arange(60) ** 2 - 1, False, id="negative"),
+        pytest.param(np.arange(60) ** 2 / 2, False, id="halves"),
+    ],
+)
+def test_whole_numbers_that_may_be_counts_get_a_hint(labels: np.ndarray, has_hint: bool) -> None:
+    hints = FAMILIES["gaussian"].warnings(labels.astype(float), Target("visits", "gaussian"))
+    expected = "visits: whole numbers from 0 to 3,481 with many small ones, predicted as amounts; if they count "
+    assert hints == ([f"{expected}something, set --family poisson"] if has_hint else [])
+
+
 @every_family
 def test_a_column_that_determines_the_target_is_recognised(family: Family) -> None:
     labels = labels_of(family, 80)

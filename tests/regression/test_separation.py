@@ -22,11 +22,14 @@ FAMILY, POISSON = Multinomial(3), FAMILIES["poisson"]
 IRIS_NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 SPECIES = ["setosa", "versicolor", "virginica"]
 VERSICOLOR, VIRGINICA = 1, 2
+CLASSICAL = exact.Inference()
 
 
-def optimum_of(rows: Rows, classes: list[str], names: list[str]) -> exact.Optimum:
-    numbers = np.arange(len(rows), dtype=np.int32)
-    return exact.optima(held(rows), [numbers], Multinomial(len(classes)), names, classes=classes)[0]
+def optimum_of(
+    rows: Rows, classes: list[str], names: list[str], inference: exact.Inference = CLASSICAL
+) -> exact.Optimum:
+    numbers, family = np.arange(len(rows), dtype=np.int32), Multinomial(len(classes))
+    return exact.optima(held(rows), [numbers], family, names, inference=inference, classes=classes)[0]
 
 
 def iris(order: list[str]) -> tuple[Rows, NDArray]:
@@ -36,12 +39,12 @@ def iris(order: list[str]) -> tuple[Rows, NDArray]:
     return Rows(table.data, numbers[table.target].astype(float)), table.target
 
 
-def logit_of_the_two() -> sm.Logit:
+def logit_of_the_two(**options: str) -> sm.Logit:
     """Return the plain logit of virginica against versicolor."""
     rows, target = iris(SPECIES)
     two = target != 0
     model = sm.Logit((target[two] == VIRGINICA).astype(float), sm.add_constant(rows.features[two]))
-    return model.fit(disp=0, method="newton", maxiter=200, tol=1e-12)
+    return model.fit(disp=0, method="newton", maxiter=200, tol=1e-12, **options)
 
 
 def test_a_species_apart_leaves_the_logit_of_the_other_two() -> None:
@@ -62,6 +65,18 @@ def test_a_species_apart_leaves_the_logit_of_the_other_two() -> None:
     assert "setosa from virginica" in message
     assert "versicolor from virginica" not in message
     assert message.startswith("the classes of some rows are separated by ")
+
+
+@pytest.mark.parametrize("inference", [exact.Inference(robust=True), exact.Inference(sampling=True)])
+def test_robust_errors_of_what_stays_finite_are_those_of_the_logit_of_the_other_two(
+    inference: exact.Inference,
+) -> None:
+    order = ["versicolor", "setosa", "virginica"]
+    found = optimum_of(iris(order)[0], order, IRIS_NAMES, inference)
+    known = logit_of_the_two(cov_type="HC0")
+    assert found.errors == "sandwich"
+    assert found.covariance is not None
+    np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)[5:]), known.bse, rtol=1e-6)
 
 
 def test_the_predictions_of_iris_do_not_depend_on_the_reference() -> None:

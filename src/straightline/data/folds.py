@@ -36,7 +36,7 @@ class Split:
 
     With `groups` a group is never divided. If rows are `ordered`, earlier rows are divided from later rows. Otherwise
     rows are divided at random. `classes` and `groups` hold a number for each row; random division keeps the shares of
-    the classes. `class_names` are the names of the classes, for errors.
+    the classes. `class_names` are the names of the classes, in the order of their numbers, for errors.
     """
 
     classes: NDArray | None = None

@@ -14,9 +14,9 @@ from straightline.data.checks import warnings
 from straightline.data.columns import encode_target, group_numbers, require_column, time_order
 from straightline.data.features import DAYS, fit_encoding
 from straightline.data.folds import Split
-from straightline.data.row_values import checked_weights, require_offset
+from straightline.data.row_values import RowWeights, require_offset, weighted
 from straightline.data.rows import RowNumbers
-from straightline.data.schema import Division, DivisionKind, Feature, RowCounts, Schema, WeightKind
+from straightline.data.schema import Division, DivisionKind, Feature, RowCounts, Schema
 from straightline.data.totals import total_row
 from straightline.data.understanding import understood
 from straightline.errors import UserError
@@ -45,7 +45,7 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     extra = _extra_columns(config)
     read = understood(config, frame, _read_columns(config, frame, [*names, column, *extra]), decimal)
     problems += [*read.problems, *total_row(read.frame)]
-    frame, weights_are, weight_notes = _weighted(config, read.frame, problems)
+    frame, weights = _weighted(config, read.frame, names, problems)
     frame, groups = _in_order(frame, by, column, path, problems)
     labels, targets = _targets(config, frame, problems)
     split = Split(_strata(labels, targets), groups, by == "time")
@@ -53,14 +53,13 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     problems += _absent_classes(labels, targets, train)
     features, notes = _encoded(config, frame, train, names, problems)
     features = [replace(feature, written=read.notations.get(feature.column)) for feature in features]
-    notes = [*read.notes, *weight_notes, *notes]
+    notes = [*read.notes, *weights.notes, *notes]
     problems += _repeated_names([*encoding.term_names(features), *labels]) or _repeated_features(features)
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
     encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
     notes += [f"{note} (held-out rows)" for note in encoding.unseen(frame.iloc[test], features)]
     dates = [feature.name for feature in features if feature.kind == "date"]
-    notes += _cell_notes(config, encoded, weights_are)
     notes += warnings(pd.concat([encoded, labels], axis=1), targets, by, dates, frame[extra])
     kept = dict.fromkeys([*(feature.column for feature in features), *([column] if by == "groups" else []), *extra])
     table = pd.concat([frame[list(kept)], labels], axis=1)
@@ -71,8 +70,8 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
         targets=targets,
         rows=RowCounts(len(train), len(test)),
         warnings=notes,
-        weights=config.data.weights if isinstance(config.data, Table) else None,
-        weights_are=weights_are,
+        weights=weights.column,
+        weights_are=weights.kind,
         offsets=[Feature(name, "number", written=read.notations.get(name)) for name in _offset_columns(config)],
     )
     return Prepared(table.iloc[train], table.iloc[test], schema)
@@ -106,27 +105,14 @@ def _offset_columns(config: Config) -> list[str]:
 
 
 def _weighted(
-    config: Config, frame: pd.DataFrame, problems: list[str]
-) -> tuple[pd.DataFrame, WeightKind | None, list[str]]:
-    """Return the rows with a weight above 0, the kind of the weights, and notes."""
-    if not isinstance(config.data, Table) or config.data.weights is None:
-        return frame, None, []
-    try:
-        counts, kind, notes = checked_weights(frame, config.data.weights, config.data.weights_are, config.data.path)
-    except UserError as error:
-        problems.append(str(error))
-        return frame, None, []
-    return frame[counts], kind, notes
-
-
-def _cell_notes(config: Config, encoded: pd.DataFrame, weights_are: WeightKind | None) -> list[str]:
-    """Return a note if rows with frequencies are cells of a table of counts, which folds hold out as a whole."""
-    if weights_are != "frequency" or not isinstance(config.data, Table) or not encoded.duplicated().any():
-        return []
-    return [
-        f"{config.data.weights}: rows that differ in the target only stand for several rows each, and a fold holds "
-        "each of them out as a whole, which makes the models look worse than they are; write a row for each case"
-    ]
+    config: Config, frame: pd.DataFrame, names: list[str], problems: list[str]
+) -> tuple[pd.DataFrame, RowWeights]:
+    if isinstance(config.data, Table) and config.data.weights is not None:
+        try:
+            return weighted(frame, config.data.weights, config.data.weights_are, names, config.data.path)
+        except UserError as error:
+            problems.append(str(error))
+    return frame, RowWeights()
 
 
 def _absent_classes(labels: pd.DataFrame, targets: dict[str, Target], train: RowNumbers) -> list[str]:
@@ -229,7 +215,10 @@ def _targets(config: Config, frame: pd.DataFrame, problems: list[str]) -> tuple[
 
 def _strata(labels: pd.DataFrame, targets: dict[str, Target]) -> NDArray | None:
     """Return the number of each row's stratum, by all targets that have strata, or None if none has."""
-    strata = {target.column: family_of(target).strata(labels[target.column].to_numpy()) for target in targets.values()}
+    strata = {
+        target.column: family_of(target).strata(labels[target.column].to_numpy(), target.classes)
+        for target in targets.values()
+    }
     table = pd.DataFrame({name: values for name, values in strata.items() if values is not None})
     return table.groupby(list(table)).ngroup().to_numpy() if len(table.columns) else None
 

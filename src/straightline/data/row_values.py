@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from straightline.data.columns import column, is_date
+from straightline.data.crosstab import case_rows, is_crosstab
 from straightline.data.schema import WeightKind
 from straightline.errors import UserError
 from straightline.families.numbers import first_row, require_finite
 from straightline.families.target import Target
+
+
+@dataclass(frozen=True)
+class RowWeights:
+    """The column of the weights and their kind, or None and None if rows have no weights, and notes for the reader."""
+
+    column: str | None = None
+    kind: WeightKind | None = None
+    notes: list[str] = field(default_factory=list)
+
 
 LARGEST_OFFSET = 100.0  # The exponential of a larger offset suggests that an amount was taken for a logarithm.
 
@@ -49,6 +63,31 @@ def checked_weights(
     if (weights == 0).any():
         notes.append(f"{name}: 0 in {int((weights == 0).sum()):,} rows, left out")
     return (weights > 0).to_numpy(), kind, notes
+
+
+def weighted(
+    frame: pd.DataFrame, column: str, kind: WeightKind | None, features: Sequence[str], origin: str
+) -> tuple[pd.DataFrame, RowWeights]:
+    """Return the rows of `frame` with a weight above 0 in `column`, and what their weights are.
+
+    A cross-table gets a row for each of its cases instead of weights, so that folds and held-out rows divide cases and
+    not cells. `features` are the columns to predict from. Raises the errors of `checked_weights`.
+    """
+    counts, kind, notes = checked_weights(frame, column, kind, origin)
+    frame = frame[counts]
+    if kind == "sampling" or not is_crosstab(frame[[name for name in features if name in frame.columns]]):
+        return frame, RowWeights(column, kind, notes)
+    rows = case_rows(frame[column].to_numpy())
+    cells = f"{column}: rows that differ in the target only are cells of a cross-table"
+    if rows is None:
+        cells += (
+            f"; {frame[column].sum():,.0f} cases are too many to get a row each, so that folds hold out whole cells, "
+            "which makes the models look worse than they are; take a random part of the cases"
+        )
+        return frame, RowWeights(column, kind, [*notes, cells])
+    # The index still holds the numbers of the rows in the file, which errors name.
+    written = f"{cells}, written out as a row for each of the {len(rows):,} cases"
+    return frame.iloc[rows], RowWeights(notes=[*notes, written])
 
 
 def require_offset(frame: pd.DataFrame, target: Target, origin: str) -> None:

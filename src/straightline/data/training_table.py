@@ -18,6 +18,7 @@ from straightline.data.rows import RowNumbers, Rows
 from straightline.data.schema import Schema, read_schema
 from straightline.data.source import Source, held, rewritten, streamed, with_row_values
 from straightline.families import Family, family_of
+from straightline.families.classes import in_order
 from straightline.families.target import Target
 from straightline.models import terms
 from straightline.runtime.artifacts import read_parquet
@@ -61,7 +62,8 @@ class TrainingTable:
     @property
     def split(self) -> Split:
         """The division of the rows into folds."""
-        return Split(self.family.strata(self.labels), self.groups, self.ordered, self.classes)
+        names = None if self.classes is None else in_order(self.classes)
+        return Split(self.family.strata(self.labels, self.classes), self.groups, self.ordered, names)
 
     @property
     def predictor_classes(self) -> list[str] | None:

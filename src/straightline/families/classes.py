@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from straightline.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,7 +17,18 @@ if TYPE_CHECKING:
 
 def classes_of(values: pd.Series) -> list[Any]:
     """Return the distinct values of a column without gaps, in sorted order."""
-    return sorted(values.unique().tolist(), key=lambda value: (str(type(value)), value))
+    return in_order(values.unique().tolist())
+
+
+def in_order(classes: Sequence[Any]) -> list[Any]:
+    """Return the classes in sorted order, which no choice of a reference changes."""
+    return sorted(classes, key=lambda value: (str(type(value)), value))
+
+
+def sorted_numbers(labels: NDArray, classes: Sequence[Any]) -> NDArray:
+    """Return for each label the place of its class in sorted order."""
+    places = {value: place for place, value in enumerate(in_order(classes))}
+    return np.array([places[value] for value in classes], np.int8)[labels.astype(np.int64)]
 
 
 def reference_first(classes: Sequence[Any], reference: str, where: str) -> list[Any]:

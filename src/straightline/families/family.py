@@ -7,6 +7,7 @@ curvature by row). The linear predictor is `b + x w`, and the prediction is its 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -126,8 +127,11 @@ class Family(ABC):
         message that begins with `where`, for values that do not suit the family.
         """
 
-    def strata(self, labels: NDArray) -> NDArray | None:
-        """Return the stratum of each row, or None if there are no strata. All folds keep the shares of the strata."""
+    def strata(self, labels: NDArray, classes: Sequence[Any] | None = None) -> NDArray | None:
+        """Return the stratum of each row, or None if there are no strata. All folds keep the shares of the strata.
+
+        `classes` are the classes with the labels 0, 1, and so on, if they have names.
+        """
         return None
 
     def has_enough_for(self, labels: NDArray, folds: int) -> bool:

@@ -21,6 +21,21 @@ if TYPE_CHECKING:
 FEW = 10  # With at most so many different whole numbers, each in ten rows on average, a target may hold classes.
 
 
+LEAST_COUNT, SKEWNESS = 3, 0.5  # Whole numbers that begin so near to 0, and are so skewed, may count something.
+
+
+def _count_hint(labels: NDArray, target: Target) -> list[str]:
+    """Return a hint if the whole numbers `labels` begin near to 0 and have a long right tail, as counts do."""
+    from scipy import stats
+
+    if not 0 <= labels.min() <= LEAST_COUNT or not stats.skew(labels) >= SKEWNESS:
+        return []
+    return [
+        f"{target.column}: whole numbers from {labels.min():.0f} to {labels.max():,.0f} with many small ones, "
+        "predicted as amounts; if they count something, set --family poisson"
+    ]
+
+
 class Gaussian(Family):
     """Finite numbers, the largest of which is between 1e-30 and 1e30 without its sign."""
 
@@ -61,10 +76,12 @@ class Gaussian(Family):
         return values.astype(np.float64), None
 
     def warnings(self, labels: NDArray, target: Target) -> list[str]:
-        """Return a hint if the labels are a few whole numbers, which may be classes or ratings."""
+        """Return a hint if the labels are a few whole numbers, which may be classes or ratings, or look like counts."""
         values = np.unique(labels)
-        if len(values) > FEW or FEW * len(values) > len(labels) or (values % 1).any():
+        if (values % 1).any():
             return []
+        if len(values) > FEW or FEW * len(values) > len(labels):
+            return _count_hint(labels, target)
         shown = ", ".join(f"{value:.0f}" for value in values)
         return [
             f"{target.column}: only the whole numbers {shown}, predicted as amounts; if they stand for classes, set "

@@ -5,13 +5,14 @@ The first class is the reference: its linear predictor is 0, since only differen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from straightline.errors import UserError
-from straightline.families.classes import classes_of, reference_first
+from straightline.families.classes import classes_of, reference_first, sorted_numbers
 from straightline.families.family import Family, Newton
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ class Multinomial(Family):
         numbers = {value: number for number, value in enumerate(classes)}
         return values.map(numbers).astype(np.int64), classes
 
-    def strata(self, labels: NDArray) -> NDArray | None:
-        """Return the class of each row."""
-        return labels.astype(np.int8)
+    def strata(self, labels: NDArray, classes: Sequence[Any] | None = None) -> NDArray | None:
+        """Return the class of each row: its place in sorted order, so that all references get the same folds."""
+        return labels.astype(np.int8) if classes is None else sorted_numbers(labels, classes)
 
     def has_enough_for(self, labels: NDArray, folds: int) -> bool:
         """Return whether each class has at least one row for each fold."""

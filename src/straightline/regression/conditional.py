@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import linalg, special
 
 from straightline.data.rows import Rows
-from straightline.regression.multinomial import derivatives
+from straightline.regression.multinomial import derivatives, scores_product
 from straightline.regression.standardized import Standardized
 
 STEPS = 100
@@ -18,10 +18,13 @@ ROUNDING = 1e-6  # Smaller parts of directions of length 1 are rounding errors.
 EIGENVALUES = 1e-11  # Eigenvalues of the curvature below this share of the largest count as zero.
 
 
-def conditional_optimum(standardized: Standardized, rows: Rows, allowed: NDArray) -> tuple[NDArray, NDArray | None]:
+def conditional_optimum(
+    standardized: Standardized, rows: Rows, allowed: NDArray, robust: bool = False, sampling: bool = False
+) -> tuple[NDArray, NDArray | None]:
     """Return estimates `(1 + columns, outputs)`, NaN where they are not determined, and their covariance.
 
-    `allowed` `(rows, classes)` says which classes each of the `rows` keeps.
+    `allowed` `(rows, classes)` says which classes each of the `rows` keeps. The covariance is the sandwich if it shall
+    be `robust`, or if the weights of the rows come from `sampling`.
     """
     design = standardized(rows.features)
     weights = np.zeros(standardized.outputs * design.shape[1])
@@ -38,8 +41,12 @@ def conditional_optimum(standardized: Standardized, rows: Rows, allowed: NDArray
     values, vectors = linalg.eigh(hessian)
     sound = values > EIGENVALUES * values[-1]
     identified = _identified(standardized, vectors[:, ~sound])
-    covariance = standardized.covariance((vectors[:, sound] / values[sound]) @ vectors[:, sound].T)
-    return np.where(standardized.shaped(identified), standardized.coefficients(weights), np.nan), covariance
+    inverse = (vectors[:, sound] / values[sound]) @ vectors[:, sound].T
+    if robust or sampling:
+        probabilities = np.exp(_logarithms(standardized, design, rows, allowed, weights))
+        inverse = inverse @ scores_product(design, rows, probabilities, sampling) @ inverse
+    estimates = np.where(standardized.shaped(identified), standardized.coefficients(weights), np.nan)
+    return estimates, standardized.covariance(inverse)
 
 
 def _identified(standardized: Standardized, free: NDArray) -> NDArray:
@@ -55,8 +62,13 @@ def _identified(standardized: Standardized, free: NDArray) -> NDArray:
 def _at(
     standardized: Standardized, design: NDArray, rows: Rows, allowed: NDArray, weights: NDArray
 ) -> tuple[float, NDArray, NDArray]:
-    predictor = standardized.predictor(design, weights, rows)
-    logits = np.concatenate([np.zeros((len(rows), 1)), predictor], axis=1)
-    logarithms = special.log_softmax(np.where(allowed, logits, -np.inf), axis=1)
+    logarithms = _logarithms(standardized, design, rows, allowed, weights)
     chosen = np.take_along_axis(logarithms, rows.labels.astype(int)[:, np.newaxis], axis=1)[:, 0]
     return -float(rows.weighted(chosen).sum()), *derivatives(design, rows, np.exp(logarithms))
+
+
+def _logarithms(standardized: Standardized, design: NDArray, rows: Rows, allowed: NDArray, weights: NDArray) -> NDArray:
+    """Return the logarithms of the probabilities of the classes, -inf for those that are not allowed."""
+    predictor = standardized.predictor(design, weights, rows)
+    logits = np.concatenate([np.zeros((len(rows), 1)), predictor], axis=1)
+    return np.asarray(special.log_softmax(np.where(allowed, logits, -np.inf), axis=1))

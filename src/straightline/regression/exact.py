@@ -215,8 +215,12 @@ def _with_finite_part(
     ).reshape(len(separation.directions), family.outputs, size)
     is_infinite = standardized.shaped(infinite.any(axis=0).ravel())
     if separation.allowed is not None:
-        estimates, covariance = conditional_optimum(standardized, separation.rest, separation.allowed)
-        return replace(fitted, estimates=np.where(is_infinite, np.nan, estimates), covariance=covariance)
+        is_robust = inference.robust or inference.sampling
+        estimates, covariance = conditional_optimum(
+            standardized, separation.rest, separation.allowed, is_robust, inference.sampling
+        )
+        errors = family.robust_errors if is_robust else family.classical_errors
+        return replace(fitted, estimates=np.where(is_infinite, np.nan, estimates), covariance=covariance, errors=errors)
     options = {"robust": inference.robust, "quasi": inference.quasi, "sampling": inference.sampling}
     rest = optimum(separation.rest, family, names, standardized.intercept, **options)
     return replace(

@@ -82,10 +82,8 @@ def derivatives(design: NDArray, rows: Rows, probabilities: NDArray) -> tuple[ND
     `design` are the `rows` as they enter the linear predictors, `probabilities` `(rows, classes)` those of their
     classes.
     """
-    numbers = rows.labels.astype(int)[:, np.newaxis]
     chosen = probabilities[:, 1:]
-    residuals = (np.arange(1, probabilities.shape[1]) == numbers) - chosen
-    gradient = (rows.weighted(residuals).T @ design).ravel()
+    gradient = (rows.weighted(_residuals(rows, probabilities)).T @ design).ravel()
     outputs, columns = chosen.shape[1], design.shape[1]
     hessian = np.empty((outputs, columns, outputs, columns))
     for output in range(outputs):
@@ -127,13 +125,24 @@ def class_scores(standardized: Standardized, family: Family, weights: NDArray, s
     def outer_products(rows: Rows) -> NDArray:
         design = standardized(rows.features)
         probabilities = family.inverse_link(standardized.predictor(design, weights, rows))
-        numbers = rows.labels.astype(int)[:, np.newaxis]
-        residuals = (np.arange(1, probabilities.shape[1]) == numbers) - probabilities[:, 1:]
-        scores = (residuals[:, :, np.newaxis] * design[:, np.newaxis]).reshape(len(rows), -1)
-        scores = rows.weighted(scores)
-        return scores.T @ (scores if sampling or rows.weights is None else (scores.T / rows.weights).T)
+        return scores_product(design, rows, probabilities, sampling)
 
     return Pass(outer_products, operator.add)
+
+
+def scores_product(design: NDArray, rows: Rows, probabilities: NDArray, sampling: bool) -> NDArray:
+    """Return the sum of the outer products of the rows' scores, for the arguments of `derivatives`.
+
+    A row counts once if its weight comes from `sampling`, and otherwise as often as its weight says.
+    """
+    scores = (_residuals(rows, probabilities)[:, :, np.newaxis] * design[:, np.newaxis]).reshape(len(rows), -1)
+    scores = rows.weighted(scores)
+    return np.asarray(scores.T @ (scores if sampling or rows.weights is None else (scores.T / rows.weights).T))
+
+
+def _residuals(rows: Rows, probabilities: NDArray) -> NDArray:
+    numbers = rows.labels.astype(int)[:, np.newaxis]
+    return np.asarray((np.arange(1, probabilities.shape[1]) == numbers) - probabilities[:, 1:])
 
 
 def _solved(matrix: NDArray, target: NDArray) -> NDArray:
