@@ -38,6 +38,14 @@ def flowing(results: Results) -> str:
     return " ".join(printed(results, 120).split())
 
 
+def test_long_names_of_classes_leave_room_for_the_numbers() -> None:
+    rows = [{"class": "x" * 100, "term": "age", "estimate": "1.25", "p value": "0.04"}]
+    file = io.StringIO()
+    Console(file=file, width=100).print(terminal.FittingTable("weights", rows, ["p value"], ["class", "term"]))
+    assert file.getvalue().count("x") == 100
+    assert "0.04" in file.getvalue()
+
+
 @every_family
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_number_is_cut_at_any_width(by_family: dict[str, Results], name: str, width: int) -> None:

@@ -89,7 +89,9 @@ class Comparison:
     @property
     def headline(self) -> str:
         """The answer as a sentence with its numbers."""
-        return sentences.headline(self._verdict, self._results.schema.targets[self._target].column)
+        target = self._results.schema.targets[self._target]
+        baseline = self._results.family_of(self._target).baseline_title(target)
+        return sentences.headline(self._verdict, target.column, baseline)
 
     @property
     def advice(self) -> str:

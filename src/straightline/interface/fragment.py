@@ -27,9 +27,9 @@ def fragment(results: Results, target: str) -> str:
     environment.filters |= {"number": number}
     return environment.get_template("fragment.html.jinja").render(
         verdict=verdict,
-        headline=sentences.headline(verdict, schema.column),
+        headline=sentences.headline(verdict, schema.column, family.baseline_title(schema)),
         loss_name=family.loss_title,
-        baseline_name=family.baseline_name,
+        baseline_name=family.baseline_title(schema),
         unit=family.coefficient_unit(schema),
         models=[(variant.model, variant.metrics.get("loss")) for variant in variants],
         figure=Markup(canvas.inline(figure.svg, figure.name)),

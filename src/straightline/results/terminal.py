@@ -34,6 +34,7 @@ WIDTH = 120  # columns of the output if it is not a terminal
 UNLIMITED = 10_000  # columns: wider than any table, to measure its natural width
 NARROW = 20  # cells; a narrower gauge is not printed
 TERMS = 30  # most coefficients in the printed table
+TEXT_WIDTH = 40  # cells; longer names of classes and terms take several lines
 INTERVAL = "95 % interval"  # of a coefficient
 SCORES = ("rmse", "r2", "d2", "accuracy", "roc_auc")  # scores on held-out rows in the printed table
 LEAST = -0.5  # A gain below this is drawn at the left edge of a gauge.
@@ -112,7 +113,10 @@ class FittingTable:
         table = Table(title=self._title, title_justify="left", caption=caption, caption_justify="left")
         names = [name for name in self._rows[0] if name not in left_out]
         for name in names:
-            table.add_column(name, justify="left" if name in self._texts else "right", overflow="fold")
+            if name in self._texts:
+                table.add_column(name, overflow="fold", max_width=TEXT_WIDTH)
+            else:
+                table.add_column(name, justify="right", overflow="fold")
         for row in self._rows:
             table.add_row(*(Text(row[name]) for name in names))
         return table

@@ -59,7 +59,10 @@ def _already_there(client: MlflowClient, experiment: str, identity: str) -> bool
 def _publish(client: MlflowClient, experiment: str, results: Results, identity: str) -> list[str]:
     tags = {PIPELINE_TAG: identity} | store.environment_tags(results.root)
     name = ", ".join(f"{target}: {verdict.answer}" for target, verdict in results.verdicts.items())
-    headlines = [headline(verdict, target) for target, verdict in results.verdicts.items()]
+    headlines = [
+        headline(verdict, target, results.family_of(target).baseline_title(results.schema.targets[target]))
+        for target, verdict in results.verdicts.items()
+    ]
     note = {"mlflow.note.content": "\n\n".join(headlines)}
     parent = client.create_run(experiment, tags=tags | {ROLE_TAG: "pipeline"} | note, run_name=name).info.run_id
     datasets = _datasets(results)
