@@ -143,7 +143,7 @@ def _divided(
         split=Division("chance", None),
         targets=targets,
         rows=RowCounts(len(table) - tests, tests),
-        warnings=[],
+        checks=[],
         weights="times" if weighted else None,
         weights_are="frequency" if weighted else None,
         offsets=[Feature(name, "number") for target in targets.values() for name in target.offset_columns],

@@ -123,8 +123,11 @@ def additions() -> list[Addition]:
             {},
             {
                 f"{source}/data/checks.py": [
-                    ("    for target in targets.values():\n        values", "    messages += _shape_warnings(table)\n"),
-                    ("def _row_warnings", 'def _shape_warnings(table):\n    return [f"{len(table)} rows seen"]\n\n\n'),
+                    ("    for target in targets.values():\n        values", "    found += _shape_checks(table)\n"),
+                    (
+                        "def _row_checks",
+                        'def _shape_checks(table):\n    return [Check("shape", f"{len(table)} rows seen")]\n\n\n',
+                    ),
                 ]
             },
         ),

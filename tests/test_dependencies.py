@@ -19,6 +19,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__
 ROOMS = [
     "errors",
     "formatting",
+    "check",
     "runtime",
     "families",
     "models",

@@ -345,7 +345,7 @@ def test_words_that_look_like_other_types_alone_are_those_of_training(tmp_path: 
     assert frame["code"].tolist() == ["020", "007", "21"]
     assert frame["flag"].tolist() == ["true", "false", "true"]
     assert encoding.raw(frame, features[2]).tolist() == ["20095", "(missing)", "20095"]
-    assert encoding.unseen(frame, features[:2]) == ["code: 21 not in the training rows, taken as 007"]
+    assert list(map(str, encoding.unseen(frame, features[:2]))) == ["code: 21 not in the training rows, taken as 007"]
 
 
 def test_numbers_without_the_percent_signs_of_training_are_told() -> None:

@@ -151,7 +151,7 @@ def judged(trees_loss: float | None, mean_loss: float = 9.0) -> Verdict:
         split=Division("chance", None),
         targets={"y": Target("y", "gaussian", None)},
         rows=RowCounts(100, 0),
-        warnings=[],
+        checks=[],
     )
     models = {"regression": folds(1.0), "neural": folds(0.98)}
     shown = None if trees_loss is None else folds(trees_loss, model="boosted trees")

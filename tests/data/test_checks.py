@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from straightline.data import balloons
-from straightline.data.checks import warnings
+from straightline.data.checks import checks
 from straightline.families.target import Target
 from tests.builders import small, user_table
 from tests.conftest import run_stages
@@ -23,10 +24,14 @@ def table(**columns: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(plain | columns)
 
 
+def sentences(*arguments: Any, **options: Any) -> list[str]:
+    return list(map(str, checks(*arguments, **options)))
+
+
 def test_a_plain_table_deserves_none() -> None:
-    assert warnings(table(), PRICE) == []
+    assert sentences(table(), PRICE) == []
     targets = {"num_balloons": Target("num_balloons", "gaussian", None), "color": Target("color", "bernoulli", [0, 1])}
-    assert warnings(balloons.generate(5000, 0, 0.1), targets) == []
+    assert sentences(balloons.generate(5000, 0, 0.1), targets) == []
 
 
 @pytest.mark.parametrize(
@@ -43,7 +48,7 @@ def test_a_plain_table_deserves_none() -> None:
             lambda rows: rows.assign(id=np.random.default_rng(1).permutation(ROWS)),
             "id: a different whole number in every row",
         ),
-        (lambda rows: rows.assign(area=3 * rows["size"] + 1), "size and area: nearly the same"),
+        (lambda rows: rows.assign(area=3 * rows["size"] + 1), "size, area: nearly the same; keep one of them"),
         (
             lambda rows: rows.assign(sum=rows["size"] - 2 * rows["rooms"]),
             "size, rooms, sum: nearly collinear; leave one of them out",
@@ -56,15 +61,15 @@ def test_a_plain_table_deserves_none() -> None:
     ],
 )
 def test_each_warning_of_a_continuous_target(change: Callable[[pd.DataFrame], pd.DataFrame], told: str) -> None:
-    assert any(warning.startswith(told) for warning in warnings(change(table()), PRICE))
+    assert any(warning.startswith(told) for warning in sentences(change(table()), PRICE))
 
 
 def test_days_are_no_row_numbers_and_amounts_no_classes() -> None:
     days = table(day=np.random.default_rng(1).permutation(ROWS))
-    assert warnings(days, PRICE)[0].startswith("day: a different whole number in every row")
-    assert warnings(days, PRICE, dates=["day"]) == []
+    assert sentences(days, PRICE)[0].startswith("day: a different whole number in every row")
+    assert sentences(days, PRICE, dates=["day"]) == []
     for price in (np.arange(ROWS) % 3 + 0.5, np.arange(ROWS) % 50):
-        assert not [told for told in warnings(table(price=price), PRICE) if "whole numbers" in told]
+        assert not [told for told in sentences(table(price=price), PRICE) if "whole numbers" in told]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +84,12 @@ def test_each_warning_of_a_binary_target(sold: np.ndarray, extra: float | None, 
     rows = table(sold=sold.astype(int)).drop(columns="price")
     if extra is not None:
         rows["fee"] = np.where(sold, extra, rows["size"].abs())
-    assert any(warning.startswith(told) for warning in warnings(rows, SOLD))
+    assert any(warning.startswith(told) for warning in sentences(rows, SOLD))
 
 
 def test_many_columns_are_not_all_named() -> None:
     rows = table(**{f"flat{number}": np.zeros(ROWS) for number in range(9)})
-    assert "flat0, flat1, flat2, flat3, flat4 and 4 more: the same in every row" in warnings(rows, PRICE)
+    assert "flat0, flat1, flat2, flat3, flat4 and 4 more: the same in every row" in sentences(rows, PRICE)
 
 
 def test_the_report_has_them_once(tmp_path: Path, params: dict) -> None:

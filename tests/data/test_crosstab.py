@@ -35,7 +35,7 @@ def test_a_cross_table_is_the_table_of_its_cases(params: dict) -> None:
         )
     assert f"{NOTE}, written out as a row for each of the 1,681 cases" in found.schema.warnings
     assert (found.schema.weights, found.schema.weights_are) == (None, None)
-    assert replace(found.schema, warnings=[]) == replace(known.schema, warnings=[])
+    assert replace(found.schema, checks=[]) == replace(known.schema, checks=[])
 
 
 def test_too_many_cases_stay_rows_with_weights(params: dict, monkeypatch: pytest.MonkeyPatch) -> None:

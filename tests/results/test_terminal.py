@@ -29,7 +29,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     write_project(root)
     path = root / "data/schema.json"
-    write_json(path, read_json(path) | {"warnings": ["rows 3 and 4 are the same"]})
+    write_json(path, read_json(path) | {"checks": [{"code": "rows", "message": "rows 3 and 4 are the same"}]})
     return root
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from straightline.check import Check
 from straightline.comparison.verdict import Ladder, Rung, Verdict
 from straightline.data.schema import Division, Feature, RowCounts, Schema
 from straightline.errors import UserError
@@ -22,7 +23,7 @@ SCHEMA = Schema(
     split=Division("groups", "shop"),
     targets={"sold": Target("sold", "bernoulli", ["no", "yes"]), "price": Target("price", "gaussian")},
     rows=RowCounts(80, 20),
-    warnings=["size: the same in every row"],
+    checks=[Check("constant", "the same in every row", ("size",))],
 )
 CERTIFICATE = Certificate(
     loss="mean_squared_error",

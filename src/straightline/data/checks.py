@@ -1,4 +1,4 @@
-"""Warnings about problems in a table that may make the answer misleading."""
+"""What is odd about a table, and may make the answer misleading."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,23 +8,24 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from straightline.check import Check
 from straightline.families import Family, family_of
 from straightline.families.target import Target
 from straightline.formatting import listed
 
 ALIKE = 0.9999  # Two columns with a larger absolute correlation are nearly the same.
 INVOLVED = 0.1  # A column takes part in a collinear combination if its weight in the unit vector is larger.
-SHOWN = 5  # The largest number of columns, or of pairs of columns, that warnings name.
+SHOWN = 5  # The largest number of columns, or of pairs of columns, that checks name.
 
 
-def warnings(
+def checks(
     table: pd.DataFrame,
     targets: Mapping[str, Target],
     divided_by: str = "chance",
     dates: Sequence[str] = (),
     extra: pd.DataFrame | None = None,
-) -> list[str]:
-    """Return a sentence for each problem in the columns of `table`, which are all numbers, and in its targets.
+) -> list[Check]:
+    """Return what is odd about the columns of `table`, which are all numbers, and about its targets.
 
     `divided_by` says how the rows are divided: by `chance`, in `groups`, or by `time`. The columns `dates` are days,
     so that a different number in every row does not make them row numbers. The columns of `extra`, such as weights,
@@ -33,43 +34,45 @@ def warnings(
     columns = [target.column for target in targets.values()]
     features = table.drop(columns=columns)
     whole = table if extra is None else pd.concat([table, extra], axis=1)
-    messages = [*_row_warnings(whole, features), *_column_warnings(features, dates)]
+    found = [*_row_checks(whole, features), *_column_checks(features, dates)]
     for target in targets.values():
         values = table[target.column].to_numpy(np.float64)
-        messages += _target_warnings(features, values, target)
-        messages += _order_warnings(values, target) if divided_by == "chance" else []
-    return messages
+        found += _target_checks(features, values, target)
+        found += _order_checks(values, target) if divided_by == "chance" else []
+    return found
 
 
-def _row_warnings(table: pd.DataFrame, features: pd.DataFrame) -> list[str]:
-    messages = []
+def _row_checks(table: pd.DataFrame, features: pd.DataFrame) -> list[Check]:
+    found = []
     if count := int(table.duplicated().sum()):
-        messages.append(
+        message = (
             f"{count:,} of {len(table):,} rows repeat another row; copies in different folds make the models look "
             "better than they are"
         )
+        found.append(Check("duplicates", message, advice="remove copies of the same case"))
     if len(table) <= features.shape[1]:
-        messages.append(f"only {len(table):,} rows for {features.shape[1]:,} columns; leave columns out")
-    return messages
+        message = f"only {len(table):,} rows for {features.shape[1]:,} columns"
+        found.append(Check("few-rows", message, advice="leave columns out"))
+    return found
 
 
-def _column_warnings(features: pd.DataFrame, dates: Sequence[str]) -> list[str]:
+def _column_checks(features: pd.DataFrame, dates: Sequence[str]) -> list[Check]:
     values = features.to_numpy(np.float64)
     constant = values.min(axis=0) == values.max(axis=0)
-    messages = []
+    found = []
     if constant.any():
-        messages.append(f"{listed(features.columns[constant])}: the same in every row")
+        found.append(Check("constant", "the same in every row", tuple(features.columns[constant])))
     others = features.drop(columns=list(dates))
     if counters := [name for name, column in others.items() if _is_row_number(column.to_numpy())]:
-        messages.append(
-            f"{listed(counters)}: a different whole number in every row, like a row number; exclude it if it is one"
-        )
+        message = "a different whole number in every row, like a row number"
+        found.append(Check("row-number", message, tuple(map(str, counters)), "exclude it if it is one"))
     varied = features.loc[:, ~constant]
-    for first, second in _alike(varied.to_numpy(np.float64)):
-        messages.append(f"{varied.columns[first]} and {varied.columns[second]}: nearly the same; keep one of them")
+    for pair in _alike(varied.to_numpy(np.float64)):
+        found.append(Check("alike", "nearly the same", tuple(varied.columns[list(pair)]), "keep one of them"))
     if collinear := _collinear(varied.to_numpy(np.float64)):
-        messages.append(f"{listed(varied.columns[collinear])}: nearly collinear; leave one of them out")
-    return messages
+        columns = tuple(varied.columns[collinear])
+        found.append(Check("collinear", "nearly collinear", columns, "leave one of them out"))
+    return found
 
 
 def _is_row_number(values: NDArray) -> bool:
@@ -94,22 +97,27 @@ def _collinear(values: NDArray) -> list[int]:
     return [int(column) for column in np.flatnonzero(involved[:, involved.sum(axis=0) > 2].any(axis=1))]
 
 
-def _target_warnings(features: pd.DataFrame, values: NDArray, target: Target) -> list[str]:
-    family = family_of(target)
-    messages = family.warnings(values, target)
+def _target_checks(features: pd.DataFrame, values: NDArray, target: Target) -> list[Check]:
+    family, name = family_of(target), target.column
+    found = family.checks(values, target)
     if leaks := [name for name, column in features.items() if _determines(column.to_numpy(np.float64), values, family)]:
-        messages.append(f"{target.column}: {listed(leaks)} alone determines it; is it known before {target.column} is?")
-    return messages
+        message = f"{listed(leaks)} alone determines it"
+        found.append(Check("leak", message, (name,), f"is it known before {name} is?"))
+    return found
 
 
-def _order_warnings(values: NDArray, target: Target) -> list[str]:
+def _order_checks(values: NDArray, target: Target) -> list[Check]:
     correlation = _neighbour_correlation(values)
     if correlation <= 4 / math.sqrt(len(values)):
         return []
     return [
-        f"{target.column}: neighbouring rows are alike (correlation {correlation:.2f}); if rows are ordered by time or "
-        "by group, random folds make the models look better than they are: divide rows by time (data.split=time) or "
-        "by group (data.groups)"
+        Check(
+            "ordered",
+            f"neighbouring rows are alike (correlation {correlation:.2f})",
+            (target.column,),
+            "if rows are ordered by time or by group, random folds make the models look better than they are: divide "
+            "rows by time (data.split=time) or by group (data.groups)",
+        )
     ]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from straightline.check import Check
 from straightline.data import notation
 from straightline.data.columns import column, days, part_of_dates
 from straightline.data.schema import Feature
@@ -151,16 +152,17 @@ def without_percent_signs(frame: pd.DataFrame, features: Sequence[Feature]) -> l
     ]
 
 
-def unseen(frame: pd.DataFrame, features: Sequence[Feature]) -> list[str]:
-    """Return a sentence for each category with words in `frame` that are not in the training rows."""
-    messages = []
+def unseen(frame: pd.DataFrame, features: Sequence[Feature]) -> list[Check]:
+    """Return a check for each category with words in `frame` that are not in the training rows."""
+    found = []
     for feature in features:
         if feature.kind == "category":
             new = sorted(set(raw(frame, feature)) - set(feature.levels))
             if new and not feature.other:
                 words = ", ".join(new[:3]) + (f" and {len(new) - 3} more" if len(new) > 3 else "")
-                messages.append(f"{feature.name}: {words} not in the training rows, taken as {feature.reference}")
-    return messages
+                message = f"{words} not in the training rows, taken as {feature.reference}"
+                found.append(Check("new-words", message, (feature.name,)))
+    return found
 
 
 def words(values: pd.Series) -> NDArray:

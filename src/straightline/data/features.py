@@ -1,4 +1,4 @@
-"""Find out from the training rows how the columns of a table become numbers: features, with notes for the user."""
+"""Find out from the training rows how the columns of a table become numbers: features, and what was seen."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from straightline.check import Check
 from straightline.data import encoding, notation
 from straightline.data.columns import column, days, is_date, part_of_dates
 from straightline.data.schema import OTHER, DateFeature, Feature
@@ -22,6 +23,8 @@ TEXT_SHARE = 0.5  # A column with more different words than this share of its ro
 MOST = 0.5  # If at least this share of the values are numbers, the user is told about the others.
 NUMBER_SHARE = 0.9  # If at least this share of the values are numbers, the other values are mistakes.
 
+Encoded = tuple[Feature | None, list[Check]]  # a feature, or None if the column is left out, and what was seen
+
 
 def fit_encoding(
     frame: pd.DataFrame,
@@ -29,14 +32,14 @@ def fit_encoding(
     names: Sequence[str],
     categorical: Sequence[str],
     dates: Sequence[DateFeature] = (DAYS,),
-) -> tuple[list[Feature], list[str]]:
-    """Return the encodings of the columns `names`, and messages about them for the user.
+) -> tuple[list[Feature], list[Check]]:
+    """Return the encodings of the columns `names`, and checks of them.
 
     `rows` are the positions of the training rows. Levels and means come from these rows only. Columns in `categorical`
     are categories. `dates` says what of a date is a feature: `days`, `year`, `month`, `weekday`. Raises UserError for
     infinite numbers, for words among numbers, and if no column is left. The message names columns and rows.
     """
-    features, messages, problems = [], [], []
+    features, checks, problems = [], [], []
     for name in names:
         try:
             values, is_category = column(frame, name, ""), name in categorical
@@ -46,24 +49,24 @@ def fit_encoding(
             problems.append(str(error).removeprefix(": "))
             continue
         features += [feature for feature, _ in found if feature is not None]
-        messages += [note for _, note in found if note]
+        checks += [check for _, of_feature in found for check in of_feature]
     encoding.raise_if_any(problems)
     if not features:
-        reasons = f" ({'; '.join(messages)})" if messages else ""
+        reasons = f" ({'; '.join(map(str, checks))})" if checks else ""
         raise UserError(f"no column is left to predict from{reasons}; expected at least one besides the targets")
-    return features, messages
+    return features, checks
 
 
-def _feature(values: pd.Series, rows: NDArray, name: str, is_category: bool) -> tuple[Feature | None, str | None]:
+def _feature(values: pd.Series, rows: NDArray, name: str, is_category: bool) -> Encoded:
     if values.iloc[rows].isna().all():
-        return None, f"{name}: has no value in any training row, left out"
+        return None, [Check("empty", "has no value in any training row, left out", (name,))]
     if is_category:
         return _category(values, rows, name, True)
     if pd.api.types.is_bool_dtype(values) or (values.dtype == object and encoding.is_bool(values)):
-        feature, note = _number(values.astype("boolean").astype("Float64"), rows, name, "number", None)
-        return replace(feature, truth=True), note
+        feature, found = _number(values.astype("boolean").astype("Float64"), rows, name, "number")
+        return replace(feature, truth=True), found
     if pd.api.types.is_numeric_dtype(values):
-        return _number(values, rows, name, "number", None)
+        return _number(values, rows, name, "number")
     return _category(values, rows, name, False)
 
 
@@ -71,56 +74,58 @@ def _is_date(values: pd.Series, is_category: bool) -> bool:
     return not is_category and not values.isna().all() and is_date(values)
 
 
-def _dates(
-    values: pd.Series, rows: NDArray, name: str, parts: Sequence[DateFeature]
-) -> list[tuple[Feature | None, str | None]]:
+def _dates(values: pd.Series, rows: NDArray, name: str, parts: Sequence[DateFeature]) -> list[Encoded]:
     """Return features of a column of dates. Nothing is returned if no training row has a date."""
     if values.iloc[rows].isna().all():
         return []
-    found: list[tuple[Feature | None, str | None]] = []
+    found: list[Encoded] = []
     since = days(values, name)
     for part in parts:
         if part == DAYS:
-            found.append(_number(since, rows, name, "date", f"{name}: a date, taken as days since 1970"))
+            feature, gaps = _number(since, rows, name, "date")
+            found.append((feature, [Check("date", "a date, taken as days since 1970", (name,)), *gaps]))
             continue
         shown, words = f"{name} {part}", part_of_dates(since, part)
-        made = _number(words, rows, shown, "number", None) if part == "year" else _category(words, rows, shown, True)
-        feature, note = made
-        found.append((feature and replace(feature, of=name, part=part), note))
+        made: Encoded = _number(words, rows, shown, "number") if part == "year" else _category(words, rows, shown, True)
+        found.append((made[0] and replace(made[0], of=name, part=part), made[1]))
     return found
 
 
 def _number(
-    values: pd.Series, rows: NDArray, name: str, kind: Literal["number", "date"], note: str | None
-) -> tuple[Feature, str | None]:
+    values: pd.Series, rows: NDArray, name: str, kind: Literal["number", "date"]
+) -> tuple[Feature, list[Check]]:
     gaps = int(values.isna().sum())
     require_finite(values.dropna(), f"column {name!r}")
     if not gaps:
-        return Feature(name, kind), note
+        return Feature(name, kind), []
     fill = float(values.iloc[rows].dropna().astype(np.float64).mean())
-    message = f"{name}: missing in {gaps:,} of {len(values):,} rows, filled with the mean; another column marks them"
-    return Feature(name, kind, fill=fill), f"{note}; {message}" if note else message
+    message = f"missing in {gaps:,} of {len(values):,} rows, filled with the mean; another column marks them"
+    return Feature(name, kind, fill=fill), [Check("missing", message, (name,))]
 
 
-def _category(values: pd.Series, rows: NDArray, name: str, is_requested: bool) -> tuple[Feature | None, str | None]:
+def _category(values: pd.Series, rows: NDArray, name: str, is_requested: bool) -> Encoded:
     mixed = None if is_requested else _mixture(values, name)
     words = pd.Series(encoding.words(values.iloc[rows]))
     counts = words.value_counts()
     if len(counts) == 1:
-        return None, f"{name}: {counts.index[0]} in every training row, left out"
+        return None, [Check("constant", f"{counts.index[0]} in every training row, left out", (name,))]
     if not is_requested and len(counts) > max(TEXT_SHARE * len(words), 2):
-        return None, f"{name}: {len(counts):,} different words in {len(words):,} rows, text or names, left out"
+        message = f"{len(counts):,} different words in {len(words):,} rows, text or names, left out"
+        return None, [Check("text", message, (name,))]
     levels = sorted(counts[counts >= min(RARE, counts.max())].head(LEVELS).index)
     rare = len(counts) - len(levels)
     combined = f"all but the {LEVELS} commonest" if len(levels) == LEVELS else f"{rare:,} rare words"
-    note = f"{name}: {combined} of {len(counts):,} are combined into one level, {name}[{OTHER}]" if rare else None
-    many = f"{name}: {len(levels)} levels, each a column of 0 and 1" if len(levels) > MANY_LEVELS else None
-    notes = "; ".join(filter(None, [mixed, note or many]))
-    return Feature(name, "category", None, tuple(levels), str(counts.index[0]), bool(rare)), notes or None
+    found = [] if mixed is None else [mixed]
+    if rare:
+        message = f"{combined} of {len(counts):,} are combined into one level, {name}[{OTHER}]"
+        found.append(Check("rare-levels", message, (name,)))
+    elif len(levels) > MANY_LEVELS:
+        found.append(Check("many-levels", f"{len(levels)} levels, each a column of 0 and 1", (name,)))
+    return Feature(name, "category", None, tuple(levels), str(counts.index[0]), bool(rare)), found
 
 
-def _mixture(values: pd.Series, name: str) -> str | None:
-    """Return a note if most values are numbers. Raises UserError if nearly all are, so that the others are mistakes."""
+def _mixture(values: pd.Series, name: str) -> Check | None:
+    """Return a check if most values are numbers. Raises UserError if nearly all are: then the others are mistakes."""
     present = values.dropna()
     is_number = notation.are_numbers(present)
     if is_number.mean() < MOST:
@@ -138,6 +143,5 @@ def _mixture(values: pd.Series, name: str) -> str | None:
             f"{present.iloc[at]!r}; correct it, name it in --missing if it stands for a gap, leave the column out, or "
             "make it a category"
         )
-    return (
-        f"{name}: numbers in {is_number.mean():.0%} of the rows and words in the others, such as {present.iloc[at]!r}"
-    )
+    message = f"numbers in {is_number.mean():.0%} of the rows and words in the others, such as {present.iloc[at]!r}"
+    return Check("mixed", message, (name,))

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from straightline.check import Check
 from straightline.config.settings import Balloons, Config, Example, Table
 from straightline.data import balloons, encoding
-from straightline.data.checks import warnings
+from straightline.data.checks import checks
 from straightline.data.columns import encode_target, group_numbers, require_column, time_order
 from straightline.data.features import DAYS, fit_encoding
 from straightline.data.folds import Split
@@ -51,16 +52,17 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     split = Split(_strata(labels, targets), groups, by == "time")
     train, test = _held_out(split, config, len(frame), problems)
     problems += _absent_classes(labels, targets, train)
-    features, notes = _encoded(config, frame, train, names, problems)
+    features, seen = _encoded(config, frame, train, names, problems)
     features = [replace(feature, written=read.notations.get(feature.column)) for feature in features]
-    notes = [*read.notes, *weights.notes, *notes]
+    seen = [*read.checks, *weights.checks, *seen]
     problems += _repeated_names([*encoding.term_names(features), *labels]) or _repeated_features(features)
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
     encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
-    notes += [f"{note} (held-out rows)" for note in encoding.unseen(frame.iloc[test], features)]
+    new_words = encoding.unseen(frame.iloc[test], features)
+    seen += [replace(check, message=f"{check.message} (held-out rows)") for check in new_words]
     dates = [feature.name for feature in features if feature.kind == "date"]
-    notes += warnings(pd.concat([encoded, labels], axis=1), targets, by, dates, frame[extra])
+    seen += checks(pd.concat([encoded, labels], axis=1), targets, by, dates, frame[extra])
     kept = dict.fromkeys([*(feature.column for feature in features), *([column] if by == "groups" else []), *extra])
     table = pd.concat([frame[list(kept)], labels], axis=1)
     schema = Schema(
@@ -69,7 +71,7 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
         split=Division(by, column),
         targets=targets,
         rows=RowCounts(len(train), len(test)),
-        warnings=notes,
+        checks=seen,
         weights=weights.column,
         weights_are=weights.kind,
         offsets=[Feature(name, "number", written=read.notations.get(name)) for name in _offset_columns(config)],
@@ -225,7 +227,7 @@ def _strata(labels: pd.DataFrame, targets: dict[str, Target]) -> NDArray | None:
 
 def _encoded(
     config: Config, frame: pd.DataFrame, train: RowNumbers, names: list[str], problems: list[str]
-) -> tuple[list[Feature], list[str]]:
+) -> tuple[list[Feature], list[Check]]:
     categorical = config.data.categorical if isinstance(config.data, Table) else []
     try:
         for name in categorical:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from straightline.check import Check
 from straightline.data.columns import column, is_date
 from straightline.data.crosstab import case_rows, is_crosstab
 from straightline.data.schema import WeightKind
@@ -19,11 +20,11 @@ from straightline.families.target import Target
 
 @dataclass(frozen=True)
 class RowWeights:
-    """The column of the weights and their kind, or None and None if rows have no weights, and notes for the reader."""
+    """The column of the weights and their kind, or None and None if rows have no weights, and what was seen."""
 
     column: str | None = None
     kind: WeightKind | None = None
-    notes: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
 
 
 LARGEST_OFFSET = 100.0  # The exponential of a larger offset suggests that an amount was taken for a logarithm.
@@ -31,8 +32,8 @@ LARGEST_OFFSET = 100.0  # The exponential of a larger offset suggests that an am
 
 def checked_weights(
     frame: pd.DataFrame, name: str, kind: WeightKind | None, origin: str
-) -> tuple[NDArray[np.bool_], WeightKind, list[str]]:
-    """Return which rows of `frame` have a weight above 0 in the column `name`, the kind of the weights, and notes.
+) -> tuple[NDArray[np.bool_], WeightKind, list[Check]]:
+    """Return which rows of `frame` have a weight above 0 in the column `name`, the kind of the weights, and checks.
 
     Without a `kind`, whole numbers are taken as frequencies. Raises UserError for missing, infinite and negative
     weights, if all are 0, and for fractions that shall be frequencies.
@@ -51,18 +52,17 @@ def checked_weights(
             f"{where}, {first_row(is_broken)}: {weights[is_broken].iloc[0]:g} is no whole number, which frequencies "
             "are; set --weights-are sampling"
         )
-    notes = []
+    found = []
     if kind is None:
         kind = "sampling" if is_broken.any() else "frequency"
-        meaning = (
-            "frequencies, as if a row stood there so many times; set --weights-are sampling if they come from a survey"
-            if kind == "frequency"
-            else "sampling weights, since some are no whole numbers"
-        )
-        notes.append(f"{name}: taken as {meaning}")
+        if kind == "sampling":
+            found.append(Check("weights", "taken as sampling weights, since some are no whole numbers", (name,)))
+        else:
+            message = "taken as frequencies, as if a row stood there so many times"
+            found.append(Check("weights", message, (name,), "set --weights-are sampling if they come from a survey"))
     if (weights == 0).any():
-        notes.append(f"{name}: 0 in {int((weights == 0).sum()):,} rows, left out")
-    return (weights > 0).to_numpy(), kind, notes
+        found.append(Check("zero-weights", f"0 in {int((weights == 0).sum()):,} rows, left out", (name,)))
+    return (weights > 0).to_numpy(), kind, found
 
 
 def weighted(
@@ -73,21 +73,22 @@ def weighted(
     A cross-table gets a row for each of its cases instead of weights, so that folds and held-out rows divide cases and
     not cells. `features` are the columns to predict from. Raises the errors of `checked_weights`.
     """
-    counts, kind, notes = checked_weights(frame, column, kind, origin)
+    counts, kind, found = checked_weights(frame, column, kind, origin)
     frame = frame[counts]
     if kind == "sampling" or not is_crosstab(frame[[name for name in features if name in frame.columns]]):
-        return frame, RowWeights(column, kind, notes)
+        return frame, RowWeights(column, kind, found)
     rows = case_rows(frame[column].to_numpy())
-    cells = f"{column}: rows that differ in the target only are cells of a cross-table"
+    cells = "rows that differ in the target only are cells of a cross-table"
     if rows is None:
-        cells += (
-            f"; {frame[column].sum():,.0f} cases are too many to get a row each, so that folds hold out whole cells, "
-            "which makes the models look worse than they are; take a random part of the cases"
+        message = (
+            f"{cells}; {frame[column].sum():,.0f} cases are too many to get a row each, so that folds hold out whole "
+            "cells, which makes the models look worse than they are"
         )
-        return frame, RowWeights(column, kind, [*notes, cells])
+        too_many = Check("cross-table", message, (column,), "take a random part of the cases")
+        return frame, RowWeights(column, kind, [*found, too_many])
     # The index still holds the numbers of the rows in the file, which errors name.
     written = f"{cells}, written out as a row for each of the {len(rows):,} cases"
-    return frame.iloc[rows], RowWeights(notes=[*notes, written])
+    return frame.iloc[rows], RowWeights(checks=[*found, Check("cross-table", written, (column,))])
 
 
 def require_offset(frame: pd.DataFrame, target: Target, origin: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from straightline.check import Check
 from straightline.data.notation import Notation
 from straightline.families.target import Target
 from straightline.runtime.artifacts import read_json
@@ -74,7 +75,7 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class Schema(Contract):
-    """The table as training sees it. `targets` maps keys of the settings to targets; `warnings` are sentences.
+    """The table as training sees it. `targets` maps keys of the settings to targets; `checks` say what was seen in it.
 
     `weights` is the column of the weights of the rows, or None, and `weights_are` their kind. `offsets` are the columns
     of the offsets and exposures of the targets.
@@ -85,10 +86,15 @@ class Schema(Contract):
     split: Division
     targets: dict[str, Target]
     rows: RowCounts
-    warnings: list[str]
+    checks: list[Check]
     weights: str | None = None
     weights_are: WeightKind | None = None
     offsets: list[Feature] = field(default_factory=list)
+
+    @property
+    def warnings(self) -> list[str]:
+        """The checks as sentences."""
+        return list(map(str, self.checks))
 
     @property
     def features(self) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from straightline.check import Check
 from straightline.errors import UserError
 from straightline.families.classes import classes_of, reference_first, sorted_numbers
 from straightline.families.family import Family, Newton
@@ -70,13 +71,14 @@ class Bernoulli(Family):
         """Return whether the rarer class has at least one row for each fold."""
         return bool(min(labels.sum(), len(labels) - labels.sum()) >= folds)
 
-    def warnings(self, labels: NDArray, target: Target) -> list[str]:
-        """Return a sentence if one class is rare, else an empty list."""
+    def checks(self, labels: NDArray, target: Target) -> list[Check]:
+        """Return a check if one class is rare, else an empty list."""
         counts = np.bincount(labels.astype(int), minlength=2)
         rarer = int(counts.argmin())
         if target.classes is None or counts[rarer] >= max(RARE_SHARE * len(labels), RARE_ROWS):
             return []
-        return [f"{target.column}: only {counts[rarer]:,} of {len(labels):,} rows are {target.classes[rarer]!r}"]
+        message = f"only {counts[rarer]:,} of {len(labels):,} rows are {target.classes[rarer]!r}"
+        return [Check("rare-class", message, (target.column,))]
 
     def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:
         """Return whether a threshold on the column separates the classes."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
+    from straightline.check import Check
     from straightline.families.target import Target
 
 
@@ -138,8 +139,8 @@ class Family(ABC):
         """Return whether `labels` can be divided into `folds` folds."""
         return True
 
-    def warnings(self, labels: NDArray, target: Target) -> list[str]:
-        """Return a sentence for each problem of the labels alone."""
+    def checks(self, labels: NDArray, target: Target) -> list[Check]:
+        """Return what is odd about the labels alone."""
         return []
 
     @abstractmethod

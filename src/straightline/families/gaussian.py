@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from straightline.check import Check
 from straightline.errors import UserError
 from straightline.families.family import Family, Newton, TargetScaling
 from straightline.families.multinomial import MOST_CLASSES
@@ -24,15 +25,19 @@ FEW = 10  # With at most so many different whole numbers, each in ten rows on av
 LEAST_COUNT, SKEWNESS = 3, 0.5  # Whole numbers that begin so near to 0, and are so skewed, may count something.
 
 
-def _count_hint(labels: NDArray, target: Target) -> list[str]:
+def _count_hint(labels: NDArray, target: Target) -> list[Check]:
     """Return a hint if the whole numbers `labels` begin near to 0 and have a long right tail, as counts do."""
     from scipy import stats
 
     if not 0 <= labels.min() <= LEAST_COUNT or not stats.skew(labels) >= SKEWNESS:
         return []
     return [
-        f"{target.column}: whole numbers from {labels.min():.0f} to {labels.max():,.0f} with many small ones, "
-        "predicted as amounts; if they count something, set --family poisson"
+        Check(
+            "counts",
+            f"whole numbers from {labels.min():.0f} to {labels.max():,.0f} with many small ones, predicted as amounts",
+            (target.column,),
+            "if they count something, set --family poisson",
+        )
     ]
 
 
@@ -75,7 +80,7 @@ class Gaussian(Family):
         require_scale(values, where)
         return values.astype(np.float64), None
 
-    def warnings(self, labels: NDArray, target: Target) -> list[str]:
+    def checks(self, labels: NDArray, target: Target) -> list[Check]:
         """Return a hint if the labels are a few whole numbers, which may be classes or ratings, or look like counts."""
         values = np.unique(labels)
         if (values % 1).any():
@@ -83,9 +88,14 @@ class Gaussian(Family):
         if len(values) > FEW or FEW * len(values) > len(labels):
             return _count_hint(labels, target)
         shown = ", ".join(f"{value:.0f}" for value in values)
+        poisson = " (or poisson, if they count something)" if values[0] >= 0 else ""
         return [
-            f"{target.column}: only the whole numbers {shown}, predicted as amounts; if they stand for classes, set "
-            f"--family multinomial{' (or poisson, if they count something)' if values[0] >= 0 else ''}"
+            Check(
+                "whole-numbers",
+                f"only the whole numbers {shown}, predicted as amounts",
+                (target.column,),
+                f"if they stand for classes, set --family multinomial{poisson}",
+            )
         ]
 
     def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from straightline.check import Check
 from straightline.errors import UserError
 from straightline.families.classes import classes_of, reference_first, sorted_numbers
 from straightline.families.family import Family, Newton
@@ -103,8 +104,8 @@ class Multinomial(Family):
         """Return whether each class has at least one row for each fold."""
         return bool(np.bincount(labels.astype(int), minlength=self.outputs + 1).min() >= folds)
 
-    def warnings(self, labels: NDArray, target: Target) -> list[str]:
-        """Return a sentence that names rare classes, if there are any; if all are rare, how many there are."""
+    def checks(self, labels: NDArray, target: Target) -> list[Check]:
+        """Return a check that names rare classes, if there are any; if all are rare, how many there are."""
         counts = np.bincount(labels.astype(int), minlength=self.outputs + 1)
         fewest = max(RARE_SHARE * len(labels), RARE_ROWS)
         rare = [
@@ -112,9 +113,10 @@ class Multinomial(Family):
         ]
         if not rare:
             return []
+        message = f"few of the {len(labels):,} rows are {', '.join(rare)}"
         if len(rare) == len(counts):
-            return [f"{target.column}: only {len(labels):,} rows for {len(counts)} classes"]
-        return [f"{target.column}: few of the {len(labels):,} rows are {', '.join(rare)}"]
+            message = f"only {len(labels):,} rows for {len(counts)} classes"
+        return [Check("rare-class", message, (target.column,))]
 
     def is_determined_by(self, column: NDArray, labels: NDArray) -> bool:
         """Return whether the classes have ranges of the column that do not overlap."""

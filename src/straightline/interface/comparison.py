@@ -113,7 +113,7 @@ class Comparison:
     @property
     def checks(self) -> Checks:
         """What is odd about the table."""
-        return Checks(self._results.schema.warnings, self._library)
+        return Checks(self._results.schema.checks, self._library)
 
     @property
     def regression(self) -> Coefficients:

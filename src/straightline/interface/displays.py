@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from straightline.check import Check
 from straightline.interface.frames import Library, like
 from straightline.results.files import Results
 
@@ -72,22 +73,28 @@ class Losses(Display):
 
 
 class Checks(Display):
-    """What is odd about the table: `column,message`."""
+    """What was seen in the table: `code,column,message,advice`, with a row for each column that a check concerns."""
 
-    def __init__(self, warnings: Sequence[str], library: Library) -> None:
+    def __init__(self, checks: Sequence[Check], library: Library) -> None:
         super().__init__(library)
-        self._warnings = list(warnings)
+        self._checks = list(checks)
 
     def __len__(self) -> int:
-        return len(self._warnings)
+        return len(self._checks)
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self._checks)
 
     def _table(self) -> pd.DataFrame:
-        parts = [warning.partition(": ") for warning in self._warnings]
-        rows = [(column if rest else "", rest or column) for column, _, rest in parts]
-        return pd.DataFrame(rows, columns=["column", "message"])
+        rows = [
+            (check.code, column, check.message, check.advice)
+            for check in self._checks
+            for column in check.columns or ("",)
+        ]
+        return pd.DataFrame(rows, columns=["code", "column", "message", "advice"])
 
     def __repr__(self) -> str:
-        return "\n".join(self._warnings) if self._warnings else "nothing is odd about the table"
+        return "\n".join(map(str, self._checks)) if self._checks else "nothing is odd about the table"
 
 
 def drawn(panel: Any, ax: Axes | None) -> Axes:
