@@ -28,6 +28,7 @@ EXTRAS = {
     **dict.fromkeys(
         ("configobj", "dvc", "flask", "mlflow", "optuna", "platformdirs", "starlette", "uvicorn"), "pipeline"
     ),
+    "formulaic": "formula",
     "ray": "ray",
 }
 

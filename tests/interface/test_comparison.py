@@ -1,5 +1,6 @@
 """`straightline.compare` equals `straightline run`, and what a comparison offers is what the command line prints."""
 
+import gc
 import pickle
 import subprocess
 import sys
@@ -145,3 +146,20 @@ def test_tables_of_each_library_are_the_same_table(data: Any) -> None:
 def test_what_cannot_be_compared_is_one_line(data: object, options: dict[str, object], message: str) -> None:
     with pytest.raises(sl.UserError, match=message):
         sl.compare(data, **options, progress=False)  # type: ignore[arg-type]
+
+
+def test_a_part_outlives_the_comparison_that_it_comes_from(found: sl.Comparison) -> None:
+    state = pickle.dumps(found)
+    assert pickle.loads(state).losses.frame().equals(found.losses.frame())
+    assert pickle.loads(state).judge(margin=0.2).regression.frame().equals(found.regression.frame())
+    new = houses().head(3)
+    np.testing.assert_array_equal(pickle.loads(state).best.predict(new), found.best.predict(new))
+
+
+def test_the_folder_of_a_comparison_goes_with_its_last_part(found: sl.Comparison) -> None:
+    losses = pickle.loads(pickle.dumps(found)).losses
+    folder = losses._results.root
+    assert folder.is_dir()
+    del losses
+    gc.collect()
+    assert not folder.exists()

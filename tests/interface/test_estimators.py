@@ -7,6 +7,9 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
 import straightline as sl
@@ -83,3 +86,43 @@ def test_classifiers_need_probabilities() -> None:
     kinds = NUMBERS[["a", "b"]].assign(kind=np.where(NUMBERS["y"] > 0, "up", "down"))
     with pytest.raises(sl.UserError, match="svc: expected a classifier with predict_proba"):
         sl.compare(kinds, target="kind", models={"svc": LinearSVC(), "logit": LogisticRegression()}, baseline="logit")
+
+
+def test_a_margin_of_0_is_a_margin() -> None:
+    frame = NUMBERS.drop(columns="shop")
+    assert sl.compare(frame, target="y", models=MODELS, baseline="line", margin=0.0).margin == 0.0
+
+
+def test_a_weight_counts_as_equal_rows_in_fits_and_losses() -> None:
+    counts = np.resize([1, 2, 3], 60)
+    weighted = NUMBERS.assign(shop=range(60), count=counts)
+    repeated = weighted.loc[weighted.index.repeat(counts)].drop(columns="count")
+    models = {"line": LinearRegression(), "scaled": make_pipeline(FunctionTransformer(), Ridge(alpha=5.0))}
+    options = {"target": "y", "models": models, "baseline": "line", "groups": "shop", "folds": 4}
+    found = sl.compare(weighted, weights="count", **options)
+    for name, model in models.items():
+        losses = []
+        for part in Split(groups=np.arange(60)).folds(60, 4, 1, 0):
+            train, test = (repeated[repeated["shop"].isin(rows)] for rows in (part.train, part.test))
+            fitted = clone(model).fit(train[["a", "b", "c"]], train["y"])
+            losses.append(np.mean((test["y"] - fitted.predict(test[["a", "b", "c"]])) ** 2))
+        np.testing.assert_allclose(found.losses[name], losses, rtol=1e-9)
+
+
+def test_an_estimator_without_weights_is_refused() -> None:
+    models = {"line": LinearRegression(), "neighbours": KNeighborsRegressor()}
+    with pytest.raises(sl.UserError, match="neighbours: KNeighborsRegressor takes no sample_weight; leave out"):
+        sl.compare(NUMBERS.assign(count=2), target="y", models=models, baseline="line", weights="count")
+
+
+@pytest.mark.parametrize("option", [{"exposure": "a"}, {"effort": "quick"}, {"reference": "x"}, {"categorical": ["a"]}])
+def test_what_means_nothing_to_estimators_is_refused(option: dict) -> None:
+    with pytest.raises(sl.UserError, match=f"{next(iter(option))} means nothing to the estimators"):
+        sl.compare(NUMBERS, target="y", models=MODELS, baseline="line", **option)
+
+
+def test_columns_can_be_chosen() -> None:
+    options = {"target": "y", "models": MODELS, "baseline": "line"}
+    known = sl.compare(NUMBERS[["a", "c", "y"]], **options)
+    for chosen in ({"features": ["a", "c"]}, {"exclude": ["b", "shop"]}):
+        np.testing.assert_array_equal(sl.compare(NUMBERS, **options, **chosen).losses["line"], known.losses["line"])

@@ -11,9 +11,12 @@ from typing import Any
 import pandas as pd
 
 from straightline.config.table_options import TableOptions, command_line
+from straightline.data.columns import require_column
+from straightline.data.schema import WeightKind
 from straightline.errors import UserError
 from straightline.interface.comparison import Comparison
-from straightline.interface.frames import Library, as_pandas, as_series, library_of
+from straightline.interface.formula import Design, designed
+from straightline.interface.frames import as_pandas, as_series, library_of
 from straightline.interface.progress import shown
 from straightline.interface.worker import run
 
@@ -25,6 +28,7 @@ def compare(
     y: Any = None,
     *,
     target: str | None = None,
+    formula: str | None = None,
     features: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
     categorical: Sequence[str] | None = None,
@@ -33,7 +37,7 @@ def compare(
     family: str = "auto",
     reference: Any = None,
     weights: str | None = None,
-    weights_are: str | None = None,
+    weights_are: WeightKind | None = None,
     exposure: str | None = None,
     offset: str | None = None,
     margin: float | None = None,
@@ -60,6 +64,9 @@ def compare(
     `thorough`), and the share of rows to hold out. `random_state` sets all seeds, and `settings` are settings by their
     dotted names, such as {"models.neural.hidden": [64, 64]}. With `progress`, a line shows how far it has come.
 
+    A `formula` such as "price ~ size * C(city)" names the target and the columns in its place (formulaic's grammar,
+    close to R's). Its columns are what all models see. It needs the extra `formula`.
+
     The models train in another process. The result equals that of `straightline run` for the same rows and settings.
 
     With `models`, a mapping of names to scikit-learn estimators, these are compared instead, in this process, on the
@@ -79,25 +86,25 @@ def compare(
     >>> sl.compare(x, 5 * x[:, 0] + noise, models=models, baseline="line").answer
     'yes'
     """
-    frame, name = _table(data, y, target)
+    design = None
+    if formula is not None:
+        given = {"y": y, "target": target, "features": features, "exclude": exclude, "categorical": categorical}
+        design, frame, name = _by_formula(formula, as_pandas(data), given, (groups, time, weights, exposure, offset))
+    else:
+        frame, name = _table(data, y, target)
     if models is not None:
-        from straightline.interface.estimators import compared
+        from straightline.interface.estimators import Columns, Rules, compared
 
-        return compared(
-            frame,
-            name,
-            models,
-            baseline,
-            folds,
-            repeats,
-            family,
-            groups,
-            time,
-            margin,
-            confidence,
-            random_state,
-            n_jobs,
-        )
+        others = {"exposure": exposure, "offset": offset, "effort": effort, "held_out": held_out, "settings": settings}
+        for option, value in (others | {"reference": reference, "categorical": categorical}).items():
+            if value is not None:
+                raise UserError(f"compare: {option} means nothing to the estimators in models; leave it out")
+        of_rows = [each for each in (name, groups, time, weights) if each is not None]
+        chosen = list(features) if features is not None else [each for each in frame.columns if each not in of_rows]
+        used = Columns(name, [each for each in chosen if each not in (exclude or ())], groups, time, weights)
+        level = 0.95 if confidence is None else confidence
+        rules = Rules(folds, repeats, 0.05 if margin is None else margin, level, random_state or 0)
+        return compared(frame, used, weights_are, family, models, baseline, rules, n_jobs)
     columns = {"features": features, "exclude": exclude, "categorical": categorical}
     values = {"groups": groups, "held_out": held_out, "weights": weights, "weights_are": weights_are}
     table: dict[str, Any] = {key: list(value) for key, value in columns.items() if value is not None}
@@ -105,6 +112,8 @@ def compare(
     table |= {} if time is None else {"split": "time", "time": time}
     of_target = {"reference": None if reference is None else str(reference), "exposure": exposure, "offset": offset}
     changed = {"effort": effort, "verdict.margin": margin, "verdict.confidence": confidence}
+    if design is not None and not design.has_intercept:
+        changed["models.regression.intercept"] = False
     changed |= dict.fromkeys(SEEDS, random_state) | dict(settings or {})
     with tempfile.TemporaryDirectory(prefix="straightline-") as folder:
         file = Path(folder) / "table.parquet"
@@ -116,10 +125,12 @@ def compare(
             table,
             [f"{key}={_hydra(value)}" for key, value in changed.items() if value is not None],
         )
-        return _run(frame, options, Path(folder) / "answer", library_of(data), progress)
+        out = Path(folder) / "answer"
+        _run(frame, options, out, progress)
+        return Comparison.of_folder(out, library_of(data), design)
 
 
-def _run(frame: pd.DataFrame, options: TableOptions, out: Path, library: Library, progress: bool) -> Comparison:
+def _run(frame: pd.DataFrame, options: TableOptions, out: Path, progress: bool) -> None:
     try:
         frame.to_parquet(options.file)
     except (TypeError, ValueError, OverflowError) as error:  # pyarrow has no type for a column of mixed values.
@@ -127,7 +138,22 @@ def _run(frame: pd.DataFrame, options: TableOptions, out: Path, library: Library
     arguments = [*shlex.split(command_line(options))[1:], "--out", str(out)]
     with shown(progress) as show:
         run(arguments, show)
-    return Comparison.of_folder(out, library)
+
+
+def _by_formula(
+    formula: str, frame: pd.DataFrame, given: Mapping[str, Any], columns: Sequence[str | None]
+) -> tuple[Design, pd.DataFrame, str]:
+    """Return the design of the formula, the table of its columns with its target and `columns`, and the target."""
+    for name, value in given.items():
+        if value is not None:
+            raise UserError(f"compare: expected a formula or {name}, got both; the formula names target and columns")
+    design, table, target = designed(formula, frame)
+    if target is None:
+        raise UserError(f"compare: the formula {formula!r} has no left side; expected one such as 'price ~ size'")
+    kept = [name for name in columns if name is not None and name not in table.columns]
+    for name in kept:
+        require_column(frame, name, "compare")
+    return design, pd.concat([table, frame[kept], target], axis=1), str(target.name)
 
 
 def _table(data: Any, y: Any, target: str | None) -> tuple[pd.DataFrame, str]:

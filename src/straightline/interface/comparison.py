@@ -15,9 +15,10 @@ from straightline.comparison import verdict as contracts
 from straightline.errors import UserError
 from straightline.interface.displays import Checks, Losses
 from straightline.interface.fitted import FittedModel
+from straightline.interface.formula import Design
 from straightline.interface.frames import Library
 from straightline.interface.gain import Gain
-from straightline.interface.own_folder import OwnFolder
+from straightline.interface.own_folder import OwnFolder, OwnResults
 from straightline.interface.summary import Coefficients
 from straightline.results import json_output, sentences
 from straightline.results.files import Results, load_results
@@ -45,27 +46,30 @@ class Comparison:
         library: Library = "pandas",
         target: str | None = None,
         rules: Mapping[str, float] | None = None,
+        design: Design | None = None,
+        owner: OwnFolder | None = None,
     ) -> None:
         self._folder, self._library, self._rules = Path(folder), library, dict(rules or {})
-        self._owner: OwnFolder | None = None
+        self._design, self._owner = design, owner
         names = list(self._results.verdicts)
         if target not in (None, *names):
             raise UserError(f"target: expected one of {', '.join(names)}, got {target!r}")
         self._target = target or names[0]
 
     @classmethod
-    def of_folder(cls, folder: Path, library: Library = "pandas") -> Comparison:
-        """Return the comparison in a copy of `folder`, which lasts as long as the comparison."""
+    def of_folder(cls, folder: Path, library: Library = "pandas", design: Design | None = None) -> Comparison:
+        """Return the comparison in a copy of `folder`, which lasts as long as the comparison.
+
+        `design` is the formula that its models take tables by, or None.
+        """
         owner = OwnFolder()
         kept = owner.path / "answer"
         shutil.copytree(folder, kept)
-        found = cls(kept, library)
-        found._owner = owner
-        return found
+        return cls(kept, library, design=design, owner=owner)
 
     @cached_property
     def _results(self) -> Results:
-        results = load_results(self._folder)
+        results = OwnResults(**vars(load_results(self._folder)), owner=self._owner)
         if not self._rules:
             return results
         from straightline.interface.judging import judged
@@ -124,7 +128,7 @@ class Comparison:
     def models(self) -> Mapping[str, FittedModel]:
         """The fitted models by name. They take raw columns, as the table had them."""
         return {
-            variant.model: FittedModel(variant.folder, self._results.schema, self._target)
+            variant.model: FittedModel(self._results, self._target, variant.model, self._design)
             for variant in self._results.variants_of(self._target)
         }
 
@@ -140,9 +144,7 @@ class Comparison:
         """
         given = {"margin": margin, "confidence": confidence}
         rules = self._rules | {name: value for name, value in given.items() if value is not None}
-        found = Comparison(self._folder, self._library, self._target, rules)
-        found._owner = self._owner
-        return found
+        return Comparison(self._folder, self._library, self._target, rules, self._design, self._owner)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as numbers, texts and lists, as `straightline show --json` does."""
@@ -162,6 +164,7 @@ class Comparison:
     def save(self, folder: str | Path) -> None:
         """Write the results to a new or empty `folder`, which `straightline.load` and the command line read.
 
+        The formula is not written: the models in the folder take the columns that it makes. A pickle keeps it.
         Raises UserError if there is something in it.
         """
         place = Path(folder)
@@ -196,15 +199,16 @@ class Comparison:
             for path in sorted(self._folder.rglob("*")):
                 if path.is_file():
                     archive.write(path, path.relative_to(self._folder).as_posix())
-        kept = {"library": self._library, "target": self._target, "rules": self._rules}
+        kept: dict[str, Any] = {"library": self._library, "target": self._target, "rules": self._rules}
+        kept["design"] = self._design
         return kept | {"files": buffer.getvalue()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         owner = OwnFolder()
         with zipfile.ZipFile(io.BytesIO(state["files"])) as archive:
             archive.extractall(owner.path / "answer")
-        self.__init__(owner.path / "answer", state["library"], state["target"], state["rules"])  # type: ignore[misc]
-        self._owner = owner
+        kept = (state[name] for name in ("library", "target", "rules", "design"))
+        self.__init__(owner.path / "answer", *kept, owner)  # type: ignore[misc]
 
 
 def load(folder: str | Path, target: str | None = None) -> Comparison:

@@ -15,6 +15,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from straightline.errors import UserError
 from straightline.families import FAMILIES, Family, family_of
 from straightline.families.target import Target
+from straightline.interface.formula import designed
+from straightline.interface.frames import as_pandas
 
 
 def _has_classes(estimator: Any) -> bool:
@@ -25,6 +27,7 @@ class FamilyEstimator(BaseEstimator):
     """An estimator with the parameter `family`. With a family of classes it is a classifier, else a regressor."""
 
     family: str
+    formula: str | None
 
     def _prediction(self, X: NDArray) -> NDArray:
         """Return the predictions of the fitted model, `(rows,)` or `(rows, classes)`, in the order of its labels."""
@@ -61,11 +64,13 @@ class FamilyEstimator(BaseEstimator):
         return float(metrics.d2_tweedie_score(y, predicted, sample_weight=sample_weight, power=power))
 
     def _checked(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+        self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None
     ) -> tuple[NDArray, NDArray, NDArray | None, Family]:
         """Return columns, labels and weights of the rows with a weight, and the family. Remembers the classes."""
         if self.family not in FAMILIES:
             raise ValueError(f"family: expected one of {', '.join(FAMILIES)}, got {self.family!r}")
+        if self.formula is not None:
+            X, y = self._designed(X, y)
         checked = validate_data(self, X, y, dtype=np.float64, y_numeric=not _has_classes(self))
         columns, values = map(np.asarray, checked)
         weights = None
@@ -98,8 +103,16 @@ class FamilyEstimator(BaseEstimator):
         self._order = [(known or []).index(each) for each in self.classes_.tolist()]
         return labels.to_numpy(np.float64)
 
-    def _predicted(self, X: ArrayLike) -> NDArray:
+    def _designed(self, X: Any, y: Any) -> tuple[pd.DataFrame, Any]:
+        """Return the columns of the formula, and the target if the formula has one. Remembers the design."""
+        self.design_, columns, target = designed(str(self.formula), as_pandas(X))
+        if target is not None and y is not None:
+            raise UserError(f"{type(self).__name__}: expected a target in the formula or as y, got both")
+        return columns, y if target is None else target
+
+    def _predicted(self, X: Any) -> NDArray:
         check_is_fitted(self)
+        X = X if self.formula is None else self.design_(as_pandas(X))
         return self._prediction(validate_data(self, X, dtype=np.float64, reset=False))
 
     def _names(self) -> list[str]:

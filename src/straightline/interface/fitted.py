@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from straightline.data.row_values import new_offset
-from straightline.data.schema import Schema
 from straightline.errors import UserError
 from straightline.families import family_of
+from straightline.interface.formula import Design
 from straightline.interface.frames import as_pandas
+from straightline.results.files import Results
 from straightline.runtime.artifacts import read_json
 from straightline.serving.prediction import ARCHIVE
 
@@ -23,8 +23,9 @@ class FittedModel:
     TensorFlow is loaded when it predicts for the first time.
     """
 
-    def __init__(self, folder: Path, schema: Schema, target: str) -> None:
-        self._folder, self._schema, self._target = folder, schema, schema.targets[target]
+    def __init__(self, results: Results, target: str, model: str, design: Design | None = None) -> None:
+        self._results, self._target, self._design = results, results.schema.targets[target], design
+        self._folder = results.variants[target, model].folder
         self._family = family_of(self._target)
         self._model: Any = None
 
@@ -70,7 +71,8 @@ class FittedModel:
 
         frame = as_pandas(data)
         offset = new_offset(frame, self._target, "the rows") if self._target.offset_columns else None
-        return self._family.with_offset(predictions(model, frame, self._schema.encoding), offset)
+        frame = frame if self._design is None else self._design(frame)
+        return self._family.with_offset(predictions(model, frame, self._results.schema.encoding), offset)
 
     def __repr__(self) -> str:
         return f"<{self._folder.name} of {self._target.column}>"

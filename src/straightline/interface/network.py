@@ -51,6 +51,8 @@ class Network(FamilyEstimator):
         What the target is. With classes the estimator is a classifier.
     random_state : int, RandomState or None
         The seed of initial weights, of the order of the rows and of their division.
+    formula : str or None
+        What becomes of the columns of `X`, as for `Regression`.
 
     Examples
     --------
@@ -71,6 +73,7 @@ class Network(FamilyEstimator):
         line: float | None = None,
         family: str = "gaussian",
         random_state: Any = None,
+        formula: str | None = None,
     ) -> None:
         self.hidden = hidden
         self.learning_rate = learning_rate
@@ -79,9 +82,14 @@ class Network(FamilyEstimator):
         self.line = line
         self.family = family
         self.random_state = random_state
+        self.formula = formula
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Network:
         """Choose and train the network.
 

@@ -53,6 +53,9 @@ class Regression(FamilyEstimator):
         Whether standard errors stay valid if the model is wrong (HC3, or the sandwich).
     quasi : bool
         Whether the variance of counts about their means is estimated, instead of equal to the mean.
+    formula : str or None
+        What becomes of the columns of `X`, such as "size * C(city)", in formulaic's grammar. With a target on the left,
+        "price ~ size * C(city)", `fit` takes the whole table and no `y`.
 
     Examples
     --------
@@ -71,17 +74,19 @@ class Regression(FamilyEstimator):
         fit_intercept: bool = True,
         robust: bool = False,
         quasi: bool = False,
+        formula: str | None = None,
     ) -> None:
         self.family = family
         self.l2 = l2
         self.fit_intercept = fit_intercept
         self.robust = robust
         self.quasi = quasi
+        self.formula = formula
 
     def fit(
         self,
         X: ArrayLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         offset: ArrayLike | None = None,
     ) -> Regression:
@@ -97,6 +102,7 @@ class Regression(FamilyEstimator):
         return self
 
     def _solve(self, rows: Rows, family: Family) -> None:
+        intercept = self.fit_intercept and (self.formula is None or self.design_.has_intercept)
         names, numbers = self._names(), [np.arange(len(rows), dtype=np.int32)]
         inference = exact.Inference(self.robust, self.quasi)
         (self.optimum_,) = exact.optima(
@@ -105,12 +111,12 @@ class Regression(FamilyEstimator):
             family,
             names,
             inference=inference,
-            intercept=self.fit_intercept,
+            intercept=intercept,
             classes=self.target_.classes,
         )
         coefficients = self.optimum_.coefficients
         if self.l2:
-            (line,) = ridge.lines(held(rows), numbers, family, [self.l2], self.fit_intercept)
+            (line,) = ridge.lines(held(rows), numbers, family, [self.l2], intercept)
             coefficients = line.coefficients
         self._coefficients = coefficients
         self.intercept_, self.coef_ = coefficients[0], coefficients[1:].T
