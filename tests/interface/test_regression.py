@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -28,6 +29,33 @@ def test_scikit_learn_accepts_the_regression(family: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_estimator(sl.Regression(family))
+
+
+UNEQUAL = "minibatches of repeated rows differ from those of weighted rows, as in scikit-learn's SGDRegressor"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scikit_learn_accepts_the_network(family: str) -> None:
+    network = sl.Network(family=family, hidden=(4,), learning_rate=0.01, l2=0.0001, members=2, line=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_estimator(network, expected_failed_checks={"check_sample_weight_equivalence_on_dense_data": UNEQUAL})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", [sl.Regression(), sl.Network((4,), learning_rate=0.01, l2=0.0, members=2)])
+def test_skore_evaluates_the_estimators(estimator: sl.Regression | sl.Network) -> None:
+    from skore import evaluate
+
+    report = evaluate(estimator, FEATURES, TARGET, splitter=3)
+    found = report.metrics.r2(aggregate=None).to_numpy().ravel()
+    known = cross_val_score(clone(estimator), FEATURES, TARGET, cv=3)
+    assert len(found) == 3
+    if isinstance(estimator, sl.Regression):
+        np.testing.assert_allclose(found, known, rtol=1e-9)
+    else:
+        assert (found > 0).all()
 
 
 def test_the_summary_is_that_of_statsmodels() -> None:

@@ -28,6 +28,7 @@ class FamilyEstimator(BaseEstimator):
 
     family: str
     formula: str | None
+    _fewest_rows = 1
 
     def _prediction(self, X: NDArray) -> NDArray:
         """Return the predictions of the fitted model, `(rows,)` or `(rows, classes)`, in the order of its labels."""
@@ -71,7 +72,8 @@ class FamilyEstimator(BaseEstimator):
             raise ValueError(f"family: expected one of {', '.join(FAMILIES)}, got {self.family!r}")
         if self.formula is not None:
             X, y = self._designed(X, y)
-        checked = validate_data(self, X, y, dtype=np.float64, y_numeric=not _has_classes(self))
+        options = {"y_numeric": not _has_classes(self), "ensure_min_samples": self._fewest_rows}
+        checked = validate_data(self, X, y, dtype=np.float64, **options)
         columns, values = map(np.asarray, checked)
         weights = None
         if sample_weight is not None:

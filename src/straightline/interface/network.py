@@ -6,8 +6,9 @@ import json
 import os
 import sys
 import warnings
+from dataclasses import replace
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,9 @@ from straightline.interface.estimator import FamilyEstimator
 from straightline.models import Averaged
 from straightline.runtime.backend import XLA_FLAGS, import_tensorflow
 from straightline.runtime.terminal import silent
+
+if TYPE_CHECKING:
+    from straightline.training.fit import Fitted
 
 LARGEST_SEED = 2**32 - 1
 
@@ -62,6 +66,8 @@ class Network(FamilyEstimator):
     >>> bool(abs(net.predict(x) - x[:, 0] ** 2).mean() < 0.1)
     True
     """
+
+    _fewest_rows = 2  # to choose on a part of the rows
 
     def __init__(
         self,
@@ -115,7 +121,9 @@ class Network(FamilyEstimator):
         from straightline.training.plan import all_rows
 
         with silent():
-            (self.average_,) = average(table, [all_rows(table)], settings, fit, lambda epoch, running, first: None)
+            (found,) = average(table, [all_rows(table)], settings, fit, lambda epoch, running, first: None)
+        # In double precision a prediction does not depend on the rows beside it.
+        self.average_ = replace(found, members=list(map(_in_double, found.members)))
         self.network_ = self.average_.network
         return self
 
@@ -143,6 +151,11 @@ class Network(FamilyEstimator):
             )
         except ValidationError as error:
             raise UserError(f"Network: {'; '.join(explain(detail) for detail in error.errors())}") from None
+
+
+def _in_double(member: Fitted) -> Fitted:
+    weights, frozen = ([values.astype(np.float64) for values in each] for each in (member.weights, member.frozen))
+    return replace(member, weights=weights, frozen=frozen)
 
 
 def _conf(name: str) -> dict[str, Any]:
