@@ -35,6 +35,7 @@ def test_a_cross_table_is_the_table_of_its_cases(params: dict) -> None:
         )
     assert f"{NOTE}, written out as a row for each of the 1,681 cases" in found.schema.warnings
     assert (found.schema.weights, found.schema.weights_are) == (None, None)
+    assert not {"duplicates", "ordered"} & {check.code for check in found.schema.checks}
     assert replace(found.schema, checks=[]) == replace(known.schema, checks=[])
 
 

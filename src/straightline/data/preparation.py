@@ -62,7 +62,7 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     new_words = encoding.unseen(frame.iloc[test], features)
     seen += [replace(check, message=f"{check.message} (held-out rows)") for check in new_words]
     dates = [feature.name for feature in features if feature.kind == "date"]
-    seen += checks(pd.concat([encoded, labels], axis=1), targets, by, dates, frame[extra])
+    seen += checks(pd.concat([encoded, labels], axis=1), targets, by, dates, frame[extra], weights.written_out)
     kept = dict.fromkeys([*(feature.column for feature in features), *([column] if by == "groups" else []), *extra])
     table = pd.concat([frame[list(kept)], labels], axis=1)
     schema = Schema(

@@ -20,11 +20,15 @@ from straightline.families.target import Target
 
 @dataclass(frozen=True)
 class RowWeights:
-    """The column of the weights and their kind, or None and None if rows have no weights, and what was seen."""
+    """The column of the weights and their kind, or None and None if rows have no weights, and what was seen.
+
+    `written_out` says whether the rows were the cells of a cross-table, and are now its cases.
+    """
 
     column: str | None = None
     kind: WeightKind | None = None
     checks: list[Check] = field(default_factory=list)
+    written_out: bool = False
 
 
 LARGEST_OFFSET = 100.0  # The exponential of a larger offset suggests that an amount was taken for a logarithm.
@@ -88,7 +92,7 @@ def weighted(
         return frame, RowWeights(column, kind, [*found, too_many])
     # The index still holds the numbers of the rows in the file, which errors name.
     written = f"{cells}, written out as a row for each of the {len(rows):,} cases"
-    return frame.iloc[rows], RowWeights(checks=[*found, Check("cross-table", written, (column,))])
+    return frame.iloc[rows], RowWeights(None, None, [*found, Check("cross-table", written, (column,))], True)
 
 
 def require_offset(frame: pd.DataFrame, target: Target, origin: str) -> None:
