@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
+from threadpoolctl import threadpool_limits
 
 from straightline.data.folds import Fold
 from straightline.data.rows import Rows
@@ -32,16 +33,19 @@ def tree_folds(table: TrainingTable, parts: Sequence[Fold], seed: int) -> pd.Dat
     """
     is_small = len(table.labels) < FOREST_ROWS
     predictors = []
-    with step("trees") as reached:
-        for part in parts:
-            rows = _training_rows(table, part, seed)
-            predictors.append(_forest(table.family, rows, seed) if is_small else _boosted(table.family, rows, seed))
-            reached(f"{len(predictors)} of {len(parts)} folds")
+    # Threads of OpenMP wait for each other without sleeping, so that beside other work two are far slower than one.
+    with threadpool_limits(1, user_api="openmp"):
+        with step("trees") as reached:
+            for part in parts:
+                rows = _training_rows(table, part, seed)
+                predictors.append(_forest(table.family, rows, seed) if is_small else _boosted(table.family, rows, seed))
+                reached(f"{len(predictors)} of {len(parts)} folds")
+        losses = fold_losses(table, parts, predictors)
     return pd.DataFrame(
         [
             {"repeat": part.repeat, "fold": part.fold, "rows": len(part.test), "train_rows": len(part.train)}
             | {"model": "random forest" if is_small else "boosted trees", "loss": loss["loss"]}
-            for part, loss in zip(parts, fold_losses(table, parts, predictors), strict=True)
+            for part, loss in zip(parts, losses, strict=True)
         ]
     )
 
