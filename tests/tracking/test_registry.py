@@ -29,6 +29,7 @@ from straightline.errors import UserError
 from straightline.results.files import load_results
 from straightline.runtime.artifacts import read_json, write_json
 from straightline.serving import mlmodel
+from straightline.serving.wheel import package_wheel
 from straightline.stages import compare
 from straightline.tracking import publication, registry
 from tests.fake_project import write_project
@@ -192,6 +193,12 @@ class TestMLmodel:
             (kept / "MLmodel").write_text(text)
             with pytest.raises(UserError, match="expected an MLmodel"):
                 mlmodel.require_ours(kept)
+
+    def test_it_brings_the_package_that_loads_it(self, kept: Path) -> None:
+        wheel = package_wheel()
+        lines = (kept / "requirements.txt").read_text().splitlines()
+        assert lines[-2:] == ["--find-links wheels", f"straightline[tensorflow]=={wheel.version}"]
+        assert (kept / "wheels" / wheel.name).read_bytes() == wheel.content
 
     def test_a_changed_archive_is_not_loaded(self, kept: Path) -> None:
         (kept / "data/model/model.keras").write_bytes(b"other")

@@ -26,6 +26,7 @@ from straightline.families.target import Target
 from straightline.runtime.artifacts import write_json
 from straightline.runtime.leftovers import temporary_folder
 from straightline.serving.prediction import ARCHIVE, DESCRIPTION, Description
+from straightline.serving.requirement import requirement
 
 LOADER = "straightline.serving"
 LIBRARIES = ("keras", "numpy", "pandas", "tensorflow")
@@ -50,14 +51,19 @@ class Logged:
 class _Pyfunc:
     """mlflow.pyfunc without a test of the input example while logging, since that would import TensorFlow.
 
-    `digest` becomes that of the saved files before they are sent to the artifact store.
+    `digest` becomes that of the saved files before they are sent to the artifact store. The loader of the model is this
+    package, so the requirements name it. They bring its wheel along unless an index has it: MLflow installs them in a
+    container without git.
     """
 
     __name__ = "mlflow.pyfunc"
     digest = ""
 
     def save_model(self, path: str, validate_serving_input: bool, **options: Any) -> None:
-        mlflow.pyfunc.save_model(path=path, **options)
+        package = requirement("tensorflow", is_git_there=False)
+        libraries = [f"{name}=={version(name)}" for name in LIBRARIES]
+        mlflow.pyfunc.save_model(path=path, pip_requirements=[*libraries, *package.lines], **options)
+        package.write_wheel(Path(path))
         self.digest = digest_of(Path(path))
 
 
@@ -82,7 +88,6 @@ def log(archive: Path, digest: str, target: Target, features: Sequence[Feature],
             signature=_signature(features, target),
             input_example=_example(rows, features, target),
             validate_serving_input=False,
-            pip_requirements=[f"{name}=={version(name)}" for name in LIBRARIES],
         )
     return Logged(str(logged.model_uri), flavor.digest, model)
 
