@@ -53,7 +53,7 @@ def test_what_is_understood(
     data.run(tmp_path)
     assert case.get("read", "") in capsys.readouterr().out
     schema = read_schema(tmp_path)
-    expected = {name: kind for name, kind in case["columns"].items() if kind != "left out"}
+    expected = {name: word for name, word in case["columns"].items() if word != "left out"}
     assert {feature.name: kind(feature) for feature in schema.encoding} == expected
     assert schema.warnings == case.get("notes", [])
     assert schema.rows.train + schema.rows.test == case.get("rows", 40)
