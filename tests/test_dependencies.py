@@ -36,6 +36,7 @@ ROOMS = [
     "calibration",
     "revisions",
     "outputs",
+    "projects",
     "stages",
     "interface",
     "commands",

@@ -15,6 +15,7 @@ from straightline.__main__ import app
 from straightline.config.table_options import TableOptions, table_settings
 from straightline.data import examples
 from straightline.errors import UserError
+from straightline.projects.pipeline import pipeline
 from straightline.stages import compose
 from tests.builders import quick
 from tests.conftest import ROOT, shared
@@ -120,9 +121,7 @@ def test_experiments_run_in_it(here: Path, tmp_path_factory: pytest.TempPathFact
 
 
 def test_a_stage_of_the_project_depends_on_the_packages_version() -> None:
-    from straightline.commands import init
-
-    own, ours = init._stages(), yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    own, ours = yaml.safe_load(pipeline({})), yaml.safe_load((ROOT / "dvc.yaml").read_text())
     assert list(own["stages"]) == list(ours["stages"])
     for name, stage in own["stages"].items():
         assert set(stage["deps"]) - {"requirements.txt"} == {

@@ -84,7 +84,7 @@ def test_the_wheel_has_the_files_that_a_built_one_has() -> None:
     with zipfile.ZipFile(io.BytesIO(package_wheel().content)) as archive:
         names = set(archive.namelist())
     # Folders of the package that are links to folders of the repository are copied.
-    assert files | {"straightline/config/conf/config.yaml", "straightline/commands/project/plots/folds.json"} <= names
+    assert files | {"straightline/config/conf/config.yaml", "straightline/projects/templates/plots/folds.json"} <= names
     assert not [name for name in names if "__pycache__" in name]
 
 

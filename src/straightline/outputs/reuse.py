@@ -20,7 +20,7 @@ from straightline.outputs.folder import MANIFEST
 from straightline.runtime.artifacts import md5, read_json, write_json
 
 PACKAGE = Path(__file__).parent.parent
-STAGES = PACKAGE / "commands/project/stages.yaml"  # dvc.yaml; the installed package has a copy of it
+STAGES = PACKAGE / "projects/templates/stages.yaml"  # dvc.yaml; the installed package has a copy of it
 CODE = "src/straightline/"  # the beginning of dependencies that are modules
 RECORDS = ".straightline-digests.json"  # by stage: a digest of what it depended on, and one of what it wrote
 LIBRARIES = ("keras", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "tensorflow")
