@@ -29,7 +29,7 @@ PAGES = [
     "README.md",
     *(
         f"docs/{name}.md"
-        for name in ("decision", "families", "models", "pipeline", "python", "sweeps", "tables", "tracking")
+        for name in ("decision", "families", "install", "models", "pipeline", "python", "sweeps", "tables", "tracking")
     ),
 ]
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
@@ -42,6 +42,7 @@ SHORT = ["make", "dvc repro", "straightline show", "straightline show --json", "
 SHORT += ["dvc metrics diff", "dvc plots show", "straightline track", "straightline repair", "straightline run --help"]
 SHORT += ["straightline judge --margin 0.1 --confidence 0.9"]
 NAMED = {"dvc exp run", "dvc exp run -S ...", "straightline run", "straightline predict", "python docs/tracking.py"}
+NAMED |= {"python -m build", "straightline init", "straightline --install-completion"}
 QUICK = ["models.neural.hidden=[4]", "fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1"]
 
 
