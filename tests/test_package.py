@@ -1,10 +1,14 @@
 """What is installed: all files of the package, also those that are no modules."""
 
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.conftest import ROOT
@@ -26,13 +30,18 @@ def test_a_wheel_has_every_file_of_the_package() -> None:
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment outside of the repository with the wheel and what the core needs: its `bin` folder."""
-    folder = tmp_path_factory.mktemp("core")
+    return installed(tmp_path_factory.mktemp("core"), "")
+
+
+def installed(folder: Path, extras: str) -> Path:
+    """Return the `bin` folder of an environment that has the wheel with `extras`, such as [all], and nothing else."""
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "build", "--quiet", "--wheel", "--out-dir", folder / "dist", ROOT], check=True)
     subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, folder / "env"], check=True)
     (wheel,) = (folder / "dist").glob("*.whl")
-    subprocess.run([*uv, "pip", "install", "--quiet", "--python", folder / "env/bin/python", wheel], check=True)
-    return Path(folder / "env/bin")
+    install = [*uv, "pip", "install", "--quiet", "--python", folder / "env/bin/python"]
+    subprocess.run([*install, f"{wheel}{extras}"], check=True)
+    return folder / "env/bin"
 
 
 def run_in(core: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -75,3 +84,37 @@ def test_one_line_names_the_extra_that_is_missing(core: Path, tmp_path: Path, co
     done = run_in(core, tmp_path, *command.split())
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"straightline: {missing}"
+
+
+def write_tables(folder: Path) -> None:
+    """Write the tables that README.md speaks of, with some dozens of rows each."""
+    random = np.random.default_rng(0)
+    rooms, days = random.integers(1, 8, 60), random.integers(1, 30, 60)
+    houses = pd.DataFrame({"rooms": rooms, "shop": np.arange(60) % 12, "price": 30 + 25 * rooms + days})
+    houses.to_csv(folder / "houses.csv", index=False)
+    new = houses.drop(columns="price").head(3).assign(address=["1 Hill", "2 Hill", "3 Hill"])
+    new.to_csv(folder / "new-houses.csv", index=False)
+    visits = pd.DataFrame({"rooms": rooms, "days": days, "visits": random.poisson(0.1 * rooms * days)})
+    visits.to_csv(folder / "visits.csv", index=False)
+    survey = pd.DataFrame({"rooms": rooms, "weight": days / 3, "income": 10.0 * rooms + days})
+    survey.to_csv(folder / "survey.csv", index=False)
+
+
+@pytest.mark.slow
+def test_a_wheel_does_what_the_readme_says_of_own_tables(tmp_path: Path) -> None:
+    """Every command of the section, in its order, outside of the repository; those that train do so for 3 epochs."""
+    binaries = installed(tmp_path, "[all]")
+    write_tables(tmp_path)
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your own table")[2].partition("\n## ")[0]
+    block = re.findall(r"^straightline .*", section, re.MULTILINE)
+    commands = [*block, *(code for code in re.findall(r"`([^`\n]+)`", section) if code.startswith("straightline "))]
+    assert len(commands) == 10
+    quick = ["models.neural.hidden=[4]", "fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1"]
+    for command in commands:
+        words = shlex.split(command)
+        done = run_in(binaries, tmp_path, *words, *(quick if words[1] == "run" else []))
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert len(pd.read_csv(tmp_path / "prices.csv")) == 3
+    done = run_in(binaries, tmp_path / "houses", "dvc", "repro", "report")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "houses/reports/index.html").exists()
