@@ -38,6 +38,11 @@ AT_COMMIT = {"vcs": "git", "commit_id": "0a1b"}
         ),
         (
             "0.1.0",
+            {"url": "https://token@example.org/a.git", "vcs_info": AT_COMMIT},
+            "straightline[all] @ git+https://example.org/a.git@0a1b",
+        ),
+        (
+            "0.1.0",
             {"url": "https://example.org/straightline-0.1.0-py3-none-any.whl", "archive_info": {}},
             "straightline[all] @ https://example.org/straightline-0.1.0-py3-none-any.whl",
         ),

@@ -58,7 +58,7 @@ def public_requirement(extra: str, version: str, origin: Mapping[str, Any] | Non
     url = urlsplit(origin["url"])
     if url.scheme not in ("https", "http", "ssh"):
         return None
-    if url.password is not None:
+    if url.scheme != "ssh" or url.password is not None:  # A user without a password may be a token, but not with ssh.
         url = url._replace(netloc=url.netloc.rpartition("@")[2])
     folder = f"#subdirectory={origin['subdirectory']}" if "subdirectory" in origin else ""
     if "vcs_info" in origin:
