@@ -52,6 +52,11 @@ class Rows:
         weights, offset = (None if values is None else values[numbers] for values in (self.weights, self.offset))
         return Rows(features, self.labels[numbers], weights, offset)
 
+    def part(self, first: int, end: int) -> Rows:
+        """Return the rows from number `first` up to the one before `end`, without copying them."""
+        weights, offset = (None if values is None else values[first:end] for values in (self.weights, self.offset))
+        return Rows(self.features[first:end], self.labels[first:end], weights, offset)
+
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """Return the rows of all parts in one object, in their order."""

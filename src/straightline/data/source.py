@@ -18,6 +18,8 @@ from straightline.runtime.threads import THREADS
 
 PASS_SHARE = 4  # A pass reads this fraction (1/4) of a training block at once: as fast, and copies need less memory.
 
+MANY_ROWS, GROUP_ROWS = 2**16, 2**13  # rows in memory from which a table has groups, and rows of a group
+
 Result = TypeVar("Result")
 
 
@@ -70,6 +72,19 @@ def held(rows: Rows) -> Source:
         lambda groups: rows,
         has_weights=rows.weights is not None,
         has_offset=rows.offset is not None,
+    )
+
+
+def held_in_groups(rows: Rows) -> Source:
+    """Return the source of a table in memory, in groups that stay in the caches of a processor if it has many rows.
+
+    Several threads then compute at once, but parts of the rows that are not all of a group are copied.
+    """
+    if len(rows) <= MANY_ROWS:
+        return held(rows)
+    offsets = np.append(np.arange(0, len(rows), GROUP_ROWS), len(rows))
+    return replace(
+        held(rows), offsets=offsets, read=lambda groups: rows.part(offsets[groups[0]], offsets[groups[-1] + 1])
     )
 
 

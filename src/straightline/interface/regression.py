@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from straightline.data.rows import Rows
-from straightline.data.source import held
+from straightline.data.source import held_in_groups
 from straightline.families import Family, family_of
 from straightline.interface.estimator import FamilyEstimator
 from straightline.interface.summary import Summary
@@ -106,7 +106,7 @@ class Regression(FamilyEstimator):
         names, numbers = self._names(), [np.arange(len(rows), dtype=np.int32)]
         inference = exact.Inference(self.robust, self.quasi)
         (self.optimum_,) = exact.optima(
-            held(rows),
+            held_in_groups(rows),
             numbers,
             family,
             names,
@@ -116,7 +116,7 @@ class Regression(FamilyEstimator):
         )
         coefficients = self.optimum_.coefficients
         if self.l2:
-            (line,) = ridge.lines(held(rows), numbers, family, [self.l2], intercept)
+            (line,) = ridge.lines(held_in_groups(rows), numbers, family, [self.l2], intercept)
             coefficients = line.coefficients
         self._coefficients = coefficients
         self.intercept_, self.coef_ = coefficients[0], coefficients[1:].T

@@ -10,7 +10,7 @@ from scipy import linalg
 
 from straightline.data.rows import RowNumbers, Rows
 from straightline.data.scaling import joined, moments
-from straightline.data.source import Pass, Source, held, in_step
+from straightline.data.source import Pass, Source, held_in_groups, in_step
 from straightline.families import Family
 from straightline.regression.conditional import conditional_optimum
 from straightline.regression.dispersion import count_messages, variation
@@ -84,7 +84,7 @@ def optimum(
     """Return the optimum on all `rows`, as `optima` does."""
     numbers = np.arange(len(rows), dtype=np.int32)
     inference = Inference(robust, quasi, sampling)
-    return optima(held(rows), [numbers], family, names, inference=inference, intercept=intercept)[0]
+    return optima(held_in_groups(rows), [numbers], family, names, inference=inference, intercept=intercept)[0]
 
 
 def optima(
