@@ -335,7 +335,8 @@ def _write_scores(root: Path, data: _Data, layers: Layers, target: str, family: 
     baseline = None if model == "regression" else family.row_losses(truth, line)
     if len(rows):
         mean = _baseline(data, rows, target, family)
-        metrics |= family.scores(truth, prediction, weights) | {"baseline": family.scores(truth, mean, weights)}
+        metrics |= family.scores(truth, prediction, weights, offset)
+        metrics["baseline"] = family.scores(truth, mean, weights, offset)
 
     def predict(values: Columns) -> NDArray:
         return _predict(layers, np.column_stack([values[feature] for feature in data.features]), family)

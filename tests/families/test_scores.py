@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from numpy.typing import NDArray
 from sklearn import metrics
 
@@ -82,6 +83,20 @@ def test_scores_of_counts_and_amounts(family: object, weights: NDArray | None) -
             "mae": metrics.mean_absolute_error(truth, prediction, sample_weight=weights),
         }
     )
+
+
+@weighted
+@log_link_families
+def test_d2_with_an_offset_is_the_share_of_the_null_deviance(family: object, weights: NDArray | None) -> None:
+    """As R does, statsmodels fits a rate to the rows for the null deviance."""
+    offset = np.random.default_rng(4).normal(size=ROWS)
+    truth, prediction = labels_of(family, ROWS), family.inverse_link(predictors_of(family, ROWS, 1) + offset)
+    kind = sm.families.Poisson() if family.name == "poisson" else sm.families.Gamma(sm.families.links.Log())
+    null = sm.GLM(truth, np.ones(ROWS), family=kind, offset=offset, var_weights=weights).fit(tol=1e-12)
+    deviance = DEVIANCES[family.name](truth, prediction, sample_weight=weights)
+    total = ROWS if weights is None else weights.sum()
+    found = family.scores(truth, prediction, weights, offset)["d2"]
+    assert found == pytest.approx(1 - deviance / (null.deviance / total), rel=1e-9)
 
 
 @every_family

@@ -124,7 +124,9 @@ class Bernoulli(Family):
 
         return keras.losses.binary_crossentropy(labels, predictor, from_logits=True)
 
-    def scores(self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None) -> dict[str, float | None]:
+    def scores(
+        self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None, offset: NDArray | None = None
+    ) -> dict[str, float | None]:
         """Return `loss`, `cross_entropy`, `accuracy` at 0.5, `roc_auc` (None where `truth` has one class), `brier`."""
         from sklearn import metrics
 

@@ -235,10 +235,12 @@ class Family(ABC):
         return 1.0
 
     @abstractmethod
-    def scores(self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None) -> dict[str, float | None]:
+    def scores(
+        self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None, offset: NDArray | None = None
+    ) -> dict[str, float | None]:
         """Return the scores on held-out rows by key: `loss`, then the keys of `metrics`. An undefined score is None.
 
-        `weights` `(rows,)` are the weights of the rows.
+        `weights` `(rows,)` are the weights of the rows. Predictions have the `offset` `(rows,)` of the rows in them.
         """
 
     # What readers see

@@ -140,7 +140,9 @@ class Gaussian(Family):
         """Return the square of the scale."""
         return target_scale**2
 
-    def scores(self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None) -> dict[str, float | None]:
+    def scores(
+        self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None, offset: NDArray | None = None
+    ) -> dict[str, float | None]:
         """Return `loss`, `mse`, `rmse`, `mae`, and `r2` about the mean of `truth` (None if `truth` is constant)."""
         from sklearn import metrics
 

@@ -103,13 +103,18 @@ class LogLink(Family):
         """Return the scaling by the exponential of the offset's center, which leaves the linear predictor as it is."""
         return TargetScaling(0.0, float(np.exp(offset_center)), 0.0, 1.0)
 
-    def scores(self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None) -> dict[str, float | None]:
-        """Return `loss`, `deviance`, `d2` against the mean of `truth` (None if it is constant), `rmse` and `mae`."""
+    def scores(
+        self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None, offset: NDArray | None = None
+    ) -> dict[str, float | None]:
+        """Return `loss`, `deviance`, `d2` (None if `truth` is constant), `rmse` and `mae`.
+
+        D2 compares with the mean of `truth`, or with its mean rate if rows have an `offset`, as R's null deviance does.
+        """
         from sklearn import metrics
 
         loss = self.mean_loss(truth, prediction, weights)
         is_constant = np.ptp(truth) == 0
-        mean = np.full(len(truth), np.average(truth, weights=weights))
+        mean = self.with_offset(np.full(len(truth), self.baseline(truth, weights, offset)), offset)
         return {
             "loss": loss,
             "deviance": loss,

@@ -178,7 +178,9 @@ class Multinomial(Family):
         numbers = keras.ops.cast(labels[..., 0], "int32")
         return keras.losses.sparse_categorical_crossentropy(numbers, logits, from_logits=True)
 
-    def scores(self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None) -> dict[str, float | None]:
+    def scores(
+        self, truth: NDArray, prediction: NDArray, weights: NDArray | None = None, offset: NDArray | None = None
+    ) -> dict[str, float | None]:
         """Return `loss`, `cross_entropy`, `accuracy` of the likeliest class, `roc_auc` and `brier`.
 
         The area is the mean of those of each class against all others, weighted by the rows of the classes. It is None

@@ -84,8 +84,9 @@ def _metrics(rows: Rows, predicted: NDArray, constant: Any, family: Family) -> d
     if not len(rows):
         return {"rows": 0}
     without_columns = np.broadcast_to(constant, (len(rows), *np.shape(constant)))
-    baseline = family.scores(rows.labels, family.with_offset(without_columns, rows.offset), rows.weights)
-    return {"rows": len(rows), **family.scores(rows.labels, predicted, rows.weights), "baseline": baseline}
+    scores = partial(family.scores, rows.labels, weights=rows.weights, offset=rows.offset)
+    baseline = scores(family.with_offset(without_columns, rows.offset))
+    return {"rows": len(rows), **scores(predicted), "baseline": baseline}
 
 
 if __name__ == "__main__":
