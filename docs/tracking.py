@@ -1,4 +1,4 @@
-"""Make the pictures of docs/tracking.md: publish this project to a new store and photograph MLflow's pages in Chromium.
+"""Make the pictures of docs/how-to/tracking.md: publish this project to a new store and photograph MLflow's pages in Chromium.
 
 Run `make` first, then `python docs/tracking.py`; Chromium is Debian's package `chromium`.
 """

@@ -139,8 +139,8 @@ def test_the_model_in_mlflow_takes_the_exposure(empty_store: Path) -> None:
 
 
 def documented(number: int) -> dict[str, Any]:
-    """Return the names that a block of docs/models.md defines."""
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/models.md").read_text(), re.MULTILINE | re.DOTALL)
+    """Return the names that a block of docs/how-to/models.md defines."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/how-to/models.md").read_text(), re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
     exec(blocks[number], names)
     return names

@@ -298,12 +298,12 @@ def test_saved_models_take_the_tables_own_columns(answered: Path, model: str) ->
 
 
 def documented(number: int) -> str:
-    return re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/models.md").read_text(), re.MULTILINE | re.DOTALL)[number]
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/how-to/models.md").read_text(), re.MULTILINE | re.DOTALL)[number]
 
 
 @pytest.fixture
 def new_houses(answered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the files that the example of docs/models.md names."""
+    """A folder with the files that the example of docs/how-to/models.md names."""
     (tmp_path / "straightline-houses").symlink_to(answered)
     names = read_schema(answered).features
     pd.read_parquet(answered / "data/test.parquet")[names].to_csv(tmp_path / "new-houses.csv", index=False)

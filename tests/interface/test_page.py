@@ -1,4 +1,4 @@
-"""docs/python.md: its blocks run in their order, and it names the parts that there are."""
+"""docs/how-to/python.md: its blocks run in their order, and it names the parts that there are."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 import straightline as sl
 from tests.conftest import ROOT
 
-PAGE = (ROOT / "docs/python.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/how-to/python.md").read_text(encoding="utf-8")
 
 
 def test_all_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

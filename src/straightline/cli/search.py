@@ -78,7 +78,7 @@ def sweep(
     adopt: Annotated[bool, typer.Option("--adopt", help="Write the winner's settings into conf/.")] = False,
     engine: Annotated[
         Literal["local", "ray"],
-        typer.Option(help="Where to train: local is this process, ray is a Ray cluster (docs/scaling.md)."),
+        typer.Option(help="Where to train: local is this process, ray is a Ray cluster (docs/how-to/scaling.md)."),
     ] = "local",
     address: Annotated[
         str | None,

@@ -59,7 +59,7 @@ def trainer(
     except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(
-            f"--engine ray: no cluster at {address or 'this machine'}: {reason} (docs/scaling.md)"
+            f"--engine ray: no cluster at {address or 'this machine'}: {reason} (docs/how-to/scaling.md)"
         ) from None
     try:
         yield RayTrainer(table, model, parts, seeds)
