@@ -298,7 +298,8 @@ def test_saved_models_take_the_tables_own_columns(answered: Path, model: str) ->
 
 
 def documented(number: int) -> str:
-    return re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/how-to/models.md").read_text(), re.MULTILINE | re.DOTALL)[number]
+    page = (ROOT / "docs/how-to/models.md").read_text()
+    return re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[number]
 
 
 @pytest.fixture
