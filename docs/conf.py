@@ -1,10 +1,13 @@
 """How Sphinx builds the site of these pages: `make docs` writes it to build/docs, without the network."""
 
+import os
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the package `generators`
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER))  # for the package `generators`
+os.environ["JUPYTER_PATH"] = str(FOLDER / "jupyter")  # A kernel that prints errors only: its port is of this machine.
 
 project = "straightline"
 author = "the straightline developers"
@@ -20,7 +23,7 @@ extensions = [
     "sphinx_design",
     "generators",
 ]
-exclude_patterns = ["**/__pycache__"]
+exclude_patterns = ["**/__pycache__", "jupyter"]
 nitpicky = True
 default_role = "code"  # Docstrings write code between single backticks, as Markdown does.
 
@@ -54,6 +57,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_theme_options = {
     "logo": {"text": "straightline"},
     "navigation_with_keys": False,
