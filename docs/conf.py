@@ -25,6 +25,7 @@ extensions = [
 ]
 exclude_patterns = ["**/__pycache__", "jupyter"]
 nitpicky = True
+smartquotes = False  # It would make a dash of the two hyphens before an option.
 default_role = "code"  # Docstrings write code between single backticks, as Markdown does.
 
 # Pages are Markdown that GitHub shows too; headings down to the third level have anchors with GitHub's names.
@@ -53,6 +54,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "straightline"
+html_sidebars = {"tutorial": [], "examples": []}  # They have no pages below them.
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False

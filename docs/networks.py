@@ -112,7 +112,7 @@ def _seconds(seconds: pd.DataFrame) -> str:
     models = [model for model in MODELS if model in seconds]
     quantiles = (("median", seconds.median()), ("longest", seconds.max()))
     return _markdown(
-        ["", *models], [[name, *(f"{values[model]:.1f}" for model in models)] for name, values in quantiles]
+        ["seconds", *models], [[name, *(f"{values[model]:.1f}" for model in models)] for name, values in quantiles]
     )
 
 
@@ -121,7 +121,7 @@ def _parts(ratios: pd.DataFrame) -> str:
     for effort in ("quick", "standard"):
         names = [f"{effort}, {part}" if part else effort for part in PARTS]
         lines.append([effort, *(f"{_geometric(ratios[name]):.3f}" for name in names)])
-    return _markdown(["", "one member", "average", "with the line"], lines)
+    return _markdown(["effort", "one member", "average", "with the line"], lines)
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> str:

@@ -3,6 +3,7 @@
 import subprocess
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -30,11 +31,11 @@ def tracked() -> frozenset[str]:
 
 def pages() -> list[str]:
     """Return the paths of all pages that people read: README and the like, examples, and docs/."""
-    return sorted(path for path in tracked() if path.endswith(".md") and path.count("/") == 0 or _is_page(path))
+    return sorted(path for path in tracked() if _is_page(path))
 
 
 def _is_page(path: str) -> bool:
-    return path == "examples/README.md" or (path.startswith("docs/") and path.endswith(".md"))
+    return path.endswith(".md") and ("/" not in path or path.startswith(("docs/", "examples/")))
 
 
 @cache
@@ -64,5 +65,5 @@ def links(page: str) -> list[str]:
 def anchors(page: str) -> set[str]:
     """Return the anchors of the headings of a page, as GitHub makes them."""
     tokens = _tokens(page)
-    titles = [after.content for token, after in zip(tokens, tokens[1:], strict=False) if token.type == "heading_open"]
+    titles = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
     return {github_slugify(title) for title in titles}

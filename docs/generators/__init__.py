@@ -38,7 +38,7 @@ def filled(text: str) -> str:
 
 
 def _read(app: "Sphinx", name: str, source: list[str]) -> None:
-    path = Path(app.env.doc2path(name)).relative_to(ROOT)
+    path = Path("docs") / app.env.doc2path(name, base=False)
     source[0] = filled(links.on_site(source[0], path))
 
 

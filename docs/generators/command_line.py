@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 from typer.cli import get_docs_for_click
+from typer.core import MARKUP_MODE_KEY
 
 from straightline.__main__ import app
 
@@ -14,6 +15,7 @@ def markdown() -> str:
     """Return a section for each command, in the order of `straightline --help`: arguments, options and their help."""
     group: Any = typer.main.get_command(app)
     context = group.make_context(NAME, [], resilient_parsing=True)
+    context.obj = {MARKUP_MODE_KEY: "rich"}  # Then Typer escapes what would be HTML, such as <name>.
     commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
     rows = [f"| [`{NAME} {name}`](#{NAME}-{name}) | {_summary(command)} |" for name, command in commands.items()]
     table = ["| command | what it does |", "|---|---|", *rows, ""]
