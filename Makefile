@@ -3,6 +3,7 @@
 # make test                run the tests that are not slow, lint and type check
 # make test-all            run the slow tests too: real DVC experiments, PostgreSQL, a Ray cluster, random kills
 # make lint                run only lint and type check
+# make docs                build the pages of docs/ as a site, in build/docs
 # make ui                  open MLflow's UI on this machine
 # make serve TARGET=color  answer HTTP requests with the champion of a target
 # make bench               measure a training step, here and with other libraries
@@ -18,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
 
-.PHONY: all install run test quick-tests test-all lint ui serve faults bench
+.PHONY: all install run test quick-tests test-all lint ui serve faults bench docs
 all: run
 
 # pip installs uv, and uv installs the rest: that takes two seconds instead of three minutes.
@@ -73,6 +74,11 @@ lint: .venv/tested
 bench: .venv/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r benchmarks/requirements.lock
 	python benchmarks/training.py
+
+# -E reads all pages anew: the outputs of notebooks depend on all of the code.
+docs: .venv/tested
+	sphinx-build -E -W --keep-going -q -b html docs build/docs
+	@echo "build/docs/index.html"
 
 ui: .venv/installed
 	straightline ui

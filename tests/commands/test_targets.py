@@ -1,6 +1,5 @@
 """Counts with an exposure, and several classes, on the command line: run, show, predict, MLflow, init."""
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from straightline.results.files import load_results
 from straightline.tracking import publication
 from tests.builders import quick
 from tests.conftest import ROOT, no_pictures
+from tests.pages import blocks
 
 QUICK = (*quick(hidden=4, epochs=4, k=3), "models.regression.l2=0")
 PER_DAY, PER_AREA = (("--family", "poisson", "--exposure", column) for column in ("days", "sweptarea"))
@@ -140,9 +140,8 @@ def test_the_model_in_mlflow_takes_the_exposure(empty_store: Path) -> None:
 
 def documented(number: int) -> dict[str, Any]:
     """Return the names that a block of docs/how-to/models.md defines."""
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/how-to/models.md").read_text(), re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
-    exec(blocks[number], names)
+    exec(blocks("docs/how-to/models.md", "python")[number].text, names)
     return names
 
 

@@ -1,7 +1,6 @@
 """Words, dates and gaps to numbers, inside the saved model too, and back to names."""
 
 import json
-import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -33,7 +32,8 @@ from straightline.runtime.artifacts import read_json
 from straightline.serving.archive import load_model, save_model
 from straightline.serving.encoder import predictions, with_encoding
 from tests.builders import small, user_table
-from tests.conftest import ROOT, run_stages
+from tests.conftest import run_stages
+from tests.pages import blocks
 
 ROWS = 240
 
@@ -298,8 +298,7 @@ def test_saved_models_take_the_tables_own_columns(answered: Path, model: str) ->
 
 
 def documented(number: int) -> str:
-    page = (ROOT / "docs/how-to/models.md").read_text()
-    return re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[number]
+    return blocks("docs/how-to/models.md", "python")[number].text
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """docs/how-to/python.md: its blocks run in their order, and it names the parts that there are."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +7,7 @@ import pandas as pd
 import pytest
 
 import straightline as sl
-from tests.conftest import ROOT
-
-PAGE = (ROOT / "docs/how-to/python.md").read_text(encoding="utf-8")
+from tests.pages import blocks
 
 
 def test_all_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,8 +18,8 @@ def test_all_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
     houses.to_csv("houses.csv", index=False)
     names: dict[str, object] = {}
-    for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        exec(block.replace('effort="quick"', 'effort="single", settings={"folds.k": 3, "fit.epochs": 30}'), names)
+    for block in blocks("docs/how-to/python.md", "python"):
+        exec(block.text.replace('effort="quick"', 'effort="single", settings={"folds.k": 3, "fit.epochs": 30}'), names)
     assert isinstance(names["answer"], sl.Comparison)
     assert (tmp_path / "answer.html").is_file()
     assert sl.load(tmp_path / "answer").headline == names["answer"].headline
