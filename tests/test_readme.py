@@ -127,9 +127,14 @@ def parse_python(words: list[str]) -> None:
 
 
 def parse_pip(words: list[str]) -> None:
-    subcommand, what = words
+    subcommand, *options, what = words
+    if what in ("build", "requirements.txt"):
+        assert (subcommand, options) == ("install", ["-r"] if what == "requirements.txt" else [])
+        return
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    name, extra = re.fullmatch(r"(straightline|\.)(?:\[(\w+)\])?", what).groups()  # type: ignore[union-attr]
+    place = r"straightline|\.|dist/straightline-[\d.]+-py3-none-any\.whl"
+    found = re.fullmatch(rf"({place})(?:\[(\w+)\])?(?: @ git\+https://\S+\.git)?", what)
+    name, extra = found.groups()  # type: ignore[union-attr]
     assert (subcommand, extra in {None, *extras}) == ("install", True), name
 
 
@@ -151,13 +156,13 @@ def parse_git(words: list[str]) -> None:
 
 
 def parse_shell(words: list[str]) -> None:
-    """For what the shell does itself, and for curl and head, which other tests run."""
+    """For what the shell does itself, for curl and head, which other tests run, and for docker, which is not there."""
     subprocess.run(["bash", "-n", "-c", f"true {shlex.join(words)}"], check=True)
 
 
 PARSERS = {"straightline": parse_straightline, "dvc": parse_dvc, "make": parse_make, "python": parse_python}
 PARSERS |= {"pip": parse_pip, "mlflow": parse_mlflow, "ray": parse_ray, "git": parse_git}
-PARSERS |= dict.fromkeys(("cd", "chmod", "curl", "export", "head", "source"), parse_shell)
+PARSERS |= dict.fromkeys(("cd", "chmod", "curl", "docker", "export", "head", "source"), parse_shell)
 
 
 @pytest.mark.parametrize("command", commands())
