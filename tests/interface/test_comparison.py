@@ -1,7 +1,9 @@
 """`straightline.compare` equals `straightline run`, and what a comparison offers is what the command line prints."""
 
 import gc
+import html
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -101,8 +103,18 @@ def test_a_notebook_gets_a_fragment_with_scoped_styles(found: sl.Comparison) -> 
     assert all(".straightline" in each for each in named)
     assert "<script" not in fragment
     assert "<html" not in fragment
-    assert found.headline.partition(":")[0] in fragment
     assert found.to_html().startswith("<!doctype html>")
+
+
+def test_the_fragment_says_the_answer_once_and_breaks_no_number(found: sl.Comparison) -> None:
+    """The answer is coloured where the headline has it, and the intervals have a level, as on a terminal."""
+    for shown in (found, found.judge(margin=0.001), found.judge(margin=0.9)):
+        shown_html = shown._repr_html_()
+        words = re.sub(r"<[^>]+>", "", re.search(r'<p class="answer">(.*)</p>', shown_html)[1])
+        assert html.unescape(words).replace("\xa0", " ") == shown.headline
+        assert " %" not in words
+        assert re.search(rf'<span class="{shown.answer}">{shown.answer}</span>', shown_html, re.IGNORECASE)
+        assert "90 % interval" in shown_html
 
 
 def test_pictures_are_axes(found: sl.Comparison) -> None:

@@ -21,13 +21,15 @@ def fragment(results: Results, target: str) -> str:
     figure = figures.answer(results, target)
     table = results.variants[target, verdict.baseline].coefficients
     terms = [] if table is None else table.to_dict("records")
+    headline = sentences.headline(verdict, schema.column, family.baseline_title(schema))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("straightline.interface"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number}
+    environment.filters |= {"number": number, "unbroken": unbroken}
     return environment.get_template("fragment.html.jinja").render(
         verdict=verdict,
-        headline=sentences.headline(verdict, schema.column, family.baseline_title(schema)),
+        headline=headline,
+        interval_level=f"{200 * verdict.confidence - 100:.4g}",
         loss_name=family.loss_title,
         baseline_name=family.baseline_title(schema),
         unit=family.coefficient_unit(schema),
@@ -40,3 +42,8 @@ def fragment(results: Results, target: str) -> str:
         light=canvas.LIGHT,
         dark=canvas.DARK,
     )
+
+
+def unbroken(sentence: str) -> str:
+    """Return a sentence whose percent signs stay on the line of their numbers."""
+    return sentence.replace(" %", "\u00a0%")
