@@ -117,6 +117,14 @@ def test_the_fragment_says_the_answer_once_and_breaks_no_number(found: sl.Compar
         assert "90 % interval" in shown_html
 
 
+def test_the_text_of_an_answer_shows_nothing_in_jupyter(found: sl.Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook asks for the text of each object that it shows, beside its HTML."""
+    text, shown = repr(found), []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *parts: shown.append(parts))
+    assert (repr(found), shown) == (text, [])
+
+
 def test_pictures_are_axes(found: sl.Comparison) -> None:
     from matplotlib.figure import Figure
 

@@ -11,10 +11,8 @@ from straightline.runtime.console import SafeConsole
 
 def as_text(results: Results) -> str:
     """Return the answers with their tables, without colors."""
-    # In a notebook rich would also show what it captures, as an empty output of the cell.
-    console = SafeConsole(
-        file=io.StringIO(), width=terminal.WIDTH, highlight=False, color_system=None, force_jupyter=False
-    )
-    with console.capture() as captured:
-        console.print(terminal.printed(results, places=False))
-    return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
+    file = io.StringIO()
+    # In Jupyter, rich would show what it prints as an output of its own.
+    console = SafeConsole(file=file, width=terminal.WIDTH, highlight=False, color_system=None, force_jupyter=False)
+    console.print(terminal.printed(results, places=False))
+    return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines())
