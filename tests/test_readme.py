@@ -128,7 +128,7 @@ def parse_python(words: list[str]) -> None:
 
 def parse_pip(words: list[str]) -> None:
     subcommand, *options, what = words
-    if what in ("build", "requirements.txt"):
+    if what in ("build", "pycaret", "requirements.txt"):
         assert (subcommand, options) == ("install", ["-r"] if what == "requirements.txt" else [])
         return
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
