@@ -93,15 +93,11 @@ def compare(
     else:
         frame, name = _table(data, y, target)
     if models is not None:
+        others = {"exposure": exposure, "offset": offset, "effort": effort, "held_out": held_out, "settings": settings}
+        _refuse_any(others | {"reference": reference, "categorical": categorical})
         from straightline.interface.estimators import Columns, Rules, compared
 
-        others = {"exposure": exposure, "offset": offset, "effort": effort, "held_out": held_out, "settings": settings}
-        for option, value in (others | {"reference": reference, "categorical": categorical}).items():
-            if value is not None:
-                raise UserError(f"compare: {option} means nothing to the estimators in models; leave it out")
-        of_rows = [each for each in (name, groups, time, weights) if each is not None]
-        chosen = list(features) if features is not None else [each for each in frame.columns if each not in of_rows]
-        used = Columns(name, [each for each in chosen if each not in (exclude or ())], groups, time, weights)
+        used = Columns(name, _features(frame, features, exclude, (name, groups, time, weights)), groups, time, weights)
         level = 0.95 if confidence is None else confidence
         rules = Rules(folds, repeats, 0.05 if margin is None else margin, level, random_state or 0)
         return compared(frame, used, weights_are, family, models, baseline, rules, n_jobs)
@@ -154,6 +150,20 @@ def _by_formula(
     for name in kept:
         require_column(frame, name, "compare")
     return design, pd.concat([table, frame[kept], target], axis=1), str(target.name)
+
+
+def _refuse_any(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(f"compare: {name} means nothing to the estimators in models; leave it out")
+
+
+def _features(
+    frame: pd.DataFrame, features: Sequence[str] | None, exclude: Sequence[str] | None, others: Sequence[str | None]
+) -> list[str]:
+    """Return the columns that estimators predict from: `features`, or all but those in `exclude` and `others`."""
+    chosen = features if features is not None else [name for name in frame.columns if name not in others]
+    return [name for name in chosen if name not in (exclude or ())]
 
 
 def _table(data: Any, y: Any, target: str | None) -> tuple[pd.DataFrame, str]:
