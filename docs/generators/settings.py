@@ -3,7 +3,7 @@
 from pathlib import Path
 
 GROUPS = {
-    "": "The whole",
+    "": "Defaults",
     "data": "Tables",
     "target": "Targets",
     "model": "Models",
