@@ -24,7 +24,7 @@ from straightline.regression.triangles import joined, triangle
 NEWTON_STEPS = 100  # An optimum that exists takes about ten steps.
 CONVERGED = 1e-14  # The largest decrease of the mean loss that another step would bring.
 ROUNDING = 1e-13  # A loss that is larger by this much may be larger by rounding only.
-SAMPLE_ROWS, SAMPLED = 10_000, 20  # Of more than 20 x 10,000 rows, 10,000 give the first guess of the optimum.
+SAMPLE_ROWS, SAMPLED = 10_000, 5  # Of more than 5 x 10,000 rows, 10,000 give the first guess of the optimum.
 SUSPICIOUS_LOG_ODDS = 25.0  # Larger log odds suggest that the optimum is infinite.
 SUSPICIOUS_LOGARITHM = 15.0  # A mean count that is smaller than the usual one by this exponent suggests the same.
 SPARE = 3.0  # The iterations of a separated row end within this distance of where CONVERGED lets them end.
