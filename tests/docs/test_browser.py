@@ -51,8 +51,7 @@ def test_a_page_is_quiet_and_accessible(browser: Browser, site: Path, name: str,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [WIDE, PHONE])
+@pytest.mark.parametrize(("width", "scheme"), [(WIDE, "light"), (PHONE, "dark")])
 def test_every_page_is_quiet_and_accessible(browser: Browser, whole_site: Path, width: int, scheme: str) -> None:
     found = {path.relative_to(whole_site): faults(browser, path, width, scheme) for path in html_pages(whole_site)}
     assert len(found) > 25
