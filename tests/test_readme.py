@@ -67,7 +67,8 @@ def starting_with(beginning: str) -> list[str]:
     return [command for command in commands() if command.startswith(beginning)]
 
 
-EXPERIMENTS = starting_with("dvc exp run -S")
+# The small repository leaves out the target in which the table as printed differs: nothing would be trained there.
+EXPERIMENTS = [command for command in starting_with("dvc exp run -S") if "balloons_as_printed" not in command]
 SWEEPS = [command for command in starting_with("straightline sweep ") if "--engine ray" not in command]
 OTHER_TABLES = [command for command in EXPERIMENTS if "data=" in command and "data=table" not in command]
 
