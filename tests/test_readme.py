@@ -47,6 +47,7 @@ NAMED |= {
     "straightline COMMAND --help",
     "dvc exp run -S +model@models.<name>=<name>",
 }
+NAMED |= {"python -m build", "straightline init", "straightline --install-completion"}
 NAMED |= {f"straightline {name}" for name in ("run", "predict", "init", "sweep", "diff")}
 QUICK = ["models.neural.hidden=[4]", "fit.epochs=3", "folds.k=3", "folds.repeats=1", "folds.seeds=1"]
 

@@ -20,6 +20,8 @@ RUN_BY_PAGE = {
     ("docs/how-to/models.md", "python"): "tests/data/test_encoding.py",
     ("docs/how-to/pipeline.md", "text"): COMMANDS,
     ("docs/how-to/python.md", "python"): "tests/interface/test_page.py",
+    ("docs/peers.md", "python"): "tests/interface/test_peers.py",
+    ("docs/peers.md", "text"): "tests/interface/test_peers.py",
     ("docs/tutorial.md", "python"): "tests/docs/test_tutorial.py",
     ("docs/tutorial.md", "text"): "tests/docs/test_tutorial.py",
     ("examples/README.md", "text"): "tests/test_examples.py",

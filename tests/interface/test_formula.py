@@ -54,6 +54,7 @@ def test_a_comparison_by_a_formula_takes_tables_by_it() -> None:
     np.testing.assert_array_equal(found.judge(margin=0.5).models["regression"].predict(new), predicted)
 
 
+@pytest.mark.slow
 def test_a_formula_without_an_intercept_goes_through_the_origin() -> None:
     found = sl.compare(HOUSES, formula="price ~ size - 1", settings=SETTINGS, progress=False)
     assert found.regression.frame()["term"].tolist() == ["size"]

@@ -1,5 +1,6 @@
 """docs/how-to/python.md: its blocks run in their order, and it names the parts that there are."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 import straightline as sl
 from tests.pages import blocks
+
+QUICK = 'effort="single", settings={"folds.k": 3, "fit.epochs": 30, "reference": "none"}'
 
 
 def test_all_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +22,7 @@ def test_all_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     houses.to_csv("houses.csv", index=False)
     names: dict[str, object] = {}
     for block in blocks("docs/how-to/python.md", "python"):
-        exec(block.text.replace('effort="quick"', 'effort="single", settings={"folds.k": 3, "fit.epochs": 30}'), names)
+        exec(re.sub(r'effort="\w+"', QUICK, block.text), names)
     assert isinstance(names["answer"], sl.Comparison)
     assert (tmp_path / "answer.html").is_file()
     assert sl.load(tmp_path / "answer").headline == names["answer"].headline
