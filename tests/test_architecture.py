@@ -220,12 +220,17 @@ def test_the_page_names_each_file_that_an_addition_needs(addition: Addition) -> 
         assert any(f"`{path}`" in section for path in named), name
 
 
+# The package has links to these files, and a registered model brings the files of the package along.
+LINKED = (".dvc/config", ".dvcignore", ".gitignore", "data/.gitignore")
+
+
 def copied(root: Path) -> Path:
     """Return a copy of the project below `root`, with one of each addition."""
     for folder in ("src", "conf", "tests", ".dvc/plots"):
         shutil.copytree(ROOT / folder, root / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "dvc.yaml", "params.yaml"):
-        shutil.copy(ROOT / name, root)
+    for name in ("pyproject.toml", "dvc.yaml", "params.yaml", *LINKED):
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
     for addition in [*additions(), Addition("what the option does", {}, ROWS_READ)]:
         addition.apply(root)
     return root

@@ -21,7 +21,7 @@ def test_the_request_of_the_page_gets_a_probability(empty_store: Path, tmp_path:
     write_project(tmp_path, models=True)
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     publication.publish(load_results(tmp_path))
-    (block,) = blocks(PAGE, "sh")
+    block, _ = blocks(PAGE, "sh")  # The second one needs Docker.
     with server(tmp_path, "straightline", "serve", "--target", "color", health="/ping") as url:
         command = block.text.replace("http://127.0.0.1:5001", url)
         assert command != block.text
