@@ -189,7 +189,7 @@ def additions() -> list[Addition]:
             {},
             {
                 "conf/data/table.yaml": [("# null: detected", "first_rows: null\n")],
-                f"{source}/config/settings.py": [
+                f"{source}/config/sources.py": [
                     ("    delimiter: str | None", "    first_rows: Annotated[int, Field(ge=1)] | None\n")
                 ],
                 f"{source}/cli/arguments.py": [

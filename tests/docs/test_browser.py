@@ -5,22 +5,19 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser import PHONE, WIDE, chromium, needs_chromium
 from tests.docs.test_site import html_pages
 
-CHROMIUM = Path("/usr/bin/chromium")
-WIDE, PHONE = 1280, 390
 SAYS = "[PST]: "  # begins what the theme writes to the console
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium; .ci/run installs Debian's package")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield opened
-        opened.close()
+    with chromium() as running:
+        yield running
 
 
 def faults(browser: Browser, path: Path, width: int, scheme: str) -> list[str]:

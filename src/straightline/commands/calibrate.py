@@ -16,16 +16,11 @@ import yaml
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from straightline.calibration import records, truths
+from straightline.calibration import records, scenarios
 from straightline.calibration.truths import Truth, World
 from straightline.config.composition import render
-from straightline.config.settings import Config, Target, load, parse
-from straightline.data import encoding
-from straightline.data.columns import encode_target
-from straightline.data.features import fit_encoding
-from straightline.data.reading import read_table
+from straightline.config.settings import Config, load, parse
 from straightline.errors import UserError
-from straightline.families import AUTO, FAMILIES, family_of
 from straightline.models import Averaged, Neural, Regression, baseline_of
 from straightline.report.pictures import studies
 from straightline.results.terminal import wide_console
@@ -37,7 +32,7 @@ from straightline.runtime.terminal import say
 
 @dataclass(frozen=True)
 class Options:
-    """The tables to simulate: all combinations of families, noises, truths (see `parse_truth`), rows and columns.
+    """The tables to simulate: all combinations of families, noises, truths (see `scenarios.py`), rows and columns.
 
     No `families` stand for all of them. `simulations` is the number of tables for each combination. `model` is the
     network, whose settings are those of params.yaml, or of the file `effort` of conf/effort. `like` is a file to
@@ -67,16 +62,16 @@ def run(root: Path, options: Options, out: Path) -> None:
     """
     config = _config(root, options.effort)
     settings = _network(config, options.model)
-    chosen_truths = [parse_truth(text, config.verdict.margin) for text in options.truths]
-    scenarios = [
+    chosen_truths = [scenarios.parse_truth(text, config.verdict.margin) for text in options.truths]
+    chosen = [
         (world, noise, truth)
-        for world in _worlds(options)
-        for noise, truth in itertools.product(_noises(world, options.noises), chosen_truths)
+        for world in scenarios.worlds(options.families, options.rows, options.columns, options.like, options.target)
+        for noise, truth in itertools.product(scenarios.noises_of(world, options.noises), chosen_truths)
     ]
     known = _read(out / "calibration.csv")
     rows: list[dict[str, Any]] = []
-    with _progress(len(scenarios) * options.simulations) as (advance, print_line):
-        for world, noise, truth in scenarios:
+    with _progress(len(chosen) * options.simulations) as (advance, print_line):
+        for world, noise, truth in chosen:
             key = _key(config, settings, options, world, noise, truth)
             row = records.known(known, key)
             if row is None:
@@ -100,70 +95,12 @@ def _config(root: Path, effort: str | None) -> Config:
     return parse(yaml.safe_load(render(root / "conf", [f"effort={effort}"])), "conf")
 
 
-def parse_truth(text: str, margin: float) -> Truth:
-    """Return the truth that `text` names: `noise`, `linear`, or a curve if it is a number.
-
-    The number says by how many margins the loss of the curve is below that of the best line. Raises UserError for any
-    other text, and for a gain outside (0, 1).
-    """
-    if text in ("noise", "linear"):
-        return Truth(text, text == "linear", 0.0)
-    try:
-        margins = float(text)
-    except ValueError:
-        raise UserError(f"--truth: expected noise, linear or a number of margins, got {text!r}") from None
-    if not 0 < margins * margin < 1:
-        raise UserError(
-            f"--truth: {text} margins of {margin:g} are a gain of {margins * margin:g}; expected more than 0 and less "
-            "than 1"
-        )
-    return Truth(f"{margins:g} margins", True, margins * margin)
-
-
 def _network(config: Config, name: str) -> Neural | Averaged:
     settings = config.models.get(name)
     if isinstance(settings, Neural | Averaged):
         return settings
     networks = ", ".join(key for key, model in config.models.items() if not isinstance(model, Regression))
     raise UserError(f"--model: expected a network of params.yaml ({networks or 'it has none'}), got {name!r}")
-
-
-def _worlds(options: Options) -> list[World]:
-    if options.like is None:
-        return [
-            truths.generated(FAMILIES[family], rows, columns)
-            for family, rows, columns in itertools.product(
-                options.families or list(FAMILIES), options.rows, options.columns
-            )
-        ]
-    if options.target is None:
-        raise UserError("--like: add --target, the column to predict")
-    return [_world_like(options.like, options.target, _one_family(options.families))]
-
-
-def _one_family(families: Sequence[str]) -> str:
-    """Return the family of the target of a table: the only one of `families`, or `auto` if there is none."""
-    if len(families) > 1:
-        raise UserError(f"--like: expected one --family, that of the target, got {', '.join(families)}")
-    return families[0] if families else AUTO
-
-
-def _world_like(path: Path, target: str, family: str) -> World:
-    frame, _ = read_table(path)
-    origin = str(path)
-    labels, column = encode_target(frame, Target(column=target, family=family), origin)
-    all_rows = np.arange(len(frame))
-    names = [str(name) for name in frame.columns if name != target]
-    try:
-        features, _ = fit_encoding(frame, all_rows, names, [])
-    except UserError as error:
-        raise UserError(f"{origin}: {error}") from None
-    return truths.like(encoding.matrix(frame, features), labels.to_numpy(float), family_of(column))
-
-
-def _noises(world: World, noises: Sequence[str]) -> Sequence[str]:
-    """Return the `noises` that the family of `world` supports, or all that it supports if that leaves none."""
-    return [noise for noise in noises if noise in world.family.noises] or world.family.noises
 
 
 def _key(

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from straightline.check import Check
-from straightline.config.settings import Balloons, Config, Example, Table
+from straightline.config.settings import Config
+from straightline.config.sources import Balloons, Example, Table
 from straightline.data import balloons, encoding
 from straightline.data.checks import checks
 from straightline.data.columns import encode_target, group_numbers, require_column, time_order

@@ -17,6 +17,8 @@ from straightline.errors import UserError
 from straightline.families.numbers import first_row, require_finite
 from straightline.families.target import Target
 
+LARGEST_OFFSET = 100.0  # The exponential of a larger offset suggests that an amount was taken for a logarithm.
+
 
 @dataclass(frozen=True)
 class RowWeights:
@@ -29,9 +31,6 @@ class RowWeights:
     kind: WeightKind | None = None
     checks: list[Check] = field(default_factory=list)
     written_out: bool = False
-
-
-LARGEST_OFFSET = 100.0  # The exponential of a larger offset suggests that an amount was taken for a logarithm.
 
 
 def checked_weights(

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from straightline.check import Check
-from straightline.config.settings import Config, Table
+from straightline.config.settings import Config
+from straightline.config.sources import Table
 from straightline.data import notation
 from straightline.data.notation import AmbiguousDatesError, Notation
 

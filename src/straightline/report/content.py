@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from straightline.comparison.verdict import Verdict
-from straightline.config.settings import Balloons
+from straightline.config.sources import Balloons
 from straightline.data import balloons
 from straightline.data.schema import references
 from straightline.families.target import Target

@@ -9,7 +9,8 @@ use_common_instructions()
 
 import pandas as pd
 
-from straightline.config.settings import Balloons, Config, Example, load
+from straightline.config.settings import Config, load
+from straightline.config.sources import Balloons, Example
 from straightline.data import balloons, examples
 from straightline.data.contents import AbsentFileError
 from straightline.data.preparation import prepare
