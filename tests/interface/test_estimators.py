@@ -9,11 +9,12 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.svm import LinearSVC
 
 import straightline as sl
 from straightline.data.folds import Split
+from tests.family_tables import housing
 
 RANDOM = np.random.default_rng(0)
 NUMBERS = pd.DataFrame(RANDOM.normal(size=(60, 3)), columns=["a", "b", "c"])
@@ -126,3 +127,14 @@ def test_columns_can_be_chosen() -> None:
     known = sl.compare(NUMBERS[["a", "c", "y"]], **options)
     for chosen in ({"features": ["a", "c"]}, {"exclude": ["b", "shop"]}):
         np.testing.assert_array_equal(sl.compare(NUMBERS, **options, **chosen).losses["line"], known.losses["line"])
+
+
+def test_a_cross_table_is_compared_as_its_cases() -> None:
+    cells = housing()
+    cases = cells.loc[cells.index.repeat(cells["Freq"])].drop(columns="Freq")
+    encode = OneHotEncoder(drop="first")
+    models = {"logit": make_pipeline(encode, LogisticRegression()), "shares": DummyClassifier()}
+    options = {"target": "Sat", "models": models, "baseline": "logit", "folds": 5}
+    found, known = sl.compare(cells, weights="Freq", **options), sl.compare(cases, **options)
+    np.testing.assert_array_equal(found.losses["logit"], known.losses["logit"])
+    assert found.losses["logit"].mean() < found.losses["shares"].mean()

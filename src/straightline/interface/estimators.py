@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from sklearn.utils.validation import has_fit_parameter
 from straightline.config.settings import Target as TargetSettings
 from straightline.data.columns import encode_target, group_numbers, require_column, time_order
 from straightline.data.folds import Fold, Split
-from straightline.data.row_values import checked_weights
+from straightline.data.row_values import weighted
 from straightline.data.rows import RowNumbers
 from straightline.data.schema import WeightKind
 from straightline.errors import UserError
@@ -95,7 +95,8 @@ def compared(
     for name in columns.features:
         require_column(frame, name, ORIGIN)
     if columns.weights is not None:
-        frame = frame[checked_weights(frame, columns.weights, weights_are, ORIGIN)[0]]
+        frame, found = weighted(frame, columns.weights, weights_are, columns.features, ORIGIN)
+        columns = replace(columns, weights=found.column)  # A cross-table has become its cases, which have no weights.
     if columns.time is not None:
         require_column(frame, columns.time, ORIGIN)
         frame = frame.iloc[time_order(frame, columns.time, ORIGIN)]
@@ -109,10 +110,10 @@ def compared(
     losses = _losses(data, models, parts, n_jobs)
     without_columns = np.array([data.baseline_loss(part) for part in parts])
     ratio = None if columns.time is None else float(np.mean([len(part.test) / len(part.train) for part in parts]))
-    found, _ = verdict_of(
+    verdict, _ = verdict_of(
         losses, without_columns, baseline, rules.folds, rules.margin, rules.confidence, len(frame), ratio
     )
-    return found
+    return verdict
 
 
 def _data(frame: pd.DataFrame, columns: Columns, family: str) -> _Data:
