@@ -72,17 +72,24 @@ def least_squares(standardized: Standardized, refined: bool) -> Generator[Pass, 
     return Estimate(weights, root, residual / freedom, residual / standardized.rows)
 
 
-def reduction(standardized: Standardized) -> Pass:
-    """Return the pass that reduces the rows, with the centred target as last column, to a triangular factor."""
+@dataclass(frozen=True)
+class Reduction:
+    """Reduces standardised rows, with the centred target as last column, to a triangular factor."""
 
-    def reduced(rows: Rows) -> NDArray:
-        design = standardized(rows.features, extra_columns=1)
-        design[:, -1] = rows.labels - standardized.target_mean
+    standardized: Standardized
+
+    def __call__(self, rows: Rows) -> NDArray:
+        """Return the triangular factor of `rows`."""
+        design = self.standardized(rows.features, extra_columns=1)
+        design[:, -1] = rows.labels - self.standardized.target_mean
         if rows.weights is not None:
             design *= np.sqrt(rows.weights)[:, np.newaxis]
         return triangle(design)
 
-    return Pass(reduced, joined)
+
+def reduction(standardized: Standardized) -> Pass:
+    """Return the pass of a `Reduction`."""
+    return Pass(Reduction(standardized), joined)
 
 
 def _extended_gradient(standardized: Standardized, weights: NDArray, rows: Rows) -> NDArray:
@@ -111,7 +118,7 @@ def maximum_likelihood(
         weights = (weights.reshape(family.outputs, -1) @ basis.T).ravel()
         root = root @ np.kron(np.eye(family.outputs), inverse)
     estimate = Estimate(weights, root, 1.0, here.loss * family.loss_factor)
-    if not family.is_separable or here.extreme <= _suspicious(standardized, family):
+    if not family.is_separable or here.extreme <= suspicious(standardized, family):
         return estimate
     all_rows: Rows = yield COLLECT
     design = standardized(all_rows.features)
@@ -169,11 +176,11 @@ def _sampled(
             computation = newton.send(computation.compute(sample))
         except StopIteration as end:
             found, there = end.value
-            is_sound = np.isfinite(found).all() and there.extreme <= _suspicious(standardized, family)
+            is_sound = np.isfinite(found).all() and there.extreme <= suspicious(standardized, family)
             return found if is_sound else weights
 
 
-def _suspicious(standardized: Standardized, family: Family) -> float:
+def suspicious(standardized: Standardized, family: Family) -> float:
     """Return the `extreme` of a likelihood beyond which the optimum may be infinite.
 
     The loss of a separated row falls by its share of the rows times exp(-extreme), until that is below CONVERGED. So

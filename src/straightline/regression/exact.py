@@ -112,11 +112,11 @@ def optima(
     left out.
     """
     guess = None if start is None or start.method == "firth" else start.coefficients
-    computations = [_optimum(family, names, guess, inference, intercept, classes) for _ in parts]
+    computations = [computation(family, names, guess, inference, intercept, classes) for _ in parts]
     return in_step(source, parts, computations, "exact regressions")
 
 
-def _optimum(
+def computation(
     family: Family,
     names: Sequence[str],
     guess: NDArray | None,
@@ -124,6 +124,7 @@ def _optimum(
     intercept: bool,
     classes: Sequence[Any] | None,
 ) -> Generator[Pass, Any, Optimum]:
+    """Compute what `optima` returns for a part, in passes over its rows; `guess` are coefficients to start from."""
     found = yield Pass(moments, joined)
     standardized = Standardized(found, intercept, family.outputs)
     if family.is_least_squares:

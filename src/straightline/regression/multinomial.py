@@ -83,7 +83,7 @@ def derivatives(design: NDArray, rows: Rows, probabilities: NDArray) -> tuple[ND
     classes.
     """
     chosen = probabilities[:, 1:]
-    gradient = (rows.weighted(_residuals(rows, probabilities)).T @ design).ravel()
+    gradient = (rows.weighted(residuals(rows.labels, probabilities)).T @ design).ravel()
     outputs, columns = chosen.shape[1], design.shape[1]
     hessian = np.empty((outputs, columns, outputs, columns))
     for output in range(outputs):
@@ -135,13 +135,14 @@ def scores_product(design: NDArray, rows: Rows, probabilities: NDArray, sampling
 
     A row counts once if its weight comes from `sampling`, and otherwise as often as its weight says.
     """
-    scores = (_residuals(rows, probabilities)[:, :, np.newaxis] * design[:, np.newaxis]).reshape(len(rows), -1)
+    scores = (residuals(rows.labels, probabilities)[:, :, np.newaxis] * design[:, np.newaxis]).reshape(len(rows), -1)
     scores = rows.weighted(scores)
     return np.asarray(scores.T @ (scores if sampling or rows.weights is None else (scores.T / rows.weights).T))
 
 
-def _residuals(rows: Rows, probabilities: NDArray) -> NDArray:
-    numbers = rows.labels.astype(int)[:, np.newaxis]
+def residuals(labels: NDArray, probabilities: NDArray) -> NDArray:
+    """Return the negative derivatives of the cross-entropies by the linear predictors, `(rows, classes - 1)`."""
+    numbers = labels.astype(int)[:, np.newaxis]
     return np.asarray((np.arange(1, probabilities.shape[1]) == numbers) - probabilities[:, 1:])
 
 

@@ -39,6 +39,22 @@ class Standardized:
         columns *= self._inverse
         return design
 
+    def from_scaled(self, center: NDArray, scale: NDArray) -> NDArray:
+        """Return the matrix that turns a column of ones and columns (x - center) / scale into standardised rows."""
+        matrix = np.diag(np.append(float(self.intercept), self._inverse * scale))
+        matrix[0, 1:] = (center - self._center) * self._inverse
+        return matrix
+
+    @property
+    def center(self) -> NDArray:
+        """What is subtracted from the columns, `(columns,)`."""
+        return self._center
+
+    @property
+    def scale(self) -> NDArray:
+        """What the columns are divided by, `(columns,)`: 1 for constant columns."""
+        return np.where(self.kept[1:], 1.0 / np.where(self.kept[1:], self._inverse, 1.0), 1.0)
+
     def predictor(self, design: NDArray, weights: NDArray, rows: Rows) -> NDArray:
         """Return the linear predictors of the standardised `rows`: `(rows,)`, or `(rows, outputs)` of several."""
         if self.outputs == 1:

@@ -1,0 +1,52 @@
+"""What is counted in each cell of a large table: rows, weights, and the prediction that uses no column."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from straightline.data.rows import Rows
+from straightline.data.source import Pass
+from straightline.families import Family
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """The number of `rows`, the `total` of their weights, and their prediction that uses no column.
+
+    The prediction is `baseline` / `mass`: sums over the rows.
+    """
+
+    rows: int
+    total: float
+    baseline: Any
+    mass: float
+
+    @property
+    def prediction(self) -> Any:
+        """The prediction of the family that uses no column, for the offset 0."""
+        return self.baseline / self.mass
+
+
+def counting(family: Family) -> Pass:
+    """Return the pass that counts."""
+    return Pass(partial(_counts, family), _joined)
+
+
+def _counts(family: Family, rows: Rows) -> Counts:
+    prediction = np.asarray(family.baseline(rows.labels, rows.weights, rows.offset))
+    # The mean rate of counts is their sum divided by that of their exposures.
+    mass = rows.total
+    if family.is_count and rows.offset is not None:
+        mass = float(rows.weighted(np.exp(rows.offset)).sum())
+    return Counts(len(rows), rows.total, prediction * mass, mass)
+
+
+def _joined(first: Counts, second: Counts) -> Counts:
+    return Counts(
+        first.rows + second.rows,
+        first.total + second.total,
+        first.baseline + second.baseline,
+        first.mass + second.mass,
+    )
