@@ -50,6 +50,22 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Growth:
+    """How many rows a network learns from, in a table of more than 250,000 rows (`large/growth.py`).
+
+    Samples have `first` rows, then `factor` times as many. They end if the network's loss has fallen by at most the
+    share `flat` since the sample before, or if it is lower than that of the line by more than the share `clear_gain`,
+    each with the given `confidence`.
+    """
+
+    first: int = Field(default=100_000, ge=1_000)
+    factor: int = Field(default=4, ge=2, le=100)
+    flat: Share = 0.0025
+    clear_gain: Share = 0.05
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Fit:
     """Settings of gradient descent.
 
@@ -67,6 +83,7 @@ class Fit:
     validation: float = Field(gt=0, lt=1)
     held_rows: Annotated[int, Field(ge=1, le=2**31 - 1)] | None
     seed: Seed
+    growth: Growth = Growth()
 
     @field_validator("momentum")
     @classmethod

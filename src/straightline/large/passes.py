@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from straightline.data.rows import joined
 from straightline.data.source import Pass
 from straightline.large.division import Division, joined_or_either
 from straightline.large.table import Block, LargeTable, Leaf
@@ -113,8 +114,6 @@ def _appended(first: list[Any], second: list[Any]) -> list[Any]:
 
 def joined_blocks(blocks: Sequence[Block]) -> Block:
     """Return the rows of all blocks in one, in their order."""
-    from straightline.data.rows import joined
-
     rows = joined([block.rows for block in blocks])
     numbers, keys = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("numbers", "keys"))
     return Block(rows, numbers, keys)

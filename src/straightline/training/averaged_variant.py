@@ -46,19 +46,19 @@ def train_average(
         history=member_history_table(final.members),
         folds=pd.DataFrame(
             [
-                {**fold_place(part, 0), "candidates": candidates, **_effort(chosen), **_choice(chosen)}
+                {**fold_place(part, 0), "candidates": candidates, **effort_columns(chosen), **choice_columns(chosen)}
                 | {"method": "averaged", **loss}
                 for part, chosen, loss in zip(parts, of_folds, losses, strict=False)
             ]
         ),
         learning=learning_table(subsets, [loss["loss"] for loss in losses[len(parts) :]]),
-        weights=weight_summary(shipped, table, final.members) | {"choice": _choice(final)},
+        weights=weight_summary(shipped, table, final.members) | {"choice": choice_columns(final)},
         messages=[],
         fold_history=fold_history_table([member for chosen in of_folds for member in chosen.members]),
     )
 
 
-def _choice(chosen: Average) -> dict[str, str | float]:
+def choice_columns(chosen: Average) -> dict[str, str | float]:
     """Return the columns `hidden`, `learning_rate`, `l2`, `line` (the share of the line) and `line_l2`, its penalty."""
     network = chosen.network
     return {
@@ -70,7 +70,7 @@ def _choice(chosen: Average) -> dict[str, str | float]:
     }
 
 
-def _effort(chosen: Average) -> dict[str, int]:
+def effort_columns(chosen: Average) -> dict[str, int]:
     """Return the columns `networks`, `epochs` and `steps`: the training of all candidates."""
     return {"networks": chosen.networks, "epochs": chosen.epochs, "steps": chosen.steps}
 

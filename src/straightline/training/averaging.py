@@ -32,7 +32,7 @@ from straightline.models import Averaged, Neural
 from straightline.regression.ridge import Line
 from straightline.runtime.steps import step
 from straightline.training import fit
-from straightline.training.choice_sample import divided
+from straightline.training.choice_sample import ChoiceParts, divided
 from straightline.training.lines import fitted_lines
 from straightline.training.members import Found, chosen, rescaled, trained_on_all_rows
 from straightline.training.networks import built
@@ -79,6 +79,46 @@ def average(
     division = divided(table, row_sets, settings.members or MEMBERS, fit_settings.seed, table_rows)
     found = chosen(table, row_sets, division, settings, fit_settings, on_epoch)
     found = rescaled(found, settings, division.shares)
+    return _averages(table, row_sets, division, found, settings, fit_settings, on_epoch)
+
+
+def average_again(
+    table: TrainingTable,
+    row_sets: Sequence[Fold],
+    earlier: Sequence[Average],
+    share: float,
+    settings: Averaged,
+    fit_settings: Fit,
+    on_epoch: fit.OnEpoch,
+) -> list[Average]:
+    """Return the averaged networks of larger sets of rows, with what was chosen for `earlier` ones.
+
+    `share` is the number of the earlier rows divided by that of the rows now. There are more than CHOICE_ROWS rows.
+    Raises UserError if the loss of a member is not finite.
+    """
+    division = divided(table, row_sets, settings.members or MEMBERS, fit_settings.seed)
+    chosen_before = Found(
+        networks=[each.network for each in earlier],
+        members=[],
+        parts=division.parts,
+        penalties=[each.line.penalty for each in earlier],
+        lines=[],
+        effort=np.array([(each.networks, each.epochs, each.steps) for each in earlier], float),
+    )
+    found = rescaled(chosen_before, settings, [share] * len(row_sets))
+    return _averages(table, row_sets, division, found, settings, fit_settings, on_epoch)
+
+
+def _averages(
+    table: TrainingTable,
+    row_sets: Sequence[Fold],
+    division: ChoiceParts,
+    found: Found,
+    settings: Averaged,
+    fit_settings: Fit,
+    on_epoch: fit.OnEpoch,
+) -> list[Average]:
+    """Return the averages of what was found on a sample, trained on all rows if there are more."""
     lines = fitted_lines(table, [part.train for part in row_sets], found.penalties)
     if division.rows > CHOICE_ROWS:
         found = trained_on_all_rows(table, row_sets, division, found, lines, settings, fit_settings, on_epoch)

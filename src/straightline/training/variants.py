@@ -7,6 +7,7 @@ single network, the final model, all folds with all seeds, and the learning curv
 from collections.abc import Sequence
 from dataclasses import replace
 
+import keras
 import pandas as pd
 
 from straightline.config.settings import Fit, Folds
@@ -64,16 +65,7 @@ def _train_network(
     scored = [*seeded, *((part, 0) for part in subsets)]
     divided = [whole, *parts, *subsets]
     seed_counts = [1, *[seeds] * len(parts), *[1] * len(subsets)]
-    replicas = [
-        replica
-        for part, count in zip(divided, seed_counts, strict=True)
-        for replica in fold_replicas(table, part, count, fit_settings)
-    ]
-    if model_settings.from_regression:
-        replicas = from_regressions(table, replicas)
-    model = built(model_settings, len(table.names), table.family.outputs, fit_settings.dtype)
-    descent = descent_settings(table, model_settings, fit_settings)
-    final, *fitted = fit.fit(model, table.source, replicas, descent, on_epoch)
+    model, (final, *fitted) = fitted_networks(table, divided, seed_counts, model_settings, fit_settings, on_epoch)
     messages = divergences([("the final model", final), *zip(map(_place, scored), fitted, strict=True)])
     losses = fold_losses(table, [part for part, _ in scored], network_predictors(model, fitted, table.family))
     shipped = shipped_network(model_settings, table, final)
@@ -93,6 +85,27 @@ def _train_network(
         messages=messages,
         fold_history=fold_history_table(fitted[: len(seeded)]),
     )
+
+
+def fitted_networks(
+    table: TrainingTable,
+    row_sets: Sequence[Fold],
+    seeds: Sequence[int],
+    model_settings: Neural,
+    fit_settings: Fit,
+    on_epoch: fit.OnEpoch,
+) -> tuple[keras.Sequential, list[fit.Fitted]]:
+    """Return the Keras model of a network, and its fits to the training rows of `row_sets`, each with so many seeds."""
+    replicas = [
+        replica
+        for part, count in zip(row_sets, seeds, strict=True)
+        for replica in fold_replicas(table, part, count, fit_settings)
+    ]
+    if model_settings.from_regression:
+        replicas = from_regressions(table, replicas)
+    model = built(model_settings, len(table.names), table.family.outputs, fit_settings.dtype)
+    descent = descent_settings(table, model_settings, fit_settings)
+    return model, fit.fit(model, table.source, replicas, descent, on_epoch)
 
 
 def fold_replicas(table: TrainingTable, part: Fold, seeds: int, fit_settings: Fit) -> list[Replica]:

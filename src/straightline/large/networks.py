@@ -1,0 +1,207 @@
+"""Networks on a large table: they learn from growing samples, and are scored on all rows that their folds test on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from straightline.config.settings import Fit
+from straightline.data.folds import Fold
+from straightline.data.training_table import TrainingTable
+from straightline.large.counts import counting
+from straightline.large.division import Division
+from straightline.large.growth import Grown, Look, reason_to_end, sizes
+from straightline.large.passes import Engine, by_cell
+from straightline.large.samples import sample
+from straightline.large.scoring import cell_losses
+from straightline.large.table import LargeTable
+from straightline.models import Averaged, Neural
+from straightline.regression.ridge import Line
+from straightline.runtime.terminal import say
+from straightline.training import fit
+from straightline.training.averaged_variant import choice_columns, effort_columns, shipped_average
+from straightline.training.averaging import Average, average, average_again, averaged_predictors
+from straightline.training.fitted import divergences
+from straightline.training.lines import fitted_lines
+from straightline.training.plan import CHOICE_ROWS, LEARNING_FOLDS, all_rows
+from straightline.training.predictors import network_predictors, regression_predictor, shipped_network
+from straightline.training.records import (
+    Trained,
+    fold_history_table,
+    history_table,
+    member_history_table,
+    weight_summary,
+)
+from straightline.training.scoring import Predictor, fold_losses
+from straightline.training.variants import fitted_networks
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What was learned from a sample: for all rows of it and for each fold.
+
+    `predictors` are the networks of the folds, and `lines` the straight lines of the same rows. `trained_rows` is the
+    number of rows that each fold learned from. `assembled` makes the result from the table of folds and that of the
+    learning curve.
+    """
+
+    predictors: list[Predictor]
+    lines: list[Predictor]
+    trained_rows: list[int]
+    columns: list[dict[str, Any]]
+    assembled: Callable[[pd.DataFrame, pd.DataFrame], Trained]
+    averages: list[Average] | None = None
+
+
+Learn = Callable[[TrainingTable, list[Fold], Learned | None, float], Learned]
+
+
+def train_network(
+    table: LargeTable,
+    division: Division,
+    model_settings: Neural | Averaged,
+    fit_settings: Fit,
+    on_epoch: fit.OnEpoch,
+    engine: Engine,
+) -> tuple[Trained, Grown]:
+    """Return a network that learned from as many rows as the answer needs, and the looks at its samples.
+
+    The losses of its folds are those on all rows that they test on.
+    """
+
+    def learn(rows: TrainingTable, folds: list[Fold], earlier: Learned | None, share: float) -> Learned:
+        if isinstance(model_settings, Averaged):
+            return _averaged(rows, folds, earlier, share, model_settings, fit_settings, on_epoch)
+        return _single(rows, folds, model_settings, fit_settings, on_epoch)
+
+    steps, grown = _grown(table, division, fit_settings, learn, engine)
+    return _scored(table, division, steps, grown, engine), grown
+
+
+def _grown(
+    table: LargeTable, division: Division, fit_settings: Fit, learn: Learn, engine: Engine
+) -> tuple[list[Learned], Grown]:
+    growth, planned = fit_settings.growth, sizes(table.rows, fit_settings.growth)
+    steps: list[Learned] = []
+    looks: list[Look] = []
+    for number, size in enumerate(planned):
+        with sample(table, division, size, engine) as (rows, folds):
+            share = planned[number - 1] / size if number else 1.0
+            steps.append(learn(rows, folds, steps[-1] if steps else None, share))
+            looks.append(_look(rows, folds, steps))
+        reason = reason_to_end(looks, planned, table.rows, growth, division.k)
+        say(_progress(looks[-1], table.rows))
+        if reason is not None:
+            return steps, Grown(looks, len(planned), reason)
+    raise AssertionError("the last planned sample ends the growth")
+
+
+def _progress(look: Look, rows: int) -> str:
+    gain = 1 - look.network.mean() / look.line.mean()
+    fall = "" if look.fall is None else f"; its loss fell by {look.fall:.2%} since the sample before"
+    return f"learned from {look.rows:,} of {rows:,} rows: {gain:.2%} better than the line{fall}"
+
+
+def _look(rows: TrainingTable, folds: list[Fold], steps: Sequence[Learned]) -> Look:
+    predictors = [steps[-1].predictors, steps[-1].lines, *(each.predictors for each in steps[-2:-1])]
+    losses = [np.array([each["loss"] for each in fold_losses(rows, folds, found)]) for found in predictors]
+    return Look(len(rows.labels), losses[0], losses[1], losses[2] if len(losses) > 2 else None)
+
+
+def _scored(
+    table: LargeTable, division: Division, steps: Sequence[Learned], grown: Grown, engine: Engine
+) -> Trained:
+    """Return the last networks with their losses on all rows; of earlier ones two folds make the learning curve."""
+    (counts,) = by_cell(table, division, [counting(table.family)], "rows of the folds", engine)
+    tests = [counts[division.test_cell(fold)] for fold in range(division.k)]
+    trains = division.training_results(counts, counting(table.family).combine)
+    curve = [fold for fold in range(min(LEARNING_FOLDS, division.k))]
+    predictors = [
+        [each.predictors[fold] for each in (steps if fold in curve else steps[-1:])] for fold in range(division.k)
+    ]
+    sums = cell_losses(table, division, predictors, [train.prediction for train in trains], engine)
+    losses = [np.array(of_fold) / test.total for of_fold, test in zip(sums, tests, strict=True)]
+    last = steps[-1]
+    folds = pd.DataFrame(
+        [
+            {"repeat": division.repeat, "fold": fold, "seed": 0, "rows": tests[fold].rows}
+            | {"train_rows": last.trained_rows[fold], **last.columns[fold]}
+            | {"loss": losses[fold][-2], "mean_loss": losses[fold][-1]}
+            | {"looks": grown.planned, "is_flat": grown.is_flat}
+            for fold in range(division.k)
+        ]
+    )
+    learning = [
+        (each.trained_rows[fold], fold, 0, losses[fold][number])
+        for fold in curve
+        for number, each in enumerate(steps[:-1])
+    ]
+    return last.assembled(folds, pd.DataFrame(learning, columns=["rows", "fold", "seed", "loss"]))
+
+
+def _averaged(
+    rows: TrainingTable,
+    folds: list[Fold],
+    earlier: Learned | None,
+    share: float,
+    settings: Averaged,
+    fit_settings: Fit,
+    on_epoch: fit.OnEpoch,
+) -> Learned:
+    row_sets = [all_rows(rows), *folds]
+    if earlier is None or earlier.averages is None:
+        averages = average(rows, row_sets, settings, fit_settings, on_epoch)
+    else:
+        averages = average_again(rows, row_sets, earlier.averages, share, settings, fit_settings, on_epoch)
+    final, *of_folds = averages
+    candidates = settings.candidates(min(len(rows.labels), CHOICE_ROWS))
+    shipped = shipped_average(rows, final)
+    summary = weight_summary(shipped, rows, final.members) | {"choice": choice_columns(final)}
+
+    def assembled(table: pd.DataFrame, learning: pd.DataFrame) -> Trained:
+        history = member_history_table(final.members)
+        fold_history = fold_history_table([member for chosen in of_folds for member in chosen.members])
+        return Trained(shipped, history, table, learning, summary, [], fold_history)
+
+    return Learned(
+        averaged_predictors(rows, of_folds),
+        _line_predictors(rows, [each.line for each in of_folds]),
+        [len(fold.train) for fold in folds],
+        [
+            {"candidates": candidates, **effort_columns(each), **choice_columns(each), "method": "averaged"}
+            for each in of_folds
+        ],
+        assembled,
+        averages,
+    )
+
+
+def _single(
+    rows: TrainingTable, folds: list[Fold], settings: Neural, fit_settings: Fit, on_epoch: fit.OnEpoch
+) -> Learned:
+    row_sets = [all_rows(rows), *folds]
+    model, (final, *fitted) = fitted_networks(rows, row_sets, [1] * len(row_sets), settings, fit_settings, on_epoch)
+    places = [f"fold {fold.fold} ({len(fold.train)} training rows)" for fold in folds]
+    messages = divergences([("the final model", final), *zip(places, fitted, strict=True)])
+    shipped = shipped_network(settings, rows, final)
+    summary = weight_summary(shipped, rows, [final])
+
+    def assembled(table: pd.DataFrame, learning: pd.DataFrame) -> Trained:
+        history = history_table(final, has_validation=True)
+        return Trained(shipped, history, table, learning, summary, messages, fold_history_table(fitted))
+
+    return Learned(
+        network_predictors(model, fitted, rows.family),
+        _line_predictors(rows, fitted_lines(rows, [fold.train for fold in folds], [0.0] * len(folds))),
+        [len(fold.train) for fold in folds],
+        [{"epochs": len(each.losses), "steps": each.steps, "method": "network"} for each in fitted],
+        assembled,
+    )
+
+
+def _line_predictors(rows: TrainingTable, lines: Sequence[Line]) -> list[Predictor]:
+    return [regression_predictor(line, rows.family) for line in lines]

@@ -1,0 +1,85 @@
+"""Samples of a large table, as tables in memory or in a file: networks learn from them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from straightline.data.folds import Fold
+from straightline.data.source import Source, held, streamed, with_row_values
+from straightline.data.training_table import TrainingTable
+from straightline.large.division import Division
+from straightline.large.passes import Engine, Threads, collected, joined_blocks
+from straightline.large.table import Block, LargeTable
+from straightline.runtime.leftovers import temporary_folder
+from straightline.runtime.steps import step
+
+HELD_VALUES = 2**26  # The most values of a sample in memory; more are written to a file, and read in blocks.
+BLOCK_ROWS = 2**18  # rows of a block that is read from that file
+
+
+@contextmanager
+def sample(
+    table: LargeTable, division: Division, size: int, engine: Engine = Threads()
+) -> Iterator[tuple[TrainingTable, list[Fold]]]:
+    """Yield a sample of about `size` rows as a table, and its folds, which are those of `division`.
+
+    A larger sample has all rows of a smaller one, and a row is in the same fold in all of them.
+    """
+    with temporary_folder() as folder:
+        if size * (len(table.names) + 1) <= HELD_VALUES:
+            block = collected(table, size, f"a sample of {size:,} rows", engine)
+            source = held(block.rows)
+        else:
+            source, block = _written(table, size, folder / "sample.parquet")
+        cells = division.cells_of(block.keys)
+        yield in_memory(table, source, block), [_fold(division, fold, cells) for fold in range(division.k)]
+
+
+def in_memory(table: LargeTable, source: Source, block: Block) -> TrainingTable:
+    """Return some rows of a large table, which `source` reads, as a table of their own."""
+    return TrainingTable(
+        source,
+        block.rows.labels,
+        table.names,
+        table.family,
+        table.standardize,
+        None if table.group_column is None else pd.factorize(block.keys)[0],
+        table.ordered,
+        block.rows.weights,
+        block.rows.offset,
+        table.sampling,
+        table.target.classes,
+    )
+
+
+def _fold(division: Division, fold: int, cells: NDArray) -> Fold:
+    train = np.flatnonzero(division.is_trained(fold)[cells]).astype(np.int32)
+    return Fold(division.repeat, fold, train, np.flatnonzero(cells == division.test_cell(fold)).astype(np.int32))
+
+
+def _written(table: LargeTable, size: int, path: Path) -> tuple[Source, Block]:
+    """Write the rows of a sample to a file; return its source, and the rows without their features."""
+    names = [*map(str, range(len(table.names))), "target"]
+    schema = pa.schema([(name, pa.float64()) for name in names])
+    taken: list[Block] = []
+    with (
+        step(f"a sample of {size:,} rows") as reached,
+        pa.parquet.ParquetWriter(path, schema, compression="lz4", use_dictionary=False, write_statistics=False) as file,
+    ):
+        for leaf in table.leaves:
+            block = table.read(leaf)
+            block = block.take(table.sampled(block, size))
+            columns = [*block.rows.features.T, block.rows.labels]
+            file.write_table(pa.table([pa.array(column) for column in columns], schema=schema))
+            taken.append(replace(block, rows=replace(block.rows, features=np.empty((len(block.rows), 0)))))
+            reached(f"{leaf.first_row:,} of {table.rows:,} rows")
+    block = joined_blocks(taken)
+    source = streamed(path, names[:-1], names[-1], BLOCK_ROWS)
+    return with_row_values(source, block.rows.weights, block.rows.offset), block
