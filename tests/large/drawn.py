@@ -53,7 +53,9 @@ def labels_of(family: str, predictor: NDArray, random: np.random.Generator) -> t
     if family == "gamma":
         return random.gamma(2.0, np.exp(0.4 * predictor) / 2), None
     noise = random.gumbel(size=(len(predictor), 3))
-    return (np.column_stack([0 * predictor, predictor, -0.5 * predictor]) + noise).argmax(axis=1).astype(float), [*"abc"]
+    return (np.column_stack([0 * predictor, predictor, -0.5 * predictor]) + noise).argmax(axis=1).astype(float), [
+        *"abc"
+    ]
 
 
 def drawn(
@@ -83,7 +85,10 @@ def drawn(
     large = LargeTable(
         path, target, [Feature(name, "number") for name in names], True, ordered, weights="w" if weights else None
     )
-    row_weights, offset = frame["w"].to_numpy() if weights else None, np.log(frame["e"].to_numpy()) if exposure else None
+    row_weights, offset = (
+        frame["w"].to_numpy() if weights else None,
+        np.log(frame["e"].to_numpy()) if exposure else None,
+    )
     memory = TrainingTable(
         held(Rows(np.asfortranarray(values), labels, row_weights, offset)),
         labels,

@@ -1,4 +1,4 @@
-"""Regressions on a large table equal those on the same rows in memory: all rows, every fold, losses, standard errors."""
+"""Regressions on a large table equal those on the same rows in memory: coefficients, errors, and losses of folds."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.large.drawn import Drawn, drawn
 
 from straightline.large import table as large_table
 from straightline.large.division import Division
@@ -13,7 +14,6 @@ from straightline.large.regressions import Lines, regressions
 from straightline.regression import exact
 from straightline.training.predictors import regression_predictor
 from straightline.training.scoring import fold_losses
-from tests.large.drawn import Drawn, drawn
 
 FAMILIES = ["gaussian", "bernoulli", "multinomial", "poisson", "gamma"]
 ROBUST = exact.Inference(robust=True)
@@ -24,7 +24,9 @@ def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_table, "LEAF_ROWS", 1_000)
 
 
-def assert_equal(data: Drawn, division: Division, lines: Lines, inference: exact.Inference, intercept: bool = True) -> None:
+def assert_equal(
+    data: Drawn, division: Division, lines: Lines, inference: exact.Inference, intercept: bool = True
+) -> None:
     table, folds = data.held, data.folds(division)
     everything = np.arange(len(table.labels), dtype=np.int32)
     features = table.source.read(table.source.groups).features

@@ -60,7 +60,7 @@ class Growth:
 
     first: int = Field(default=100_000, ge=1_000)
     factor: int = Field(default=4, ge=2, le=100)
-    flat: Share = 0.0025
+    flat: Share = 0.005
     clear_gain: Share = 0.05
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
 

@@ -19,7 +19,7 @@ from straightline.comparison.significance import Comparison
 from straightline.config.settings import Growth
 
 MOST_ROWS = 25_600_000  # Row numbers of larger samples, in every fold, would take more than a gigabyte.
-ENOUGH = 0.5  # A sample with more than this share of all rows is replaced by all rows.
+ENOUGH = 0.7  # A sample with more than this share of all rows is replaced by all rows.
 
 Reason = Literal["all rows", "flat", "better", "most rows"]
 

@@ -6,7 +6,6 @@ reading: the error of a step is some share of the last one that falls with the n
 Newton method; Ortega and Rheinboldt 1970, section 12.6.2). Two or three readings bring all folds to the last digits.
 """
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +19,7 @@ from straightline.data.scaling import Moments
 from straightline.data.source import Pass
 from straightline.families import Family
 from straightline.large.division import Division
-from straightline.large.passes import Engine, Threads, by_cell, reduced
+from straightline.large.passes import THREADED, Engine, by_cell, reduced
 from straightline.large.table import LargeTable, Leaf
 from straightline.regression import exact
 from straightline.regression.estimation import CONVERGED, likelihood_at, suspicious
@@ -49,7 +48,7 @@ def fold_optima(
     best: exact.Optimum,
     whole: Moments,
     of_folds: Sequence[Moments],
-    engine: Engine = Threads(),
+    engine: Engine = THREADED,
 ) -> list[exact.Optimum]:
     """Return the optimum of the training rows of each fold.
 
@@ -85,7 +84,9 @@ def fold_optima(
         _optimum(fold, of_fold, best)
         if is_done and extreme <= suspicious(fold.standardized, family)
         else fitted_alone(table, division, number, best, engine)
-        for number, (fold, of_fold, is_done, extreme) in enumerate(zip(folds, weights, converged, extremes, strict=True))
+        for number, (fold, of_fold, is_done, extreme) in enumerate(
+            zip(folds, weights, converged, extremes, strict=True)
+        )
     ]
 
 
@@ -155,13 +156,11 @@ def _optimum(fold: _Fold, weights: NDArray, best: exact.Optimum) -> exact.Optimu
 
 
 def fitted_alone(
-    table: LargeTable, division: Division, fold: int, best: exact.Optimum, engine: Engine = Threads()
+    table: LargeTable, division: Division, fold: int, best: exact.Optimum, engine: Engine = THREADED
 ) -> exact.Optimum:
     """Return the optimum of the training rows of one fold, by the computation for tables in memory, in its passes."""
     guess = None if best.method == "firth" else best.coefficients
-    computation = exact.computation(
-        table.family, table.names, guess, None, best.intercept, table.target.classes
-    )
+    computation = exact.computation(table.family, table.names, guess, None, best.intercept, table.target.classes)
     wanted = next(computation)
     while True:
         task = partial(_of_fold, table, division, fold, wanted)
@@ -169,12 +168,13 @@ def fitted_alone(
         try:
             wanted = computation.send(found)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            optimum: exact.Optimum = end.value
+            return optimum
 
 
 def _of_fold(table: LargeTable, division: Division, fold: int, wanted: Pass, leaf: Leaf) -> Any:
     block = table.read(leaf)
-    rows = block.rows.take(np.flatnonzero(division.is_trained(fold)[division.cells_of(block.keys)]))
+    rows = block.rows.take(np.flatnonzero(division.is_trained(fold)[division.cells_of(block.keys)]).astype(np.int32))
     return wanted.compute(rows) if len(rows) else None
 
 

@@ -49,7 +49,10 @@ class Threads:
                 yield reduce(combine, islice(results, len(node)))
 
 
-def reduced(table: LargeTable, task: Task, combine: Combine, title: str, engine: Engine = Threads()) -> Any:
+THREADED = Threads()
+
+
+def reduced(table: LargeTable, task: Task, combine: Combine, title: str, engine: Engine = THREADED) -> Any:
     """Return the results of `task` on all leaves of `table`, joined by `combine` in the fixed tree.
 
     If it takes long, lines about `title` say how far it is.
@@ -70,11 +73,12 @@ def _counted(
 
 
 def by_cell(
-    table: LargeTable, division: Division, passes: Sequence[Pass], title: str, engine: Engine = Threads()
+    table: LargeTable, division: Division, passes: Sequence[Pass], title: str, engine: Engine = THREADED
 ) -> list[list[Any]]:
     """Return the results of each of `passes` on the rows of each cell, `[pass][cell]`; None for a cell without rows."""
     task = partial(_cells, table, division, passes)
-    return reduced(table, task, partial(_joined_cells, passes), title, engine)  # type: ignore[no-any-return]
+    found: list[list[Any]] = reduced(table, task, partial(_joined_cells, passes), title, engine)
+    return found
 
 
 def _cells(table: LargeTable, division: Division, passes: Sequence[Pass], leaf: Leaf) -> list[list[Any]]:
@@ -92,12 +96,12 @@ def places_of_cells(division: Division, block: Block) -> list[Any]:
 
 def _joined_cells(passes: Sequence[Pass], first: list[list[Any]], second: list[list[Any]]) -> list[list[Any]]:
     return [
-        [joined_or_either(*pair, each.combine) for pair in zip(*cells, strict=True)]
+        [joined_or_either(one, other, each.combine) for one, other in zip(*cells, strict=True)]
         for each, *cells in zip(passes, first, second, strict=True)
     ]
 
 
-def collected(table: LargeTable, size: int, title: str, engine: Engine = Threads()) -> Block:
+def collected(table: LargeTable, size: int, title: str, engine: Engine = THREADED) -> Block:
     """Return the rows of the sample of about `size` rows, in their order."""
     parts: list[Block] = reduced(table, partial(_sampled, table, size), _appended, title, engine)
     return joined_blocks(parts)

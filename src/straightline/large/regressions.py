@@ -14,7 +14,7 @@ from straightline.large import least_squares
 from straightline.large.counts import Counts, counting
 from straightline.large.division import Division, joined_or_either
 from straightline.large.likelihoods import fold_optima
-from straightline.large.passes import Engine, Threads, by_cell, reduced
+from straightline.large.passes import THREADED, Engine, by_cell, reduced
 from straightline.large.scoring import cell_losses
 from straightline.large.table import LargeTable, Leaf
 from straightline.regression import exact
@@ -49,9 +49,9 @@ class Lines:
 def regressions(
     table: LargeTable,
     division: Division,
-    inference: exact.Inference,
+    inference: exact.Inference | None,
     intercept: bool = True,
-    engine: Engine = Threads(),
+    engine: Engine = THREADED,
 ) -> Lines:
     """Return the regressions without a penalty on all rows of `table` and on the training rows of every fold.
 
@@ -63,7 +63,7 @@ def regressions(
 
 
 def _least_squares(
-    table: LargeTable, division: Division, inference: exact.Inference, intercept: bool, engine: Engine
+    table: LargeTable, division: Division, inference: exact.Inference | None, intercept: bool, engine: Engine
 ) -> Lines:
     reducing = least_squares.reducing(table.read(table.leaves[0]).rows)
     cells, counts = by_cell(table, division, [reducing, counting(table.family)], TITLE, engine)
@@ -80,7 +80,7 @@ def _least_squares(
 
 
 def _maximum_likelihood(
-    table: LargeTable, division: Division, inference: exact.Inference, intercept: bool, engine: Engine
+    table: LargeTable, division: Division, inference: exact.Inference | None, intercept: bool, engine: Engine
 ) -> Lines:
     passes = [Pass(moments, joined_moments), counting(table.family)]
     cells, counts = by_cell(table, division, passes, TITLE, engine)
@@ -117,7 +117,8 @@ def _solved(
         try:
             wanted = computation.send(_answer(wanted, known, read))
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            optimum: exact.Optimum = end.value
+            return optimum
 
 
 def _answer(wanted: Pass, known: least_squares.Reduced | Moments, read: Callable[[Pass], Any]) -> Any:
@@ -149,4 +150,3 @@ def _divided(division: Division, counts: Sequence[Counts], counted: Pass) -> tup
     """Return what is counted in the tested rows, and in the training rows, of each fold."""
     trains = division.training_results(counts, counted.combine)
     return [counts[division.test_cell(fold)] for fold in range(division.k)], trains
-

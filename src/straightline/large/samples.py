@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,8 @@ from straightline.data.folds import Fold
 from straightline.data.source import Source, held, streamed, with_row_values
 from straightline.data.training_table import TrainingTable
 from straightline.large.division import Division
-from straightline.large.passes import Engine, Threads, collected, joined_blocks
-from straightline.large.table import Block, LargeTable
+from straightline.large.passes import THREADED, Engine, collected, joined_blocks
+from straightline.large.table import Block, LargeTable, SampledTable
 from straightline.runtime.leftovers import temporary_folder
 from straightline.runtime.steps import step
 
@@ -24,22 +24,35 @@ HELD_VALUES = 2**26  # The most values of a sample in memory; more are written t
 BLOCK_ROWS = 2**18  # rows of a block that is read from that file
 
 
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Some rows of a large table: as a table that networks learn from, with its folds, and as a table for passes."""
+
+    rows: TrainingTable
+    folds: list[Fold]
+    passes: SampledTable
+
+    def __len__(self) -> int:
+        return len(self.rows.labels)
+
+
 @contextmanager
-def sample(
-    table: LargeTable, division: Division, size: int, engine: Engine = Threads()
-) -> Iterator[tuple[TrainingTable, list[Fold]]]:
-    """Yield a sample of about `size` rows as a table, and its folds, which are those of `division`.
+def sample(table: LargeTable, division: Division, size: int, engine: Engine = THREADED) -> Iterator[Sample]:
+    """Yield a sample of about `size` rows, whose folds are those of `division`.
 
     A larger sample has all rows of a smaller one, and a row is in the same fold in all of them.
     """
     with temporary_folder() as folder:
         if size * (len(table.names) + 1) <= HELD_VALUES:
             block = collected(table, size, f"a sample of {size:,} rows", engine)
-            source = held(block.rows)
+            source, kept = held(block.rows), block
         else:
             source, block = _written(table, size, folder / "sample.parquet")
+            kept = None
         cells = division.cells_of(block.keys)
-        yield in_memory(table, source, block), [_fold(division, fold, cells) for fold in range(division.k)]
+        folds = [_fold(division, fold, cells) for fold in range(division.k)]
+        values = {each.name: getattr(table, each.name) for each in fields(LargeTable)}
+        yield Sample(in_memory(table, source, block), folds, SampledTable(**values, size=size, held=kept))
 
 
 def in_memory(table: LargeTable, source: Source, block: Block) -> TrainingTable:

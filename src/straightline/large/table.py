@@ -141,6 +141,29 @@ class LargeTable:
             return file.read_row_groups(groups, columns=list(columns), use_threads=False).to_pandas()
 
 
+@dataclass(frozen=True, eq=False)
+class SampledTable(LargeTable):
+    """A sample of about `size` rows of a large table. `held` are its rows in memory, or None if they are read again."""
+
+    size: int = 0
+    held: Block | None = None
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """The numbers of the first rows of leaves in memory, or the offsets of the whole table."""
+        if self.held is None:
+            return super().offsets
+        return np.append(np.arange(0, len(self.held.numbers), LEAF_ROWS), len(self.held.numbers))
+
+    def read(self, leaf: Leaf) -> Block:
+        """Return the rows of a leaf that are in the sample."""
+        if self.held is None:
+            block = super().read(leaf)
+            return block.take(self.sampled(block, self.size))
+        places = slice(*(int(self.offsets[group]) for group in (leaf.first_group, leaf.end_group)))
+        return Block(self.held.rows.part(places.start, places.stop), self.held.numbers[places], self.held.keys[places])
+
+
 def is_large(schema: Schema) -> bool:
     """Return whether the table is read in passes: whether it has more than LARGE_ROWS rows, held-out ones included."""
     return schema.rows.train + schema.rows.test > LARGE_ROWS

@@ -13,7 +13,7 @@ from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
 from straightline.large.division import Division
 from straightline.large.networks import train_network
-from straightline.large.passes import Engine, Threads, joined_blocks
+from straightline.large.passes import THREADED, Engine, joined_blocks
 from straightline.large.regressions import Lines, regressions
 from straightline.large.samples import in_memory
 from straightline.large.table import LargeTable
@@ -26,6 +26,7 @@ from straightline.training.batches import Replica
 from straightline.training.fitted import divergences
 from straightline.training.plan import all_rows, descent_settings
 from straightline.training.predictors import raw_coefficients, shipped_regression
+from straightline.training.progress import epochs_shown
 from straightline.training.records import Trained, history_table, weight_summary
 from straightline.training.regression_variant import CONFIDENCE
 
@@ -37,8 +38,7 @@ def train_large(
     settings: Model,
     fit_settings: Fit,
     folds: Folds,
-    on_epoch: fit.OnEpoch,
-    engine: Engine = Threads(),
+    engine: Engine = THREADED,
 ) -> Trained:
     """Fit the variant to `table`, and to the training rows of every fold.
 
@@ -47,8 +47,8 @@ def train_large(
     """
     division = Division(table.rows, folds.k, folds.seed, ordered=table.ordered)
     if isinstance(settings, Regression):
-        return _train_regression(table, division, settings, fit_settings, on_epoch, engine)
-    trained, grown = train_network(table, division, settings, fit_settings, on_epoch, engine)
+        return _train_regression(table, division, settings, fit_settings, engine)
+    trained, grown = train_network(table, division, settings, fit_settings, engine)
     looks = [
         {"rows": look.rows, "loss": float(look.network.mean()), "line_loss": float(look.line.mean()), "fall": look.fall}
         for look in grown.looks
@@ -62,13 +62,12 @@ def _train_regression(
     division: Division,
     settings: Regression,
     fit_settings: Fit,
-    on_epoch: fit.OnEpoch,
     engine: Engine,
 ) -> Trained:
     if settings.l2:
         raise UserError(
-            f"models: l2: {settings.l2:g} for a regression on {table.rows:,} rows; expected null or 0, since so many rows need no "
-            "penalty: leave it out"
+            f"models: l2 is {settings.l2:g} for a regression on {table.rows:,} rows, expected null or 0: so many rows "
+            "need no penalty; leave it out"
         )
     raw_table = table
     table = table.quadratic() if settings.terms == "quadratic" else table
@@ -87,7 +86,8 @@ def _train_regression(
     )
     descent = descent_settings(rows, settings, fit_settings)
     replica = Replica(whole.train, whole.test, fit_settings.seed)
-    (descended,) = fit.fit(model, rows.source, [replica], descent, on_epoch)
+    with epochs_shown(f"gradient descent on {len(rows.labels):,} rows", descent.epochs) as on_epoch:
+        (descended,) = fit.fit(model, rows.source, [replica], descent, on_epoch)
     (of_sample,) = exact.optima(
         rows.source, [whole.train], table.family, table.names, best, None, settings.intercept, table.target.classes
     )

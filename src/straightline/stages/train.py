@@ -11,9 +11,11 @@ import_tensorflow()
 import keras
 from numpy.typing import NDArray
 
-from straightline.config.settings import load
+from straightline.config.settings import Config, load
 from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
+from straightline.large.table import is_large, large_table
+from straightline.large.variants import train_large
 from straightline.models import Averaged, Regression
 from straightline.runtime.artifacts import md5, write_csv, write_json
 from straightline.runtime.stage import stage
@@ -30,6 +32,11 @@ from straightline.training.variants import train
 def run(root: Path, target: str, model: str) -> None:
     """Write runs/<target>/<model>/ below `root`."""
     config = load(root / "params.yaml")
+    run = _run_large if is_large(read_schema(root)) else _run_held
+    run(root, config, target, model)
+
+
+def _run_held(root: Path, config: Config, target: str, model: str) -> None:
     settings = config.models[model]
     with training_table(root, target, config.fit.held_rows) as table:
         epochs, steps = planned(table, settings, config.fit)
@@ -48,16 +55,32 @@ def run(root: Path, target: str, model: str) -> None:
                 live.on_epoch(epoch, running, final)
 
             trained = train(table, settings, config.fit, folds, on_epoch)
-            schema = read_schema(root)
-            with step("saving"):
-                shipped = with_encoding(trained.model, schema.encoding)
-                _save(trained, shipped, schema.digest(target), root / "runs" / target / model)
+            _finish(root, target, model, trained)
             live.finish(md5(root / "runs" / target / model / "history.csv"))
+    _report(target, model, trained, f"{trained.weights['epochs']} of at most {epochs} epochs of {steps} steps")
+
+
+def _run_large(root: Path, config: Config, target: str, model: str) -> None:
+    settings, table = config.models[model], large_table(root, target)
+    say(f"train {target}/{model}: 1 x {config.folds.k} folds of {table.rows:,} rows, divided by a hash")
+    trained = train_large(table, settings, config.fit, config.folds)
+    _finish(root, target, model, trained)
+    _report(target, model, trained, f"{trained.weights['epochs']} epochs")
+
+
+def _finish(root: Path, target: str, model: str, trained: Trained) -> None:
+    schema = read_schema(root)
+    with step("saving"):
+        shipped = with_encoding(trained.model, schema.encoding)
+        _save(trained, shipped, schema.digest(target), root / "runs" / target / model)
+
+
+def _report(target: str, model: str, trained: Trained, epochs: str) -> None:
     for message in trained.messages:
         say(f"train {target}/{model}: {message}")
     say(
         f"train {target}/{model}: {len(trained.folds)} fold fits, mean loss {trained.folds['loss'].mean():.6g}; final "
-        f"model: {trained.weights['epochs']} of at most {epochs} epochs of {steps} steps"
+        f"model: {epochs}"
     )
 
 

@@ -34,7 +34,7 @@ from straightline.runtime.steps import step
 from straightline.training import fit
 from straightline.training.choice_sample import ChoiceParts, divided
 from straightline.training.lines import fitted_lines
-from straightline.training.members import Found, chosen, rescaled, trained_on_all_rows
+from straightline.training.members import USUAL, Batches, Found, chosen, rescaled, trained_on_all_rows
 from straightline.training.networks import built
 from straightline.training.plan import CHOICE_ROWS, MEMBERS
 from straightline.training.predictors import network_predictors, regression_predictor
@@ -70,6 +70,7 @@ def average(
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
     table_rows: int | None = None,
+    batches: Batches = USUAL,
 ) -> list[Average]:
     """Return the averaged network of the training rows of each of `row_sets`. Test rows are not looked at.
 
@@ -79,7 +80,8 @@ def average(
     division = divided(table, row_sets, settings.members or MEMBERS, fit_settings.seed, table_rows)
     found = chosen(table, row_sets, division, settings, fit_settings, on_epoch)
     found = rescaled(found, settings, division.shares)
-    return _averages(table, row_sets, division, found, settings, fit_settings, on_epoch)
+    lines = fitted_lines(table, [part.train for part in row_sets], found.penalties)
+    return _averages(table, row_sets, division, found, lines, settings, fit_settings, on_epoch, batches)
 
 
 def average_again(
@@ -87,26 +89,28 @@ def average_again(
     row_sets: Sequence[Fold],
     earlier: Sequence[Average],
     share: float,
+    lines: Sequence[Line],
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
+    batches: Batches = USUAL,
 ) -> list[Average]:
     """Return the averaged networks of larger sets of rows, with what was chosen for `earlier` ones.
 
-    `share` is the number of the earlier rows divided by that of the rows now. There are more than CHOICE_ROWS rows.
-    Raises UserError if the loss of a member is not finite.
+    `share` is the number of the earlier rows divided by that of the rows now, which are more than CHOICE_ROWS. `lines`
+    are the straight lines of the sets. Raises UserError if the loss of a member is not finite.
     """
     division = divided(table, row_sets, settings.members or MEMBERS, fit_settings.seed)
     chosen_before = Found(
         networks=[each.network for each in earlier],
         members=[],
         parts=division.parts,
-        penalties=[each.line.penalty for each in earlier],
+        penalties=[line.penalty for line in lines],
         lines=[],
         effort=np.array([(each.networks, each.epochs, each.steps) for each in earlier], float),
     )
     found = rescaled(chosen_before, settings, [share] * len(row_sets))
-    return _averages(table, row_sets, division, found, settings, fit_settings, on_epoch)
+    return _averages(table, row_sets, division, found, lines, settings, fit_settings, on_epoch, batches)
 
 
 def _averages(
@@ -114,14 +118,15 @@ def _averages(
     row_sets: Sequence[Fold],
     division: ChoiceParts,
     found: Found,
+    lines: Sequence[Line],
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
+    batches: Batches,
 ) -> list[Average]:
     """Return the averages of what was found on a sample, trained on all rows if there are more."""
-    lines = fitted_lines(table, [part.train for part in row_sets], found.penalties)
     if division.rows > CHOICE_ROWS:
-        found = trained_on_all_rows(table, row_sets, division, found, lines, settings, fit_settings, on_epoch)
+        found = trained_on_all_rows(table, row_sets, division, found, lines, settings, fit_settings, on_epoch, batches)
     shares = _shares(table, found, settings)
     return [
         Average(network, fitted, line, share, *map(int, effort))

@@ -22,6 +22,17 @@ from straightline.training.plan import CHOICE_ROWS, FEW_MEMBERS, FEW_MEMBERS_ROW
 
 
 @dataclass(frozen=True)
+class Batches:
+    """How many times larger batches are than the setting, and how many times larger the learning rate is with them."""
+
+    size: int = 1
+    rate: float = 1.0
+
+
+USUAL = Batches()
+
+
+@dataclass(frozen=True)
 class Found:
     """What was found for each set of rows: the chosen network, its members, and the penalty of the line.
 
@@ -87,6 +98,7 @@ def trained_on_all_rows(
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
+    batches: Batches = USUAL,
 ) -> Found:
     """Return members that are trained on all rows of each set, with the settings chosen on a sample.
 
@@ -104,7 +116,7 @@ def trained_on_all_rows(
     def on_later_epoch(epoch: int, running: NDArray, first: NDArray) -> None:
         on_epoch(done + epoch, running, first)
 
-    members = _trained(table, parts, division, found.networks, fit_settings, on_later_epoch)
+    members = _trained(table, parts, division, found.networks, fit_settings, on_later_epoch, batches)
     _require_finite([max(member.best_loss for member in fitted) for fitted in members], row_sets, "a network")
     return replace(
         found,
@@ -131,6 +143,7 @@ def _trained(
     networks: Sequence[Neural],
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
+    batches: Batches,
 ) -> list[list[fit.Fitted]]:
     """Return the members of each set of rows: one for each of its `parts`, with the settings in `networks`."""
     members: list[list[fit.Fitted]] = [[] for _ in parts]
@@ -142,13 +155,15 @@ def _trained(
             Replica(
                 *parts[row_set][part],
                 seed_of([division.seeds[row_set], part]),
-                networks[row_set].learning_rate,
+                networks[row_set].learning_rate * batches.rate,
                 networks[row_set].l2,
             )
             for row_set, part in jobs
         ]
         network = replace(networks[row_sets[0]], learning_rate=1.0, l2=0.0)  # Rate and penalty are the replicas'.
-        descent = member_settings(table, network, fit_settings, division.rows)
+        usual = member_settings(table, network, fit_settings, division.rows)
+        size, steps = usual.batch_size * batches.size, -(-usual.steps // batches.size)
+        descent = replace(usual, batch_size=size, steps=steps)
         fitted = fit.fit(
             built(network, len(table.names), table.family.outputs, fit_settings.dtype),
             table.source,
