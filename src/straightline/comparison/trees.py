@@ -23,6 +23,7 @@ from straightline.runtime.threads import THREADS
 from straightline.training.scoring import Predictor, fold_losses
 
 FOREST_ROWS = 1_250  # Tables with fewer rows get a random forest.
+BOOSTED = "boosted trees"
 TREE_ROWS = 50_000  # Trees train on so many rows of a fold at most.
 
 
@@ -38,25 +39,30 @@ def tree_folds(table: TrainingTable, parts: Sequence[Fold], seed: int) -> pd.Dat
         with step("trees") as reached:
             for part in parts:
                 rows = _training_rows(table, part, seed)
-                predictors.append(_forest(table.family, rows, seed) if is_small else _boosted(table.family, rows, seed))
+                predictors.append(_forest(table.family, rows, seed) if is_small else boosted(table.family, rows, seed))
                 reached(f"{len(predictors)} of {len(parts)} folds")
         losses = fold_losses(table, parts, predictors)
     return pd.DataFrame(
         [
             {"repeat": part.repeat, "fold": part.fold, "rows": len(part.test), "train_rows": len(part.train)}
-            | {"model": "random forest" if is_small else "boosted trees", "loss": loss["loss"]}
+            | {"model": "random forest" if is_small else BOOSTED, "loss": loss["loss"]}
             for part, loss in zip(parts, losses, strict=True)
         ]
     )
 
 
 def _training_rows(table: TrainingTable, part: Fold, seed: int) -> Rows:
-    """Return the training rows of a fold, or a sample of them, for trees, which know no offset."""
+    """Return the training rows of a fold, or a sample of them."""
     train = part.train
     if len(train) > TREE_ROWS:
         train = table.split.sample(train, TREE_ROWS / len(train), seed)
     (rows,) = one_pass(table.source, [train], [COLLECT])
-    return Rows(rows.features, *table.family.without_offset(rows.labels, rows.weights, rows.offset))
+    return without_offset(table.family, rows)
+
+
+def without_offset(family: Family, rows: Rows) -> Rows:
+    """Return rows for trees, which know no offset."""
+    return Rows(rows.features, *family.without_offset(rows.labels, rows.weights, rows.offset))
 
 
 def _forest(family: Family, rows: Rows, seed: int) -> Predictor:
@@ -80,18 +86,18 @@ def _forest(family: Family, rows: Rows, seed: int) -> Predictor:
     return lambda features: np.asarray(forest.predict(features))
 
 
-def _boosted(family: Family, rows: Rows, seed: int) -> Predictor:
-    """Return the predictor of gradient-boosted trees."""
+def boosted(family: Family, rows: Rows, seed: int) -> Predictor:
+    """Return the predictor of gradient-boosted trees, for the offset 0."""
     from sklearn import ensemble
 
-    boosted = getattr(ensemble, family.boosted_trees)(random_state=seed, **family.boosted_options)
-    if not is_classifier(boosted):
-        boosted.fit(rows.features, rows.labels, rows.weights)
-        return lambda features: np.asarray(boosted.predict(features))
+    trees = getattr(ensemble, family.boosted_trees)(random_state=seed, **family.boosted_options)
+    if not is_classifier(trees):
+        trees.fit(rows.features, rows.labels, rows.weights)
+        return lambda features: np.asarray(trees.predict(features))
     if np.unique(rows.labels, return_counts=True)[1].min() < 2:
-        boosted.set_params(early_stopping=False)  # Rows that are set aside could not keep the share of such a class.
-    boosted.fit(rows.features, rows.labels, rows.weights)
-    return lambda features: _of_classes(_shares(boosted, features, family.outputs + 1))
+        trees.set_params(early_stopping=False)  # Rows that are set aside could not keep the share of such a class.
+    trees.fit(rows.features, rows.labels, rows.weights)
+    return lambda features: _of_classes(_shares(trees, features, family.outputs + 1))
 
 
 def _shares(model: Any, features: NDArray, classes: int) -> NDArray:

@@ -1,14 +1,17 @@
-"""What is counted in each cell of a large table: rows, weights, and the prediction that uses no column."""
+"""What is counted in the rows of a large table: rows, weights, and the prediction that uses no column."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet
 
+from straightline.data.row_values import offset_of
 from straightline.data.rows import Rows
 from straightline.data.source import Pass
 from straightline.families import Family
+from straightline.large.table import LEAF_ROWS, LargeTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,3 +53,17 @@ def _joined(first: Counts, second: Counts) -> Counts:
         first.baseline + second.baseline,
         first.mass + second.mass,
     )
+
+
+def counted(table: LargeTable) -> Counts:
+    """Return what is counted in all rows of `table`; only labels, weights and offsets are read."""
+    names = dict.fromkeys([table.target.column, *filter(None, [table.weights]), *table.target.offset_columns])
+    with pyarrow.parquet.ParquetFile(table.path) as file:
+        parts = []
+        for batch in file.iter_batches(LEAF_ROWS, columns=list(names)):
+            frame = batch.to_pandas()
+            weights = None if table.weights is None else frame[table.weights].to_numpy(np.float64) / table.weight_unit
+            labels = frame[table.target.column].to_numpy(np.float64)
+            rows = Rows(np.empty((len(frame), 0)), labels, weights, offset_of(frame, table.target))
+            parts.append(_counts(table.family, rows))
+    return reduce(_joined, parts)

@@ -21,6 +21,8 @@ from straightline.data.row_values import offset_of
 from straightline.data.rows import Rows
 from straightline.data.schema import Feature, Schema, read_schema
 from straightline.families import Family, family_of
+from straightline.large.counts import counted
+from straightline.large.table import is_large, large_table
 from straightline.models import baseline_of
 from straightline.runtime.artifacts import read_json, read_parquet, write_csv, write_json
 from straightline.runtime.stage import stage
@@ -35,13 +37,12 @@ def run(root: Path) -> None:
     config = load(root / "params.yaml")
     schema = read_schema(root)
     baseline = baseline_of(config.models)
-    train, test = (read_parquet(root / f"data/{part}.parquet") for part in ("train", "test"))
+    test = read_parquet(root / "data/test.parquet")
     features = schema.encoding
     columns = {feature.name: encoding.raw(test, feature) for feature in features} if len(test) else {}
     for target in config.targets:
         family = family_of(schema.targets[target])
-        known, rows = (_rows(part, schema, target) for part in (train, test))
-        constant = family.baseline(known.labels, known.weights, known.offset)
+        rows, constant = _rows(test, schema, target), _without_columns(root, schema, target)
         with step(f"predictions of {target}"):
             predictors = {model: _predictor(root, target, model, features) for model in config.models}
             predicted = {model: predict(columns) if len(rows) else np.empty(0) for model, predict in predictors.items()}
@@ -78,6 +79,15 @@ def _rows(frame: pd.DataFrame, schema: Schema, target: str) -> Rows:
     weights = None if schema.weights is None else frame[schema.weights].to_numpy(np.float64)
     labels = frame[column.column].to_numpy(np.float64)
     return Rows(np.empty((len(frame), 0)), labels, weights, offset_of(frame, column))
+
+
+def _without_columns(root: Path, schema: Schema, target: str) -> Any:
+    """Return the prediction of the training rows that uses no column."""
+    if is_large(schema):
+        return counted(large_table(root, target)).prediction
+    columns = [schema.targets[target].column, *schema.targets[target].offset_columns, *filter(None, [schema.weights])]
+    known = _rows(read_parquet(root / "data/train.parquet", list(dict.fromkeys(columns))), schema, target)
+    return family_of(schema.targets[target]).baseline(known.labels, known.weights, known.offset)
 
 
 def _metrics(rows: Rows, predicted: NDArray, constant: Any, family: Family) -> dict[str, object]:

@@ -11,7 +11,11 @@ import pandas as pd
 
 from straightline.comparison.trees import tree_folds
 from straightline.config.settings import Config, load
+from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
+from straightline.large import trees
+from straightline.large.division import Division
+from straightline.large.table import is_large, large_table
 from straightline.runtime.artifacts import write_csv
 from straightline.runtime.stage import stage, timed
 
@@ -36,6 +40,11 @@ def run_timed(root: Path) -> None:
 
 def _folds(root: Path, config: Config, target: str) -> pd.DataFrame:
     """Return the losses in the first repeat of the folds of all models."""
+    if is_large(read_schema(root)):
+        large, k = large_table(root, target), config.folds.k
+        return trees.tree_folds(
+            large, Division(large.rows, k, config.folds.seed, ordered=large.ordered), config.folds.seed
+        )
     with training_table(root, target, config.fit.held_rows) as table:
         folds = config.folds
         return tree_folds(table, table.split.folds(len(table.labels), folds.k, 1, folds.seed), folds.seed)
