@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 ENOUGH_REPEATS = 10  # More repeats of the folds could remove only a tenth of the remaining variance.
 
 
-def advice(challenger: Challenger, name: str, margin: float, confidence: float, rows: int, challengers: int = 1) -> str:
+def advice(challenger: Challenger, name: str, margin: float, confidence: float, rows: int, chances: int = 1) -> str:
     """Return advice that a user can act on, for the challenger called `name`.
 
-    `rows` is the number of training rows, and `challengers` the number of challengers, which share the error rate.
+    `rows` is the number of training rows, and `chances` the number of chances to be called better (`findings.compare`).
     """
     allowed = f"{100 * margin:.3g} %"
     gain = percent(abs(challenger.relative_gain))
@@ -37,8 +37,8 @@ def advice(challenger: Challenger, name: str, margin: float, confidence: float, 
             return f"Use the regression: the losses differ by less than your margin of {allowed} either way."
         case "baseline_enough":
             return f"Use the regression: {name} does not lower the loss by your margin of {allowed}."
-    # To show that the challenger is better takes more, if there are several.
-    level = 1 - (1 - confidence) / challengers if challenger.test.mean > 0 else confidence
+    # To show that the challenger is better takes more, if there are several chances.
+    level = 1 - (1 - confidence) / chances if challenger.test.mean > 0 else confidence
     return _advice_on_rows(challenger.test, allowed, level, rows)
 
 
@@ -48,6 +48,15 @@ def failure_advice(names: Sequence[str]) -> str:
     return (
         f"{', '.join(names)} failed to train ({they} worse than predicting without columns): try a smaller learning "
         "rate or more epochs."
+    )
+
+
+def advice_on_learning(names: Sequence[str], margin: float) -> str:
+    """Return advice on challengers that would be no better, but still learn from more rows than they had."""
+    they = "it still learns" if len(names) == 1 else "they still learn"
+    return (
+        f"{', '.join(names)} learned from a sample of the rows, and {they} from more: set fit.growth.clear_gain to "
+        f"your margin, {margin:.3g}, and a smaller fit.growth.flat, so that larger samples are taken."
     )
 
 

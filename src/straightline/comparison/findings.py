@@ -1,9 +1,9 @@
 """Derive findings from fold losses: is a challenger better than the baseline by more than the margin?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from straightline.comparison.advice import advice, advice_on_columns, failure_advice
+from straightline.comparison.advice import advice, advice_on_columns, advice_on_learning, failure_advice
 from straightline.comparison.significance import Comparison, FoldLosses
 from straightline.comparison.verdict import Answer, Challenger, Finding, Probabilities, Skill, TestSummary
 
@@ -44,15 +44,16 @@ def finding(
 
 
 def compare(
-    comparison: Comparison, margin: float, confidence: float, challengers: int = 1, mean_loss: float = float("inf")
+    comparison: Comparison, margin: float, confidence: float, chances: int = 1, mean_loss: float = float("inf")
 ) -> Challenger:
     """Return the comparison of a challenger with the baseline.
 
-    The error rate 1 - `confidence` is divided by the number of `challengers`. The interval of the gain is obtained by
+    The error rate 1 - `confidence` is divided by the number of `chances` to be called better: challengers times looks
+    at samples of growing size. The interval of the gain is obtained by
     inverting the test: its lower end is at least `margin` if and only if the challenger is better. `mean_loss` is the
     loss of the prediction that uses no column.
     """
-    level = 1 - (1 - confidence) / challengers
+    level = 1 - (1 - confidence) / chances
     tests = [comparison.test(values) for values in comparison.differences(margin)]
     probabilities = Probabilities(*(test.probability_positive() for test in tests))
     loss = float(comparison.challenger.mean())
@@ -94,13 +95,15 @@ def decide(losses: FoldLosses, margin: float, confidence: float, rows: int) -> D
     an error rate there, since without any signal none of them is expected to be better. Otherwise the answer is `no` if
     any challenger is better than the baseline at the level 1 - (1 - confidence) / challengers. It is `yes` if, at the
     level `confidence`, each challenger is shown not to be better by the margin. Challengers that failed to train count
-    only if all did.
+    only if all did. A challenger that still learns from more rows is not shown to be no better.
     """
     comparisons, mean_loss = losses.comparisons(), float(losses.without_columns.mean())
     challengers = {
-        name: compare(comparison, margin, confidence, len(comparisons), mean_loss)
+        name: compare(comparison, margin, confidence, len(comparisons) * losses.looks, mean_loss)
         for name, comparison in comparisons.items()
     }
+    still_learning = [name for name in losses.learning if challengers[name].finding.answer == "yes"]
+    challengers |= {name: replace(challengers[name], finding=Finding.undecided) for name in still_learning}
     skills = {
         name: skill(comparison, margin, confidence) for name, comparison in losses.comparisons_without_columns().items()
     }
@@ -111,7 +114,8 @@ def decide(losses: FoldLosses, margin: float, confidence: float, rows: int) -> D
     best = min(agreeing, key=lambda name: challengers[name].loss)
     if any(found.predicts for found in skills.values()):
         failed = [name for name in challengers if name not in trained]
-        advised = advice(challengers[best], best, margin, confidence, rows, len(challengers))
+        advised = advice(challengers[best], best, margin, confidence, rows, len(challengers) * losses.looks)
+        advised = advice_on_learning(still_learning, margin) if best in still_learning else advised
     else:
         # A loss just above that of the mean is no failure here, where nothing may be there to learn.
         failed = [name for name in challengers if skills[name].finding is Finding.baseline_better]

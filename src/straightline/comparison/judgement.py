@@ -48,7 +48,10 @@ def judge(
     ratio = mean_test_ratio(folds[baseline]) if division.by == "time" else None
     without_columns = fold_means(folds[baseline], "mean_loss").to_numpy()
     shown = None if reference is None else _reference(reference, [*means.values(), without_columns], rules, ratio)
-    losses = FoldLosses(means, baseline, without_columns, rules.k, ratio)
+    # Only networks on tables of more than 250,000 rows have these columns: they learn from growing samples.
+    looks = max(int(table["looks"].max()) if "looks" in table else 1 for table in folds.values())
+    learning = [name for name, table in folds.items() if "is_flat" in table and not table["is_flat"].all()]
+    losses = FoldLosses(means, baseline, without_columns, rules.k, ratio, looks, learning)
     decision = decide(losses, rules.margin, rules.confidence, rows)
     first = {name: values[: 0 if reference is None else len(reference)] for name, values in means.items()}
     return Verdict(
@@ -77,6 +80,7 @@ def judge(
             for name, table in folds.items()
         },
         ladder=_ladder(rules, means, ratio),
+        looks=looks,
         fold_losses={name: losses.tolist() for name, losses in means.items()},
         reference=shown,
         skills=dict(decision.skills),

@@ -5,7 +5,7 @@ Evaluating the Replicability of Significance Tests for Comparing Learning Algori
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +76,8 @@ class FoldLosses:
     """Losses of all models on the same J folds, each `(J,)`, and of the prediction that uses no column.
 
     `models` has the losses by name, that of the `baseline` among them. `folds` and `ratio` are those of `Comparison`.
+    `looks` is the number of samples of growing size after which a network could be called better, and the models
+    `learning` still learn from more rows than they had.
     """
 
     models: Mapping[str, NDArray]
@@ -83,6 +85,8 @@ class FoldLosses:
     without_columns: NDArray
     folds: int
     ratio: float | None = None
+    looks: int = 1
+    learning: Collection[str] = ()
 
     def comparisons(self) -> dict[str, Comparison]:
         """Return the comparison of each challenger with the baseline."""

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from straightline.data.schema import Division
 from straightline.families import FAMILIES
@@ -180,7 +182,7 @@ class Verdict(Contract):
     Losses, their intervals, fits, ledgers, spreads and methods are by model. `fold_losses` are the losses of a model by
     repeat and fold, averaged over seeds. `mean_loss` is the loss of the prediction that uses no column. `rows` is the
     number of training rows, `folds` is k, and `fits` is the number of fits in all folds. `skills` compare each model
-    with the prediction that uses no column.
+    with the prediction that uses no column. `looks` is the number of growing samples that networks could learn from.
     """
 
     schema: int
@@ -214,6 +216,12 @@ class Verdict(Contract):
     fold_losses: dict[str, list[float]]
     reference: Reference | None = None
     skills: dict[str, Skill] = field(default_factory=dict)
+    looks: Annotated[int, Field(exclude_if=lambda looks: looks == 1)] = 1
+
+    @property
+    def chances(self) -> int:
+        """The number of chances to call a challenger better, which share the error rate."""
+        return len(self.challengers) * self.looks
 
     @property
     def most_skilled(self) -> str:

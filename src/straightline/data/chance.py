@@ -30,4 +30,4 @@ def chances(keys: NDArray, *seed: int) -> NDArray[np.float64]:
 
 def group_keys(values: pd.Series) -> NDArray[np.uint64]:
     """Return a key for each row that is the same for equal values, whatever rows are beside them."""
-    return pd.util.hash_pandas_object(values, index=False).to_numpy(np.uint64)
+    return np.asarray(pd.util.hash_pandas_object(values, index=False), np.uint64)

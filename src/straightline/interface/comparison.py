@@ -106,7 +106,7 @@ class Comparison:
     def gain(self) -> Gain:
         """The share of the straight line's loss that the best challenger saves."""
         verdict = self._verdict
-        level = sentences.interval_level(verdict.confidence, len(verdict.challengers)) / 100
+        level = sentences.interval_level(verdict.confidence, verdict.chances) / 100
         return Gain(verdict.relative_gain, *verdict.relative_gain_interval, level, verdict.margin)
 
     @property

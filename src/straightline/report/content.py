@@ -84,12 +84,13 @@ def _target(results: Results, target: str) -> dict[str, Any]:
         "loss_name": family.loss_title,
         "headline": sentences.headline(verdict, schema.column, family.baseline_title(schema)),
         "finding": verdict.reason_against(family.baseline_title(schema)),
-        "level": sentences.interval_level(verdict.confidence, len(verdict.challengers)),
+        "level": sentences.interval_level(verdict.confidence, verdict.chances),
         "reference_note": sentences.reference_note(verdict.reference) if verdict.reference else None,
         "selected": [
             *sentences.ridge_sentences(variants),
             *sentences.selection_sentences(verdict),
             *sentences.choice_sentences(variants),
+            *sentences.growth_sentences(variants),
         ],
         "challengers": [
             {"name": name, "words": challenger.finding.explained(name, verdict.baseline), "result": challenger}

@@ -1,7 +1,8 @@
 """The answer in sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from straightline.comparison.evidence import choice_sentence, ridge_sentence
 from straightline.comparison.verdict import Bounds, Finding, Reference, Verdict
@@ -29,9 +30,13 @@ def headline(verdict: Verdict, column: str, baseline: str | None = None) -> str:
     opening = OPENINGS[verdict.answer].format(column)
     if verdict.challengers[verdict.challenger].failed:
         return f"{opening}: {verdict.challenger} failed to train."
-    challengers = len(verdict.challengers)
     gain = gain_words(
-        verdict.relative_gain, verdict.relative_gain_interval, verdict.confidence, verdict.margin, challengers
+        verdict.relative_gain,
+        verdict.relative_gain_interval,
+        verdict.confidence,
+        verdict.margin,
+        len(verdict.challengers),
+        verdict.looks,
     )
     candidates, folds = verdict.ledger[verdict.challenger].candidates, verdict.folds * verdict.repeats
     if verdict.answer == "yes" and candidates > 1:
@@ -50,24 +55,47 @@ def _neither(verdict: Verdict, column: str, baseline: str) -> str:
     return f"Neither a straight line nor a network {verb}: compared with {baseline}, the best model, {name}, {gain}."
 
 
-def gain_words(gain: float, interval: Bounds, confidence: float, margin: float, challengers: int = 1) -> str:
+def gain_words(
+    gain: float, interval: Bounds, confidence: float, margin: float, challengers: int = 1, looks: int = 1
+) -> str:
     """Return by how much a challenger changes the loss, with the interval of this change and the margin.
 
     `gain`, its interval and `margin` are shares of the baseline's loss.
     """
-    level = interval_level(confidence, challengers)
+    level = interval_level(confidence, challengers * looks)
     ends = interval if gain >= 0 else [None if end is None else -end for end in reversed(interval)]
     low, high = map(percent, ends)
-    reason = f", since {challengers} networks are compared" if challengers > 1 else ""
+    reasons = [f"{challengers} networks are compared"] if challengers > 1 else []
+    reasons += [f"the network may stop at {looks} samples"] if looks > 1 else []
+    reason = f", since {' and '.join(reasons)}" if reasons else ""
     return (
         f"{'lowers' if gain >= 0 else 'raises'} the loss by {percent(abs(gain))} ({level:.3g} % interval {low} to "
         f"{high}{reason}; margin {100 * margin:.3g} %)"
     )
 
 
-def interval_level(confidence: float, challengers: int) -> float:
-    """Return the two-sided level in percent of the interval of a gain. It is higher for several challengers."""
-    return 100 * (1 - 2 * (1 - confidence) / max(challengers, 1))
+def interval_level(confidence: float, chances: int) -> float:
+    """Return the two-sided level in percent of the interval of a gain. It is higher for several `Verdict.chances`."""
+    return 100 * (1 - 2 * (1 - confidence) / max(chances, 1))
+
+
+def growth_sentences(variants: Sequence[Variant]) -> list[str]:
+    """Return a sentence for each network on how many rows it learned from, in a table of more than 250,000 rows."""
+    return [growth_sentence(each.model, each.weights["growth"]) for each in variants if "growth" in each.weights]
+
+
+def growth_sentence(model: str, growth: Mapping[str, Any]) -> str:
+    """Return from how many rows a network learned, and what more rows brought (`large/growth.py`)."""
+    *_, last = looks = growth["looks"]
+    sentence = f"{model} learned from {last['rows']:,} of {growth['rows']:,} rows"
+    if last["fall"] is not None:
+        verb = "fell" if last["fall"] >= 0 else "rose"
+        sentence += f"; from {looks[-2]['rows']:,} to {last['rows']:,} its loss {verb} by {percent(abs(last['fall']))}"
+    reasons = {
+        "better": "it is better than the line by far, so that more rows would not change the answer",
+        "most rows": "larger samples would not fit into memory",
+    }
+    return f"{sentence}{'; ' + reasons[growth['reason']] if growth['reason'] in reasons else ''}."
 
 
 def selection_sentences(verdict: Verdict) -> list[str]:

@@ -18,6 +18,7 @@ from straightline.results.sentences import (
     choice_sentences,
     division_sentence,
     estimate_sentence,
+    growth_sentences,
     headline,
     inference_sentences,
     offset_sentences,
@@ -135,6 +136,7 @@ def printed(results: Results, places: bool = True) -> RenderableType:
         parts += map(Text, offset_sentences(settings))
         variants = results.variants_of(target)
         parts += map(Text, [*ridge_sentences(variants), *selection_sentences(verdict), *choice_sentences(variants)])
+        parts += map(Text, growth_sentences(variants))
         if verdict.reference:
             parts.append(Text(reference_note(verdict.reference)))
         if verdict.ladder:

@@ -41,10 +41,8 @@ def run_timed(root: Path) -> None:
 def _folds(root: Path, config: Config, target: str) -> pd.DataFrame:
     """Return the losses in the first repeat of the folds of all models."""
     if is_large(read_schema(root)):
-        large, k = large_table(root, target), config.folds.k
-        return trees.tree_folds(
-            large, Division(large.rows, k, config.folds.seed, ordered=large.ordered), config.folds.seed
-        )
+        large, seed = large_table(root, target), config.folds.seed
+        return trees.tree_folds(large, Division(large.rows, config.folds.k, seed, ordered=large.ordered), seed)
     with training_table(root, target, config.fit.held_rows) as table:
         folds = config.folds
         return tree_folds(table, table.split.folds(len(table.labels), folds.k, 1, folds.seed), folds.seed)

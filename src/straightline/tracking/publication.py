@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 
 from straightline.comparison.verdict import Reference
 from straightline.results.files import Results, Variant
-from straightline.results.sentences import choice_sentences, headline, ridge_sentences, ui_command
+from straightline.results.sentences import choice_sentences, growth_sentences, headline, ridge_sentences, ui_command
 from straightline.runtime.artifacts import md5, read_parquet
 from straightline.runtime.folders import TIMINGS
 from straightline.serving import mlmodel
@@ -220,7 +220,7 @@ def _datasets(results: Results) -> list[Any]:
 
 def _variant_tags(results: Results, variant: Variant) -> dict[str, str]:
     verdict = results.verdicts[variant.target]
-    choices = [*ridge_sentences([variant]), *choice_sentences([variant])]
+    choices = [*ridge_sentences([variant]), *choice_sentences([variant]), *growth_sentences([variant])]
     return {
         ROLE_TAG: "variant",
         "target": variant.target,
