@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from straightline.comparison.significance import Comparison
 from straightline.config.settings import Growth
-from straightline.large.growth import ENOUGH, MOST_ROWS, Grown, Look, reason_to_end, sizes
+from straightline.large.growth import ENOUGH, MOST_ROWS, Grown, Look, Reason, reason_to_end, sizes
 
 SPREAD = 1 + 0.001 * np.array([-2, -1, 0, 1, 2])
 
@@ -21,7 +21,7 @@ def test_sizes_grow_up_to_all_rows_or_what_memory_holds(rows: int) -> None:
     found = sizes(rows, Growth())
     assert found[0] == 100_000
     assert found[-1] == min(rows, MOST_ROWS)
-    assert all(later == 4 * earlier for earlier, later in zip(found[:-2], found[1:-1], strict=True))
+    assert found[:-1] == [100_000 * 4**number for number in range(len(found) - 1)]
     assert all(size < ENOUGH * rows for size in found[:-1])
 
 
@@ -58,14 +58,10 @@ def test_all_rows_end_it() -> None:
     planned = sizes(300_000, Growth())
     looks = [look(0.99), look(0.9, earlier=0.99)][: len(planned)]
     assert reason_to_end(looks, planned, 300_000, Growth(), 5) == "all rows"
-    assert (
-        reason_to_end([look(0.99)] * len(sizes(10**9, Growth())), sizes(10**9, Growth()), 10**9, Growth(), 5)
-        == "most rows"
-    )
+    planned = sizes(10**9, Growth())
+    assert reason_to_end([look(0.99)] * len(planned), planned, 10**9, Growth(), 5) == "most rows"
 
 
-@pytest.mark.parametrize(
-    ("reason", "is_flat"), [("all rows", True), ("flat", True), ("better", False), ("most rows", False)]
-)
-def test_only_flat_curves_and_all_rows_allow_the_line_to_be_enough(reason: str, is_flat: bool) -> None:
-    assert Grown([], 1, reason).is_flat == is_flat  # type: ignore[arg-type]
+def test_only_flat_curves_and_all_rows_allow_the_line_to_be_enough() -> None:
+    reasons: list[Reason] = ["all rows", "flat", "better", "most rows"]
+    assert [Grown([], 1, reason).is_flat for reason in reasons] == [True, True, False, False]

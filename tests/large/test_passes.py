@@ -48,9 +48,8 @@ def test_each_row_is_read_once_and_in_order(tmp_path: Path) -> None:
 def test_the_same_bits_from_any_workers(family: str, engine: Engine, tmp_path: Path) -> None:
     data = drawn(tmp_path, family, rows=3 * NODE * 500)
     division = Division(data.large.rows, 5, 0)
-    usual, other = (
-        regressions(data.large, division, exact.Inference(robust=True), engine=each) for each in (Threads(), engine)
-    )
+    inference = exact.Inference(robust=True)
+    usual, other = (regressions(data.large, division, inference, engine=each) for each in (Threads(), engine))
     assert (usual.best.coefficients == other.best.coefficients).all()
     assert usual.best.covariance is not None
     assert other.best.covariance is not None

@@ -42,7 +42,7 @@ class Cluster:
     @property
     def processors(self) -> int:
         """The number of processors that are there now, at least 1."""
-        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+        return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
 
 def _node(shared: Sequence[Any], leaves: Sequence[Leaf]) -> Any:
