@@ -78,12 +78,14 @@ def _noting(learned: list[networks.Learned]):
 def test_a_sample_in_a_file_trains_the_same_shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = drawn(tmp_path, "gaussian", ROWS, weights=True)
     division = Division(ROWS, 3, 0)
-    with samples.sample(data.large, division, 2_000) as held:
-        features = held.rows.source.read(held.rows.source.groups)
+    held = next(samples.growing(data.large, division, [2_000]))
+    features = held.rows.source.read(held.rows.source.groups)
     monkeypatch.setattr(samples, "HELD_VALUES", 1_000)
-    with samples.sample(data.large, division, 2_000) as streamed:
-        rows = streamed.rows.source.read(streamed.rows.source.groups)
-        (lines, others) = (streamed.passes.leaves, streamed.passes.read(streamed.passes.leaves[0]))
+    reading = samples.growing(data.large, division, [2_000])
+    streamed = next(reading)
+    rows = streamed.rows.source.read(streamed.rows.source.groups)
+    (lines, others) = (streamed.passes.leaves, streamed.passes.read(streamed.passes.leaves[0]))
+    reading.close()
     assert (rows.features == features.features).all()
     assert (rows.labels == features.labels).all()
     assert rows.weights is not None
@@ -92,6 +94,18 @@ def test_a_sample_in_a_file_trains_the_same_shapes(tmp_path: Path, monkeypatch: 
     assert [fold.train.tolist() for fold in held.folds] == [fold.train.tolist() for fold in streamed.folds]
     assert len(lines) == 6
     assert (others.rows.features == features.features[: len(others.rows)]).all()
+
+
+def test_rows_that_were_read_serve_smaller_samples(tmp_path: Path) -> None:
+    data = drawn(tmp_path, rows=ROWS)
+    division = Division(ROWS, 3, 0)
+    together = list(samples.growing(data.large, division, [500, 2_000, ROWS]))
+    for size, sample in zip([500, 2_000, ROWS], together, strict=True):
+        (alone,) = samples.growing(data.large, division, [size])
+        assert (sample.rows.labels == alone.rows.labels).all()
+        assert [fold.test.tolist() for fold in sample.folds] == [fold.test.tolist() for fold in alone.folds]
+        rows = [sample.passes.read(leaf).rows.labels for leaf in sample.passes.leaves]
+        assert (np.concatenate(rows) == alone.rows.labels).all()
 
 
 def test_a_regression_has_its_exact_losses_and_a_certificate_of_a_sample(tmp_path: Path) -> None:

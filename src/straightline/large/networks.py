@@ -1,7 +1,8 @@
 """Networks on a large table: they learn from growing samples, and are scored on all rows that their folds test on."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from straightline.large.division import Division
 from straightline.large.growth import Grown, Look, reason_to_end, sizes
 from straightline.large.passes import Engine, by_cell
 from straightline.large.regressions import regressions
-from straightline.large.samples import Sample, sample
+from straightline.large.samples import Sample, growing
 from straightline.large.scoring import cell_losses
 from straightline.large.table import LargeTable
 from straightline.models import Averaged, Neural
@@ -94,15 +95,15 @@ def _grown(
     growth, planned = fit_settings.growth, sizes(table.rows, fit_settings.growth)
     steps: list[Learned] = []
     looks: list[Look] = []
-    for number, size in enumerate(planned):
-        with sample(table, division, size, engine) as some:
-            share = planned[number - 1] / size if number else 1.0
+    with closing(growing(table, division, planned, engine)) as samples:
+        for some in samples:
+            share = looks[-1].rows / len(some) if looks else 1.0
             steps.append(learn(some, steps[-1] if steps else None, share))
             looks.append(_look(some, steps))
-        reason = reason_to_end(looks, planned, table.rows, growth, division.k)
-        say(_progress(looks[-1], table.rows))
-        if reason is not None:
-            return steps, Grown(looks, len(planned), reason)
+            reason = reason_to_end(looks, planned, table.rows, growth, division.k)
+            say(_progress(looks[-1], table.rows))
+            if reason is not None:
+                return steps, Grown(looks, len(planned), reason)
     raise AssertionError("the last planned sample ends the growth")
 
 
@@ -120,7 +121,8 @@ def _look(some: Sample, steps: Sequence[Learned]) -> Look:
 
 def _scored(table: LargeTable, division: Division, steps: Sequence[Learned], grown: Grown, engine: Engine) -> Trained:
     """Return the last networks with their losses on all rows; of earlier ones two folds make the learning curve."""
-    (counts,) = by_cell(table, division, [counting(table.family)], "rows of the folds", engine)
+    without_features = replace(table, features=(), quadratic_terms=False)
+    (counts,) = by_cell(without_features, division, [counting(table.family)], "rows of the folds", engine)
     tests = [counts[division.test_cell(fold)] for fold in range(division.k)]
     trains = division.training_results(counts, counting(table.family).combine)
     curve = list(range(min(LEARNING_FOLDS, division.k)))

@@ -1,7 +1,6 @@
 """Samples of a large table, as tables in memory or in a file: networks learn from them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -36,23 +35,34 @@ class Sample:
         return len(self.rows.labels)
 
 
-@contextmanager
-def sample(table: LargeTable, division: Division, size: int, engine: Engine = THREADED) -> Iterator[Sample]:
-    """Yield a sample of about `size` rows, whose folds are those of `division`.
+def growing(
+    table: LargeTable, division: Division, sizes: Sequence[int], engine: Engine = THREADED
+) -> Generator[Sample]:
+    """Yield samples of about so many rows, ascending, whose folds are those of `division`.
 
-    A larger sample has all rows of a smaller one, and a row is in the same fold in all of them.
+    A larger sample has all rows of a smaller one, and a row is in the same fold in all of them. The rows of a sample
+    are read together with those of the one before, if memory holds them easily.
     """
-    with temporary_folder() as folder:
-        if size * (len(table.names) + 1) <= HELD_VALUES:
-            block = collected(table, size, f"a sample of {size:,} rows", engine)
-            source, kept = held(block.rows), block
-        else:
-            source, block = _written(table, size, folder / "sample.parquet")
-            kept = None
-        cells = division.cells_of(block.keys)
-        folds = [_fold(division, fold, cells) for fold in range(division.k)]
-        values = {each.name: getattr(table, each.name) for each in fields(LargeTable)}
-        yield Sample(in_memory(table, source, block), folds, SampledTable(**values, size=size, held=kept))
+    width = len(table.names) + 1
+    known: Block | None = None
+    known_size = 0
+    for size, later in zip(sizes, [*sizes[1:], sizes[-1]], strict=True):
+        with temporary_folder() as folder:
+            if size * width <= HELD_VALUES:
+                if size > known_size:
+                    known_size = later if later * width <= HELD_VALUES // 2 else size
+                    known = collected(table, known_size, f"a sample of {known_size:,} rows", engine)
+                assert known is not None
+                block = known.take(table.sampled(known, size)) if size < known_size else known
+                source = held(block.rows)
+            else:
+                known = None
+                source, block = _written(table, size, folder / "sample.parquet")
+            cells = division.cells_of(block.keys)
+            folds = [_fold(division, fold, cells) for fold in range(division.k)]
+            values = {each.name: getattr(table, each.name) for each in fields(LargeTable)}
+            passes = SampledTable(**values, size=size, held=None if known is None else block)
+            yield Sample(in_memory(table, source, block), folds, passes)
 
 
 def in_memory(table: LargeTable, source: Source, block: Block) -> TrainingTable:
