@@ -144,6 +144,16 @@ Confidence = Annotated[
     float | None,
     typer.Option(help="Probability that a finding needs, such as 0.9. Default: verdict.confidence."),
 ]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="Where to compute: local is this process, ray is a Ray cluster (docs/how-to/scaling.md)."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of the Ray cluster, HOST:PORT. Default: a cluster that runs on this machine, or a new one."
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="Settings to change, in Hydra's syntax, such as models.neural.hidden=[64,64]."),

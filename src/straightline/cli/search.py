@@ -76,16 +76,8 @@ def sweep(
     name: Annotated[str, typer.Option(help="Name of the files to write in sweeps/.")] = "sweep",
     track: Annotated[bool, typer.Option(help="Publish the configs to MLflow.")] = True,
     adopt: Annotated[bool, typer.Option("--adopt", help="Write the winner's settings into conf/.")] = False,
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(help="Where to train: local is this process, ray is a Ray cluster (docs/how-to/scaling.md)."),
-    ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="Address of the Ray cluster, HOST:PORT. Default: a cluster that runs on this machine, or a new one."
-        ),
-    ] = None,
+    engine: arguments.Engine = "local",
+    address: arguments.Address = None,
 ) -> None:
     """Try many configs of a network, rank them, and compare the best one with the straight line on new folds."""
     with step("sweep: importing libraries"):

@@ -34,14 +34,19 @@ def run(
     margin: arguments.Margin = None,
     confidence: arguments.Confidence = None,
     track: Annotated[bool, typer.Option("--track", help="Publish the results to MLflow too.")] = False,
+    engine: arguments.Engine = "local",
+    address: arguments.Address = None,
 ) -> None:
     """Find out whether a straight line is enough for your own table, and write the results to a folder."""
     with step(f"run: {table.file}: importing libraries"):
         from straightline.commands import run as command
+        from straightline.large.engines import named_engine
 
     named = {"effort": effort, "verdict.margin": margin, "verdict.confidence": confidence}
     settings = [f"{name}={value}" for name, value in named.items() if value is not None]
-    command.run(dataclasses.replace(table, overrides=[*settings, *(overrides or [])]), out, replace, track)
+    options = dataclasses.replace(table, overrides=[*settings, *(overrides or [])])
+    with named_engine(engine, address):
+        command.run(options, out, replace, track)
 
 
 @app.command()

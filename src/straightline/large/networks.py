@@ -3,17 +3,20 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from straightline.config.settings import Fit
+from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
 from straightline.large.counts import counting
 from straightline.large.division import Division
 from straightline.large.growth import Grown, Look, reason_to_end, sizes
 from straightline.large.passes import Engine, by_cell
+from straightline.large.portable import Portable, network_predictor
 from straightline.large.regressions import regressions
 from straightline.large.samples import Sample, growing
 from straightline.large.scoring import cell_losses
@@ -23,12 +26,12 @@ from straightline.regression.ridge import Line
 from straightline.runtime.terminal import say
 from straightline.training import fit
 from straightline.training.averaged_variant import choice_columns, effort_columns, shipped_average
-from straightline.training.averaging import Average, average, average_again, averaged_predictors
+from straightline.training.averaging import Average, average, average_again, averaged_predictor
 from straightline.training.fitted import divergences
 from straightline.training.members import Batches
 from straightline.training.plan import CHOICE_ROWS, LEARNING_FOLDS, all_rows
 from straightline.training.plan import planned as planned_epochs
-from straightline.training.predictors import network_predictors, regression_predictor, shipped_network
+from straightline.training.predictors import regression_predictor, shipped_network
 from straightline.training.progress import epochs_shown
 from straightline.training.records import (
     Trained,
@@ -58,7 +61,7 @@ class Learned:
     trained_rows: list[int]
     columns: list[dict[str, Any]]
     assembled: Callable[[pd.DataFrame, pd.DataFrame], Trained]
-    averages: list[Average] | None = None
+    averages: Sequence[Average] | None = None
 
 
 Learn = Callable[[Sample, Learned | None, float], Learned]
@@ -82,8 +85,8 @@ def train_network(
         lines = [Line(each.coefficients, 0.0) for each in (found.best, *(fold.optimum for fold in found.folds))]
         with epochs_shown(f"training on {len(some):,} rows", epochs) as on_epoch:
             if isinstance(model_settings, Averaged):
-                return _averaged(some, earlier, share, lines, model_settings, fit_settings, on_epoch)
-            return _single(some, lines, model_settings, fit_settings, on_epoch)
+                return _averaged(some, earlier, share, lines, model_settings, fit_settings, on_epoch, engine)
+            return _single(some, lines, model_settings, fit_settings, on_epoch, engine)
 
     steps, grown = _grown(table, division, fit_settings, learn, engine)
     return _scored(table, division, steps, grown, engine), grown
@@ -157,16 +160,14 @@ def _averaged(
     settings: Averaged,
     fit_settings: Fit,
     on_epoch: fit.OnEpoch,
+    engine: Engine,
 ) -> Learned:
     rows, folds = some.rows, some.folds
-    row_sets = [all_rows(rows), *folds]
-    if earlier is None or earlier.averages is None:
-        averages = average(rows, row_sets, settings, fit_settings, on_epoch, batches=BATCHES)
-    else:
-        averages = average_again(
-            rows, row_sets, earlier.averages, share, lines, settings, fit_settings, on_epoch, BATCHES
-        )
-    final, *of_folds = averages
+    before = None if earlier is None else earlier.averages
+    train = partial(_averages, some.load, before, share, lines, settings, fit_settings)
+    train = train if engine.is_remote else partial(train, on_epoch=on_epoch)
+    parts = engine.each(train, engine.shares(1 + len(folds)), f"networks on {len(some):,} rows")
+    final, *of_folds = averages = [average for part in parts for average in part]
     candidates = settings.candidates(min(len(rows.labels), CHOICE_ROWS))
     shipped = shipped_average(rows, final)
     summary = weight_summary(shipped, rows, final.members) | {"choice": choice_columns(final)}
@@ -177,7 +178,7 @@ def _averaged(
         return Trained(shipped, history, table, learning, summary, [], fold_history)
 
     return Learned(
-        averaged_predictors(rows, of_folds),
+        [Portable(averaged_predictor, (each, len(rows.names), rows.family)) for each in of_folds],
         _line_predictors(rows, lines[1:]),
         [len(fold.train) for fold in folds],
         [
@@ -189,10 +190,38 @@ def _averaged(
     )
 
 
-def _single(some: Sample, lines: Sequence[Line], settings: Neural, fit_settings: Fit, on_epoch: fit.OnEpoch) -> Learned:
+def _averages(
+    load: Callable[[], tuple[TrainingTable, list[Fold]]],
+    before: Sequence[Average] | None,
+    share: float,
+    lines: Sequence[Line],
+    settings: Averaged,
+    fit_settings: Fit,
+    numbers: range,
+    on_epoch: fit.OnEpoch = lambda epoch, running, first: None,
+) -> list[Average]:
+    """Return the averages of some sets of rows: number 0 is that of all rows, the others are folds."""
+    rows, folds = load()
+    row_sets = [[all_rows(rows), *folds][number] for number in numbers]
+    if before is None:
+        return average(rows, row_sets, settings, fit_settings, on_epoch, batches=BATCHES)
+    part = slice(numbers.start, numbers.stop)
+    return average_again(rows, row_sets, before[part], share, lines[part], settings, fit_settings, on_epoch, BATCHES)
+
+
+def _single(
+    some: Sample,
+    lines: Sequence[Line],
+    settings: Neural,
+    fit_settings: Fit,
+    on_epoch: fit.OnEpoch,
+    engine: Engine,
+) -> Learned:
     rows, folds = some.rows, some.folds
-    row_sets = [all_rows(rows), *folds]
-    model, (final, *fitted) = fitted_networks(rows, row_sets, [1] * len(row_sets), settings, fit_settings, on_epoch)
+    train = partial(_networks, some.load, settings, fit_settings)
+    train = train if engine.is_remote else partial(train, on_epoch=on_epoch)
+    parts = engine.each(train, engine.shares(1 + len(folds)), f"networks on {len(some):,} rows")
+    final, *fitted = [network for part in parts for network in part]
     places = [f"fold {fold.fold} ({len(fold.train)} training rows)" for fold in folds]
     messages = divergences([("the final model", final), *zip(places, fitted, strict=True)])
     shipped = shipped_network(settings, rows, final)
@@ -203,12 +232,24 @@ def _single(some: Sample, lines: Sequence[Line], settings: Neural, fit_settings:
         return Trained(shipped, history, table, learning, summary, messages, fold_history_table(fitted))
 
     return Learned(
-        network_predictors(model, fitted, rows.family),
+        [Portable(network_predictor, (settings, each, len(rows.names), rows.family)) for each in fitted],
         _line_predictors(rows, lines[1:]),
         [len(fold.train) for fold in folds],
         [{"epochs": len(each.losses), "steps": each.steps, "method": "network"} for each in fitted],
         assembled,
     )
+
+
+def _networks(
+    load: Callable[[], tuple[TrainingTable, list[Fold]]],
+    settings: Neural,
+    fit_settings: Fit,
+    numbers: range,
+    on_epoch: fit.OnEpoch = lambda epoch, running, first: None,
+) -> list[fit.Fitted]:
+    rows, folds = load()
+    row_sets = [[all_rows(rows), *folds][number] for number in numbers]
+    return fitted_networks(rows, row_sets, [1] * len(row_sets), settings, fit_settings, on_epoch)[1]
 
 
 def _line_predictors(rows: TrainingTable, lines: Sequence[Line]) -> list[Predictor]:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -25,13 +25,24 @@ NODE = 16  # leaves of a node
 
 Task = Callable[[Leaf], Any]
 Combine = Callable[[Any, Any], Any]
+Result = TypeVar("Result")
 
 
 class Engine(Protocol):
-    """Whoever computes: the threads of this process, or a cluster."""
+    """Whoever computes: the threads of this process, or a cluster. Its nodes see the files beside that of the table."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether tasks run in other processes."""
 
     def nodes(self, task: Task, combine: Combine, nodes: Sequence[Sequence[Leaf]]) -> Iterator[Any]:
         """Yield for each node the results of `task` on its leaves, joined by `combine` one after the other."""
+
+    def shares(self, count: int) -> list[range]:
+        """Return the numbers below `count` in neighbourhoods, one for each task that trains networks."""
+
+    def each(self, train: Callable[[range], Result], shares: Sequence[range], title: str) -> list[Result]:
+        """Return the results of `train`, which uses THREADS threads, on each of `shares`."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,15 @@ class Threads:
     """The threads of this process."""
 
     workers: int = THREADS
+    is_remote: bool = False
+
+    def shares(self, count: int) -> list[range]:
+        """Return all numbers in one neighbourhood, since networks share the steps of their training."""
+        return [range(count)]
+
+    def each(self, train: Callable[[range], Result], shares: Sequence[range], title: str) -> list[Result]:
+        """Return the results of `train` on one of `shares` after the other."""
+        return list(map(train, shares))
 
     def nodes(self, task: Task, combine: Combine, nodes: Sequence[Sequence[Leaf]]) -> Iterator[Any]:
         """Yield the result of each node; leaves of the next node are computed while the last ones of a node are."""

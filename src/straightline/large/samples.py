@@ -1,16 +1,17 @@
 """Samples of a large table, as tables in memory or in a file: networks learn from them."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
-from numpy.typing import NDArray
 
 from straightline.data.folds import Fold
+from straightline.data.rows import Rows
 from straightline.data.source import Source, held, streamed, with_row_values
 from straightline.data.training_table import TrainingTable
 from straightline.large.division import Division
@@ -20,16 +21,21 @@ from straightline.runtime.leftovers import temporary_folder
 from straightline.runtime.steps import step
 
 HELD_VALUES = 2**26  # The most values of a sample in memory; more are written to a file, and read in blocks.
-BLOCK_ROWS = 2**18  # rows of a block that is read from that file
+BLOCK_ROWS, GROUP_ROWS = 2**18, 2**13  # rows of a block that is read from that file, and of its row groups
+FEATURES, REST = "features.parquet", "rest.npz"
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Some rows of a large table: as a table that networks learn from, with its folds, and as a table for passes."""
+    """Some rows of a large table: as a table that networks learn from, with its folds, and as a table for passes.
+
+    `load` returns the same rows and folds; in another process it reads them from a file that all processes see.
+    """
 
     rows: TrainingTable
     folds: list[Fold]
     passes: SampledTable
+    load: Callable[[], tuple[TrainingTable, list[Fold]]]
 
     def __len__(self) -> int:
         return len(self.rows.labels)
@@ -47,7 +53,7 @@ def growing(
     known: Block | None = None
     known_size = 0
     for size, later in zip(sizes, [*sizes[1:], sizes[-1]], strict=True):
-        with temporary_folder() as folder:
+        with temporary_folder(table.path.parent if engine.is_remote else None) as folder:
             if size * width <= HELD_VALUES:
                 if size > known_size:
                     known_size = later if later * width <= HELD_VALUES // 2 else size
@@ -55,14 +61,20 @@ def growing(
                 assert known is not None
                 block = known.take(table.sampled(known, size)) if size < known_size else known
                 source = held(block.rows)
+                if engine.is_remote:
+                    _write(folder / FEATURES, table, [block])
             else:
                 known = None
-                source, block = _written(table, size, folder / "sample.parquet")
-            cells = division.cells_of(block.keys)
-            folds = [_fold(division, fold, cells) for fold in range(division.k)]
+                block = joined_blocks(_write(folder / FEATURES, table, _blocks(table, size)))
+                source = _source(folder, block)
+            rows, folds = in_memory(table, source, block), folds_of(division, block)
             values = {each.name: getattr(table, each.name) for each in fields(LargeTable)}
             passes = SampledTable(**values, size=size, held=None if known is None else block)
-            yield Sample(in_memory(table, source, block), folds, passes)
+            if engine.is_remote:
+                _write_rest(folder / REST, block)
+                yield Sample(rows, folds, passes, Stored(table, division, folder))
+            else:
+                yield Sample(rows, folds, passes, Loaded(rows, folds))
 
 
 def in_memory(table: LargeTable, source: Source, block: Block) -> TrainingTable:
@@ -82,27 +94,81 @@ def in_memory(table: LargeTable, source: Source, block: Block) -> TrainingTable:
     )
 
 
-def _fold(division: Division, fold: int, cells: NDArray) -> Fold:
-    train = np.flatnonzero(division.is_trained(fold)[cells]).astype(np.int32)
-    return Fold(division.repeat, fold, train, np.flatnonzero(cells == division.test_cell(fold)).astype(np.int32))
+def folds_of(division: Division, block: Block) -> list[Fold]:
+    """Return the folds of the rows of a sample, as lists of their numbers in it."""
+    cells = division.cells_of(block.keys)
+    return [
+        Fold(
+            division.repeat,
+            fold,
+            np.flatnonzero(division.is_trained(fold)[cells]).astype(np.int32),
+            np.flatnonzero(cells == division.test_cell(fold)).astype(np.int32),
+        )
+        for fold in range(division.k)
+    ]
 
 
-def _written(table: LargeTable, size: int, path: Path) -> tuple[Source, Block]:
-    """Write the rows of a sample to a file; return its source, and the rows without their features."""
-    names = [*map(str, range(len(table.names))), "target"]
-    schema = pa.schema([(name, pa.float64()) for name in names])
-    taken: list[Block] = []
-    with (
-        step(f"a sample of {size:,} rows") as reached,
-        pa.parquet.ParquetWriter(path, schema, compression="lz4", use_dictionary=False, write_statistics=False) as file,
-    ):
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A sample of this process."""
+
+    rows: TrainingTable
+    folds: list[Fold]
+
+    def __call__(self) -> tuple[TrainingTable, list[Fold]]:
+        """Return the rows and their folds."""
+        return self.rows, self.folds
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A sample in files of `folder`, which processes on other nodes see too."""
+
+    table: LargeTable
+    division: Division
+    folder: Path
+
+    def __call__(self) -> tuple[TrainingTable, list[Fold]]:
+        """Return the rows and their folds, in memory if there are few."""
+        with np.load(self.folder / REST) as arrays:
+            values = {name: arrays[name] for name in arrays.files}
+        empty = np.empty((len(values["labels"]), 0))
+        rows = Rows(empty, values["labels"], values.get("weights"), values.get("offset"))
+        block = Block(rows, values["numbers"], values["keys"])
+        source = _source(self.folder, block)
+        if len(rows) * (source.columns + 1) <= HELD_VALUES:
+            source = held(source.read(source.groups))
+        return in_memory(self.table, source, block), folds_of(self.division, block)
+
+
+def _source(folder: Path, block: Block) -> Source:
+    *features, target = pa.parquet.read_schema(folder / FEATURES).names
+    source = streamed(folder / FEATURES, features, target, BLOCK_ROWS)
+    return with_row_values(source, block.rows.weights, block.rows.offset)
+
+
+def _blocks(table: LargeTable, size: int) -> Iterator[Block]:
+    with step(f"a sample of {size:,} rows") as reached:
         for leaf in table.leaves:
             block = table.read(leaf)
-            block = block.take(table.sampled(block, size))
-            columns = [*block.rows.features.T, block.rows.labels]
-            file.write_table(pa.table([pa.array(column) for column in columns], schema=schema))
-            taken.append(replace(block, rows=replace(block.rows, features=np.empty((len(block.rows), 0)))))
+            yield block.take(table.sampled(block, size))
             reached(f"{leaf.first_row:,} of {table.rows:,} rows")
-    block = joined_blocks(taken)
-    source = streamed(path, names[:-1], names[-1], BLOCK_ROWS)
-    return with_row_values(source, block.rows.weights, block.rows.offset), block
+
+
+def _write(path: Path, table: LargeTable, blocks: Iterable[Block]) -> list[Block]:
+    """Write features and labels to a file; return the blocks without their features."""
+    schema = pa.schema([(name, pa.float64()) for name in [*map(str, range(len(table.names))), "target"]])
+    options = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
+    rest = []
+    with pa.parquet.ParquetWriter(path, schema, **options) as file:
+        for block in blocks:
+            columns = [*block.rows.features.T, block.rows.labels]
+            file.write_table(pa.table([pa.array(column) for column in columns], schema=schema), GROUP_ROWS)
+            rest.append(replace(block, rows=replace(block.rows, features=np.empty((len(block.rows), 0)))))
+    return rest
+
+
+def _write_rest(path: Path, block: Block) -> None:
+    values: dict[str, Any] = {"numbers": block.numbers, "keys": block.keys, "labels": block.rows.labels}
+    others = {"weights": block.rows.weights, "offset": block.rows.offset}
+    np.savez(path, **values | {name: array for name, array in others.items() if array is not None})

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from straightline.config.settings import Config, load
 from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
+from straightline.large.engines import chosen_engine
 from straightline.large.table import is_large, large_table
 from straightline.large.variants import train_large
 from straightline.models import Averaged, Regression
@@ -63,7 +64,8 @@ def _run_held(root: Path, config: Config, target: str, model: str) -> None:
 def _run_large(root: Path, config: Config, target: str, model: str) -> None:
     settings, table = config.models[model], large_table(root, target)
     say(f"train {target}/{model}: 1 x {config.folds.k} folds of {table.rows:,} rows, divided by a hash")
-    trained = train_large(table, settings, config.fit, config.folds)
+    with chosen_engine() as engine:
+        trained = train_large(table, settings, config.fit, config.folds, engine)
     _finish(root, target, model, trained)
     _report(target, model, trained, f"{trained.weights['epochs']} epochs")
 

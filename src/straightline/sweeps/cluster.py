@@ -1,17 +1,13 @@
 """Trains the configs of a sweep as Ray tasks, on this machine or on all nodes of a Ray cluster."""
 
-import logging
 import math
-import os
 import platform
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,27 +16,17 @@ from straightline.config.settings import Config
 from straightline.errors import UserError
 from straightline.runtime.backend import import_tensorflow
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-
-try:
-    import ray
-except ModuleNotFoundError:
-    raise UserError(
-        "--engine ray: Ray is not installed; pip install 'straightline[ray]', or in a clone `make .venv/tested`"
-    ) from None
-
 import_tensorflow()
 
 from straightline.data.folds import Fold
 from straightline.data.rows import Rows, joined
 from straightline.data.training_table import TrainingTable
+from straightline.large.cluster import RETRIES, WAIT, connected, ray
 from straightline.runtime.threads import THREADS
 from straightline.sweeps.trainer import OnProgress, Scored, Trainer
 
 REPLICAS = 512  # most replicas of a task; tasks are smaller only if slots are free, since each has a start-up cost
-RETRIES = 3  # retries of a task after its worker or its node is lost
 SAME = ("straightline", "tensorflow", "keras", "numpy")  # packages that losses depend on
-WAIT = 5.0  # seconds between two progress messages, and to wait for an answer of the cluster
 
 
 @contextmanager
@@ -52,25 +38,8 @@ def trainer(
     Without `address` that is the cluster in RAY_ADDRESS, or one on this machine, which is started if none is running.
     Raises UserError if the cluster cannot be reached.
     """
-    address = address or os.environ.get("RAY_ADDRESS")
-    try:
-        _require_answer(address)
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"--engine ray: no cluster at {address or 'this machine'}: {reason} (docs/how-to/scaling.md)"
-        ) from None
-    try:
+    with connected(address):
         yield RayTrainer(table, model, parts, seeds)
-    finally:
-        ray.shutdown()
-
-
-def _require_answer(address: str | None) -> None:
-    """Raise OSError if no program listens at `address`; Ray itself would try for more than ten minutes."""
-    if address is not None and (parts := urlsplit(f"//{address}")).port is not None:
-        socket.create_connection((parts.hostname or "", parts.port), timeout=WAIT).close()
 
 
 class RayTrainer(Trainer):
