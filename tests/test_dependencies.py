@@ -28,6 +28,7 @@ ROOMS = [
     "regression",
     "training",
     "comparison",
+    "large",
     "serving",
     "results",
     "report",

@@ -5,7 +5,6 @@ The networks are really trained, those of a batch of tables together (`networks.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,10 @@ from scipy import stats
 
 from straightline.calibration import truths
 from straightline.calibration.networks import Drawn, network_losses
+from straightline.calibration.outcome import Outcome
 from straightline.calibration.truths import Truth, World
 from straightline.comparison.findings import decide
-from straightline.comparison.significance import Comparison, FoldLosses
+from straightline.comparison.significance import FoldLosses
 from straightline.comparison.verdict import Finding
 from straightline.config.settings import Fit, Folds, Verdict
 from straightline.data.folds import Fold, Split
@@ -33,18 +33,6 @@ from straightline.training.regression_variant import RegressionFit, regression_f
 DRAWS = 1000  # most draws of a table, until each of its classes has enough rows for the folds
 AVERAGED_TABLES = 4  # tables whose averaged networks are trained together: more would train no faster
 REPLICA_EPOCHS = 2**24  # most epochs, summed over replicas, of one fit: the losses of each take 16 bytes
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of one table: the fold losses of both models, and those of predicting the mean."""
-
-    losses: FoldLosses
-
-    @property
-    def comparison(self) -> Comparison:
-        """The comparison of the network with the regression."""
-        return self.losses.comparisons()["network"]
 
 
 def tables(
@@ -141,6 +129,12 @@ def rate_interval(count: int, total: int, confidence: float = 0.95) -> tuple[flo
     return float(interval.low), float(interval.high)
 
 
+def _learned_rows(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Return the mean number of rows that networks on growing samples learned from, or nothing without samples."""
+    rows = [outcome.rows for outcome in outcomes if outcome.rows is not None]
+    return {"learned_rows": float(np.mean(rows))} if rows else {}
+
+
 def summary(outcomes: Sequence[Outcome], verdict: Verdict, rows: int, truth: Truth) -> dict[str, float | int | None]:
     """Return the counts of findings, the rate of `challenger_better`, and, for a curve, this rate at the edge.
 
@@ -167,4 +161,4 @@ def summary(outcomes: Sequence[Outcome], verdict: Verdict, rows: int, truth: Tru
         "edge_high": edge_high,
         "margin": verdict.margin,
         "confidence": verdict.confidence,
-    }
+    } | _learned_rows(outcomes)

@@ -143,6 +143,14 @@ def calibrate(
         Literal["single", "quick", "standard", "thorough"] | None,
         typer.Option(help="How much training the network gets (straightline run --help). Default: as in params.yaml."),
     ] = None,
+    growing: Annotated[
+        int | None,
+        typer.Option(
+            min=1_000,
+            help="Let networks learn from growing samples, as in tables of more than 250,000 rows; the first one has "
+            "so many rows. Default: from all rows.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the simulated tables.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for calibration.csv and calibration.png.")] = Path("calibration"),
 ) -> None:
@@ -151,7 +159,7 @@ def calibrate(
         from straightline.commands import calibrate as command
 
     options = command.Options(
-        rows, _counts(columns), family or [], noise, truth, simulations, model, like, target, seed, effort
+        rows, _counts(columns), family or [], noise, truth, simulations, model, like, target, seed, effort, growing
     )
     command.run(ROOT, options, out)
 

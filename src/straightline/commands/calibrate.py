@@ -17,6 +17,7 @@ from rich.progress import Progress
 from rich.table import Table as RichTable
 
 from straightline.calibration import records, scenarios
+from straightline.calibration.outcome import Outcome
 from straightline.calibration.truths import Truth, World
 from straightline.config.composition import render
 from straightline.config.settings import Config, load, parse
@@ -37,7 +38,8 @@ class Options:
     No `families` stand for all of them. `simulations` is the number of tables for each combination. `model` is the
     network, whose settings are those of params.yaml, or of the file `effort` of conf/effort. `like` is a file to
     imitate: its columns, rows, best line and noise replace the generated ones. `target` is the column of that file to
-    predict; its family is the only one of `families`, or the one that suits the column.
+    predict; its family is the only one of `families`, or the one that suits the column. With `growing`, networks learn
+    from samples that grow from `first` rows on, as in tables of more than 250,000 rows.
     """
 
     rows: Sequence[int]
@@ -51,6 +53,7 @@ class Options:
     target: str | None
     seed: int
     effort: str | None
+    growing: int | None = None
 
 
 def run(root: Path, options: Options, out: Path) -> None:
@@ -61,6 +64,9 @@ def run(root: Path, options: Options, out: Path) -> None:
     options, before anything runs.
     """
     config = _config(root, options.effort)
+    if options.growing is not None:
+        growth = replace(config.fit.growth, first=options.growing)
+        config = replace(config, fit=replace(config.fit, growth=growth))
     settings = _network(config, options.model)
     chosen_truths = [scenarios.parse_truth(text, config.verdict.margin) for text in options.truths]
     chosen = [
@@ -109,7 +115,7 @@ def _key(
     fingerprint = {
         "model": {key: value for key, value in asdict(settings).items() if key != "selected_from"},
         "baseline": asdict(config.models[baseline_of(config.models)]),
-        "fit": asdict(config.fit),
+        "fit": {key: value for key, value in asdict(config.fit).items() if options.growing or key != "growth"},
         "folds": asdict(config.folds),
         "verdict": asdict(config.verdict),
         "like": None if world.features is None else hashlib.sha256(world.features.tobytes()).hexdigest(),
@@ -151,7 +157,9 @@ def _simulated(
     assert isinstance(baseline, Regression)
     folds = fold_plan(probe, settings, config.fit, config.folds)
     batches = -(-options.simulations // simulation.batch_size(probe, settings, config.fit, folds))
-    outcomes: list[simulation.Outcome] = []
+    if options.growing is not None:
+        return _grown(config, settings, baseline, options, world, noise, truth, advance)
+    outcomes: list[Outcome] = []
     for numbers in np.array_split(np.arange(options.simulations), batches):
         tables = simulation.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
         place = f"simulations {len(outcomes) + 1:,} to {len(outcomes) + len(numbers):,} of {options.simulations:,}"
@@ -165,6 +173,28 @@ def _simulated(
         "repeats": folds.repeats,
         "seeds": folds.seeds,
     }
+
+
+def _grown(
+    config: Config,
+    settings: Neural | Averaged,
+    baseline: Regression,
+    options: Options,
+    world: World,
+    noise: str,
+    truth: Truth,
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
+    from straightline.calibration import simulation
+    from straightline.calibration.growing import growing_outcome
+
+    folds, outcomes = config.folds, []
+    for number in range(options.simulations):
+        ((table, _),) = simulation.tables(world, truth, noise, [number], replace(folds, repeats=1), options.seed)
+        outcomes.append(growing_outcome(table, settings, baseline, config.fit, folds.k, options.seed + number))
+        advance(1)
+    counts = {"effort": options.effort, "folds": folds.k, "repeats": 1, "seeds": 1}
+    return simulation.summary(outcomes, config.verdict, world.rows, truth) | counts
 
 
 def _epochs_told(reached: Callable[[str], None]) -> Callable[..., None]:
