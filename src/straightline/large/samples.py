@@ -16,13 +16,13 @@ from straightline.data.source import Source, held, streamed, with_row_values
 from straightline.data.training_table import TrainingTable
 from straightline.large.division import Division
 from straightline.large.passes import THREADED, Engine, collected, joined_blocks
+from straightline.large.stored import FEATURES, OPTIONS, REST
 from straightline.large.table import Block, LargeTable, SampledTable
 from straightline.runtime.leftovers import temporary_folder
 from straightline.runtime.steps import step
 
 HELD_VALUES = 2**26  # The most values of a sample in memory; more are written to a file, and read in blocks.
 BLOCK_ROWS, GROUP_ROWS = 2**18, 2**13  # rows of a block that is read from that file, and of its row groups
-FEATURES, REST = "features.parquet", "rest.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,9 +158,8 @@ def _blocks(table: LargeTable, size: int) -> Iterator[Block]:
 def _write(path: Path, table: LargeTable, blocks: Iterable[Block]) -> list[Block]:
     """Write features and labels to a file; return the blocks without their features."""
     schema = pa.schema([(name, pa.float64()) for name in [*map(str, range(len(table.names))), "target"]])
-    options = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
     rest = []
-    with pa.parquet.ParquetWriter(path, schema, **options) as file:
+    with pa.parquet.ParquetWriter(path, schema, **OPTIONS) as file:
         for block in blocks:
             columns = [*block.rows.features.T, block.rows.labels]
             file.write_table(pa.table([pa.array(column) for column in columns], schema=schema), GROUP_ROWS)

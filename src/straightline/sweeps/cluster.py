@@ -4,9 +4,10 @@ import math
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from straightline.runtime.backend import import_tensorflow
 import_tensorflow()
 
 from straightline.data.folds import Fold
-from straightline.data.rows import Rows, joined
 from straightline.data.training_table import TrainingTable
 from straightline.large.cluster import RETRIES, WAIT, connected, ray
+from straightline.large.stored import StoredTable, stored
+from straightline.runtime.leftovers import temporary_folder
 from straightline.runtime.threads import THREADS
 from straightline.sweeps.trainer import OnProgress, Scored, Trainer
 
@@ -31,26 +33,28 @@ SAME = ("straightline", "tensorflow", "keras", "numpy")  # packages that losses 
 
 @contextmanager
 def trainer(
-    address: str | None, table: TrainingTable, model: str, parts: Sequence[Fold], seeds: int
+    address: str | None,
+    table: TrainingTable,
+    model: str,
+    parts: Sequence[Fold],
+    seeds: int,
+    shared: Path = Path(),
 ) -> Iterator["RayTrainer"]:
-    """Yield a trainer on the cluster at `address`.
+    """Yield a trainer on the cluster at `address`. Its tasks read the rows from files below `shared`, which they see.
 
     Without `address` that is the cluster in RAY_ADDRESS, or one on this machine, which is started if none is running.
     Raises UserError if the cluster cannot be reached.
     """
-    with connected(address):
-        yield RayTrainer(table, model, parts, seeds)
+    with connected(address), temporary_folder(shared.resolve()) as folder:
+        yield RayTrainer(table, model, parts, seeds, folder)
 
 
 class RayTrainer(Trainer):
-    """Does the same as `Trainer`, with the same losses, in tasks that read the rows from Ray's object store."""
+    """Does the same as `Trainer`, with the same losses, in tasks that read the rows from files in `folder`."""
 
-    def __init__(self, table: TrainingTable, model: str, parts: Sequence[Fold], seeds: int) -> None:
+    def __init__(self, table: TrainingTable, model: str, parts: Sequence[Fold], seeds: int, folder: Path) -> None:
         super().__init__(table, model, parts, seeds)
-        source = table.source
-        groups = [ray.put(source.read(source.groups[[number]])) for number in source.groups]
-        shared = replace(table, source=replace(source, read=_Groups(groups)))
-        self._job = ray.put(_Job(shared, model, parts, seeds))
+        self._job = ray.put(_Job(stored(table, folder), model, parts, seeds))
         threads = _threads()
         self._threads = min(THREADS, max(threads, default=THREADS))
         self.slots = max(1, sum(node_threads // THREADS for node_threads in threads))
@@ -92,21 +96,10 @@ class RayTrainer(Trainer):
 class _Job:
     """The arguments that all tasks of a sweep share."""
 
-    table: TrainingTable
+    table: StoredTable
     model: str
     parts: Sequence[Fold]
     seeds: int
-
-
-@dataclass(frozen=True)
-class _Groups:
-    """The `read` function of a source whose row groups are in the object store."""
-
-    stored: Sequence[Any]
-
-    def __call__(self, groups: NDArray) -> Rows:
-        # The arrays of a single group are in memory that all tasks of a node share.
-        return joined(ray.get([self.stored[number] for number in groups]))
 
 
 def _scored(job: Sequence[Any], configs: Sequence[Config], expected: dict[str, str]) -> list[Scored]:
@@ -123,7 +116,7 @@ def _scored(job: Sequence[Any], configs: Sequence[Config], expected: dict[str, s
 def _trainer(reference: Any) -> Trainer:
     """Return the trainer of this worker; it is kept, so that later tasks use its compiled programs."""
     job = ray.get(reference)
-    return Trainer(job.table, job.model, job.parts, job.seeds)
+    return Trainer(job.table.load(), job.model, job.parts, job.seeds)
 
 
 def _versions() -> dict[str, str]:
