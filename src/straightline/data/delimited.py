@@ -33,31 +33,31 @@ def read_delimited(content: Content, delimiter: str | None, decimal: str | None)
     table = table.rename_columns([name.strip() for name in table.column_names])
     table, left_out = _without_unnamed(table)
     require_names(content.label, table.column_names)
-    if any(_has_line_breaks(column) for column in table.columns):
-        _require_closed_quotes(content, marks)
-    left_out += _codes(content, marks, table)
+    if any(has_line_breaks(column) for column in table.columns):
+        require_closed_quotes(content, marks)
+    left_out += codes(content, marks, table.schema)
     frame = table.to_pandas()
-    blank = _blank_rows_at_end(content, marks.delimiter)
+    blank = blank_rows_at_end(content, marks.delimiter)
     while blank and frame.iloc[-blank:].notna().any(axis=None):
         blank -= 1
     return frame.iloc[: len(frame) - blank], marks, left_out
 
 
-def _codes(content: Content, marks: Marks, table: pa.Table) -> str:
+def codes(content: Content, marks: Marks, schema: pa.Schema) -> str:
     """Return in words which columns of whole numbers have zeros in front in the first lines, or ""."""
     with content.text() as file:
         rows = list(csv.reader(islice(file, SAMPLE_LINES), delimiter=marks.delimiter))
-    codes = {
+    written = {
         name: cell
         for row in reversed(rows[1:])
         for name, cell in zip((title.strip() for title in rows[0]), row, strict=False)
         if CODE.fullmatch(cell.strip())
     }
-    found = [name for name in table.column_names if name in codes and pa.types.is_integer(table[name].type)]
+    found = [name for name in schema.names if name in written and pa.types.is_integer(schema.field(name).type)]
     if not found:
         return ""
     return (
-        f", {found[0]}: {codes[found[0]].strip()} is read as a number; if it is a code, name it in --categorical "
+        f", {found[0]}: {written[found[0]].strip()} is read as a number; if it is a code, name it in --categorical "
         f"(data.categorical){f', and {len(found) - 1} more columns too' if len(found) > 1 else ''}"
     )
 
@@ -76,7 +76,7 @@ def columns_as_written(content: Content, names: Sequence[str], delimiter: str) -
     return table.to_pandas().rename(columns=titles)[list(names)]
 
 
-def _blank_rows_at_end(content: Content, delimiter: str) -> int:
+def blank_rows_at_end(content: Content, delimiter: str) -> int:
     """Return how many rows at the end consist of delimiters alone, as spreadsheet programs write them."""
     with content.open() as file:
         file.seek(max(0, content.size - TAIL))
@@ -95,8 +95,8 @@ def _table(content: Content, marks: Marks) -> pa.Table:
         try:
             return _parsed(content, marks, types)
         except pa.ArrowInvalid as error:
-            _raise_ragged(content, marks, error)
-            _widen(content, marks, types, error)
+            raise_ragged(content, marks, error)
+            widen(content, marks, types, error)
 
 
 def _without_unnamed(table: pa.Table) -> tuple[pa.Table, str]:
@@ -117,11 +117,12 @@ def _numbers_rows(column: pa.ChunkedArray) -> bool:
     return first in (0, 1) and bool((column.to_numpy() == range(first, first + len(column))).all())
 
 
-def _has_line_breaks(column: pa.ChunkedArray) -> bool:
+def has_line_breaks(column: pa.ChunkedArray) -> bool:
+    """Return whether a cell of a column has several lines."""
     return pa.types.is_string(column.type) and bool(pa.compute.any(pa.compute.match_substring(column, "\n")).as_py())
 
 
-def _require_closed_quotes(content: Content, marks: Marks) -> None:
+def require_closed_quotes(content: Content, marks: Marks) -> None:
     """Raise UserError if a quote is not closed. PyArrow would take the rows that follow for a part of its cell."""
     with content.text() as file:
         rows = csv.reader(file, delimiter=marks.delimiter, strict=True)
@@ -137,29 +138,31 @@ def _require_closed_quotes(content: Content, marks: Marks) -> None:
 
 
 def _parsed(content: Content, marks: Marks, types: dict[str, pa.DataType]) -> pa.Table:
-    return pa.csv.read_csv(
-        content.for_arrow(),
-        pa.csv.ReadOptions(block_size=BLOCK),
-        parse_options=_parse_options(marks),
-        convert_options=pa.csv.ConvertOptions(
-            column_types=types,
-            decimal_point=marks.decimal,
-            null_values=list(MISSING),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
+    options = pa.csv.ReadOptions(block_size=BLOCK)
+    return pa.csv.read_csv(content.for_arrow(), options, parse_options(marks), convert_options(marks, types))
+
+
+def convert_options(marks: Marks, types: dict[str, pa.DataType]) -> pa.csv.ConvertOptions:
+    """Return how cells become values; columns in `types` have these types, others are guessed."""
+    return pa.csv.ConvertOptions(
+        column_types=types,
+        decimal_point=marks.decimal,
+        null_values=list(MISSING),
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
     )
 
 
-def _parse_options(marks: Marks, handler: object = None) -> pa.csv.ParseOptions:
+def parse_options(marks: Marks, handler: object = None) -> pa.csv.ParseOptions:
+    """Return how rows are divided into cells; `handler` gets the rows of another length than the header."""
     return pa.csv.ParseOptions(delimiter=marks.delimiter, newlines_in_values=True, invalid_row_handler=handler)
 
 
-def _raise_ragged(content: Content, marks: Marks, error: pa.ArrowInvalid) -> None:
+def raise_ragged(content: Content, marks: Marks, error: pa.ArrowInvalid) -> None:
     """If `error` is about a row with another length than the header, raise UserError with all these rows."""
     if "columns, got" not in str(error):
         return
-    _require_closed_quotes(content, marks)
+    require_closed_quotes(content, marks)
     rows: list[pa.csv.InvalidRow] = []
 
     def note(row: pa.csv.InvalidRow) -> str:
@@ -168,7 +171,7 @@ def _raise_ragged(content: Content, marks: Marks, error: pa.ArrowInvalid) -> Non
 
     no_columns = pa.csv.ConvertOptions(include_columns=[])
     options = pa.csv.ReadOptions(use_threads=False, block_size=BLOCK)
-    pa.csv.read_csv(content.for_arrow(), options, _parse_options(marks, note), no_columns)
+    pa.csv.read_csv(content.for_arrow(), options, parse_options(marks, note), no_columns)
     lengths = ", ".join(f"row {row.number - 1} has {row.actual_columns}" for row in rows[:SHOWN])
     more = f", and {len(rows) - SHOWN:,} more rows" if len(rows) > SHOWN else ""
     if rows[0].number == 2 and rows[0].expected_columns == 1:
@@ -182,7 +185,7 @@ def _raise_ragged(content: Content, marks: Marks, error: pa.ArrowInvalid) -> Non
     )
 
 
-def _widen(content: Content, marks: Marks, types: dict[str, pa.DataType], error: pa.ArrowInvalid) -> None:
+def widen(content: Content, marks: Marks, types: dict[str, pa.DataType], error: pa.ArrowInvalid) -> None:
     """Set a wider type for the column in `error`. PyArrow guesses types from the first part of a file only."""
     column = re.search(r"In CSV column #(\d+)", str(error))
     if column is None:

@@ -167,11 +167,14 @@ def unseen(frame: pd.DataFrame, features: Sequence[Feature]) -> list[Check]:
 
 def words(values: pd.Series) -> NDArray:
     """Return the values as words, `(rows,)`. Whole numbers have no decimal point, and missing values are MISSING."""
-    words = values.astype("string")
+    if isinstance(values.dtype, pd.CategoricalDtype):  # Each category becomes a word once.
+        of_categories = words(pd.Series(values.cat.categories))
+        return np.append(of_categories, MISSING).astype(object)[values.cat.codes.to_numpy()]
+    found = values.astype("string")
     if pd.api.types.is_float_dtype(values):
         is_whole = (values % 1 == 0) & (values.abs() < 2**53)
-        words = words.mask(is_whole, values.where(is_whole).astype("Int64").astype("string"))
-    return words.fillna(MISSING).to_numpy(object)
+        found = found.mask(is_whole, values.where(is_whole).astype("Int64").astype("string"))
+    return found.fillna(MISSING).to_numpy(object)
 
 
 def is_bool(values: pd.Series) -> bool:

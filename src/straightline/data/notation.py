@@ -55,6 +55,8 @@ class AmbiguousDatesError(UserError):
 
 def is_text(values: pd.Series) -> bool:
     """Return whether a column holds text."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return len(values.cat.categories) > 0
     if values.dtype == object:
         return pd.api.types.infer_dtype(values, skipna=True) == "string"
     return pd.api.types.is_string_dtype(values.dtype) and not values.isna().all()
@@ -111,8 +113,14 @@ def described(notation: Notation) -> str:
 
 def are_numbers(values: pd.Series) -> pd.Series:
     """Return for each present value of a column whether it is a number with the unit that most of them have."""
-    cells = values.dropna().astype("string").str.strip()
-    units = cells.map({cell: _unit_of_number(cell) for cell in cells.unique()})
+    present = values.dropna()
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        words = pd.Series(values.cat.categories, dtype="string").str.strip()
+        units = words.map({word: _unit_of_number(word) for word in words.unique()}).take(present.cat.codes)
+        units.index = present.index
+    else:
+        cells = present.astype("string").str.strip()
+        units = cells.map({cell: _unit_of_number(cell) for cell in cells.unique()})
     counts = units.dropna().value_counts()
     return units == counts.index[0] if len(counts) else units.notna()
 
@@ -123,10 +131,17 @@ def _unit_of_number(cell: str) -> str | None:
     return _unit(match) if match is not None and is_number else None
 
 
-def gaps(values: pd.Series, missing: Sequence[str]) -> dict[str, int]:
-    """Return the marks of a gap in a column of text, and in how many rows each is."""
+def gaps(values: pd.Series, missing: Sequence[str], rows: pd.Series | None = None) -> dict[str, int]:
+    """Return the marks of a gap in a column of text, and in how many rows each is.
+
+    If `values` are the different cells of a column, `rows` says in how many rows each of them is.
+    """
     cells = values.dropna().astype("string").str.strip()
-    counts = cells[_is_mark(cells, missing)].value_counts()
+    cells = cells[_is_mark(cells, missing)]
+    if rows is None:
+        counts = cells.value_counts()
+    else:
+        counts = rows[cells.index].groupby(cells, sort=False).sum().sort_values(ascending=False, kind="stable")
     return {str(mark): int(count) for mark, count in counts.items()}
 
 

@@ -60,10 +60,10 @@ def _batches(label: str, file: pa.NativeFile) -> pa.Table:
 
 
 def _checked(label: str, table: pa.Table) -> pd.DataFrame:
-    columns = [_simplified(column) for column in table.columns]
+    columns = [simplified(column) for column in table.columns]
     require_names(label, table.column_names)
     for name, column in zip(table.column_names, columns, strict=True):
-        _require_characters(label, name, column)
+        require_characters(label, name, column)
     return pa.table(columns, table.column_names).to_pandas(types_mapper=_kept_type, ignore_metadata=True)
 
 
@@ -78,7 +78,8 @@ def _require_memory(label: str, metadata: pa.parquet.FileMetaData) -> None:
         )
 
 
-def _simplified(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def simplified(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column without a type of its own, and decimal numbers as float64."""
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.cast(column.type.storage_type)
     return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
@@ -93,8 +94,11 @@ def _kept_type(kind: pa.DataType) -> pd.ArrowDtype | None:
     return None if is_word or is_number or is_date or pa.types.is_null(values) else pd.ArrowDtype(kind)
 
 
-def _require_characters(label: str, name: str, column: pa.ChunkedArray) -> None:
-    """Raise UserError if words are not UTF-8, or if a word has a NUL character."""
+def require_characters(label: str, name: str, column: pa.ChunkedArray, first_row: int = 0) -> None:
+    """Raise UserError if words are not UTF-8, or if a word has a NUL character.
+
+    The column begins with row number `first_row` of the table, counted from 0.
+    """
     column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.large_string())
@@ -106,4 +110,6 @@ def _require_characters(label: str, name: str, column: pa.ChunkedArray) -> None:
         raise UserError(f"{label}: column {name!r} has words that are not UTF-8; write it again as UTF-8") from None
     nul = pa.compute.index(pa.compute.match_substring(column, "\0"), True).as_py()
     if nul >= 0:
-        raise UserError(f"{label}: column {name!r}, row {nul + 1}: has a NUL character, expected text; remove it")
+        raise UserError(
+            f"{label}: column {name!r}, row {first_row + nul + 1}: has a NUL character, expected text; remove it"
+        )
