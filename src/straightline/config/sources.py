@@ -36,7 +36,8 @@ class Table:
     `sheet` is the name of a spreadsheet's sheet; if it is None, the only sheet with a table is read. `dayfirst` says
     whether 3/4 is the third of April; if it is None, the column has to show it. `dates` says what of a date is a
     feature. `weights` is a column of weights, which are frequencies or sampling weights; if `weights_are` is None,
-    whole numbers are frequencies.
+    whole numbers are frequencies. `memory`, such as "2GB", is what sorting and counting the rows of a large table may
+    take; None is a quarter of the machine's memory.
     """
 
     source: Literal["table"]
@@ -61,6 +62,7 @@ class Table:
     sheet: str | None = None
     weights: str | None = None
     weights_are: Literal["frequency", "sampling"] | None = None
+    memory: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")] | None = None
 
     @field_validator("features", "exclude", "categorical")
     @classmethod

@@ -39,75 +39,102 @@ def checks(
     for target in targets.values():
         values = table[target.column].to_numpy(np.float64)
         found += _target_checks(features, values, target)
-        found += _order_checks(values, target) if divided_by == "chance" and not written_out else []
+        found += order_checks(values, target) if divided_by == "chance" and not written_out else []
     return found
 
 
 def _row_checks(table: pd.DataFrame, features: pd.DataFrame) -> list[Check]:
-    found = []
-    if count := int(table.duplicated().sum()):
-        message = (
-            f"{count:,} of {len(table):,} rows repeat another row; copies in different folds make the models look "
-            "better than they are"
-        )
-        found.append(Check("duplicates", message, advice="remove copies of the same case"))
+    found = duplicate_checks(int(table.duplicated().sum()), len(table))
     if len(table) <= features.shape[1]:
         message = f"only {len(table):,} rows for {features.shape[1]:,} columns"
         found.append(Check("few-rows", message, advice="leave columns out"))
     return found
 
 
+def duplicate_checks(count: int, rows: int) -> list[Check]:
+    """Return a check if `count` of the rows repeat another one."""
+    if not count:
+        return []
+    message = (
+        f"{count:,} of {rows:,} rows repeat another row; copies in different folds make the models look better than "
+        "they are"
+    )
+    return [Check("duplicates", message, advice="remove copies of the same case")]
+
+
 def _column_checks(features: pd.DataFrame, dates: Sequence[str]) -> list[Check]:
     values = features.to_numpy(np.float64)
     constant = values.min(axis=0) == values.max(axis=0)
-    found = []
-    if constant.any():
-        found.append(Check("constant", "the same in every row", tuple(features.columns[constant])))
+    found = constant_checks(features.columns[constant])
     others = features.drop(columns=list(dates))
-    if counters := [name for name, column in others.items() if _is_row_number(column.to_numpy())]:
-        message = "a different whole number in every row, like a row number"
-        found.append(Check("row-number", message, tuple(map(str, counters)), "exclude it if it is one"))
+    counters = [str(name) for name, column in others.items() if is_row_number(column.to_numpy())]
+    found += row_number_checks(counters)
     varied = features.loc[:, ~constant]
-    for pair in _alike(varied.to_numpy(np.float64)):
-        found.append(Check("alike", "nearly the same", tuple(varied.columns[list(pair)]), "keep one of them"))
-    if collinear := _collinear(varied.to_numpy(np.float64)):
-        columns = tuple(varied.columns[collinear])
-        found.append(Check("collinear", "nearly collinear", columns, "leave one of them out"))
+    if varied.shape[1] < 2 or len(varied) < 3:
+        return found
+    return found + correlation_checks(
+        np.corrcoef(varied.to_numpy(np.float64), rowvar=False), varied.columns, len(varied)
+    )
+
+
+def constant_checks(names: pd.Index) -> list[Check]:
+    """Return a check of the columns `names`, if there are any, which are constant."""
+    return [Check("constant", "the same in every row", tuple(names))] if len(names) else []
+
+
+def row_number_checks(names: Sequence[str]) -> list[Check]:
+    """Return a check of the columns `names`, if there are any, which look like row numbers."""
+    message = "a different whole number in every row, like a row number"
+    return [Check("row-number", message, tuple(names), "exclude it if it is one")] if names else []
+
+
+def correlation_checks(correlations: NDArray, names: pd.Index, rows: int) -> list[Check]:
+    """Return checks of columns that are nearly the same, or nearly collinear, from their `correlations`."""
+    found = [
+        Check("alike", "nearly the same", tuple(names[list(pair)]), "keep one of them") for pair in _alike(correlations)
+    ]
+    if collinear := _collinear(correlations, rows):
+        found.append(Check("collinear", "nearly collinear", tuple(names[collinear]), "leave one of them out"))
     return found
 
 
-def _is_row_number(values: NDArray) -> bool:
+def is_row_number(values: NDArray) -> bool:
+    """Return whether a column has a different whole number in every row, without a gap between them."""
     whole = len(values) > 20 and bool((values == np.round(values)).all())
     return whole and bool(np.ptp(values) == len(values) - 1 and len(np.unique(values)) == len(values))
 
 
-def _alike(values: NDArray) -> list[tuple[int, int]]:
+def _alike(correlations: NDArray) -> list[tuple[int, int]]:
     """Return the indices of pairs of columns that are nearly the same, at most SHOWN pairs."""
-    if values.shape[1] < 2 or len(values) < 3:
-        return []
-    alike = np.abs(np.corrcoef(values, rowvar=False)) > ALIKE
+    alike = np.abs(correlations) > ALIKE
     return [(int(first), int(second)) for first, second in zip(*np.nonzero(np.triu(alike, 1)), strict=True)][:SHOWN]
 
 
-def _collinear(values: NDArray) -> list[int]:
+def _collinear(correlations: NDArray, rows: int) -> list[int]:
     """Return the indices of the columns in nearly collinear combinations of three or more columns."""
-    if values.shape[1] < 3 or len(values) <= values.shape[1]:
+    if len(correlations) < 3 or rows <= len(correlations):
         return []
-    sizes, directions = np.linalg.eigh(np.corrcoef(values, rowvar=False))
+    sizes, directions = np.linalg.eigh(correlations)
     involved = np.abs(directions[:, sizes < 1 - ALIKE**2]) > INVOLVED
     return [int(column) for column in np.flatnonzero(involved[:, involved.sum(axis=0) > 2].any(axis=1))]
 
 
 def _target_checks(features: pd.DataFrame, values: NDArray, target: Target) -> list[Check]:
-    family, name = family_of(target), target.column
-    found = family.checks(values, target)
-    if leaks := [name for name, column in features.items() if _determines(column.to_numpy(np.float64), values, family)]:
-        message = f"{listed(leaks)} alone determines it"
-        found.append(Check("leak", message, (name,), f"is it known before {name} is?"))
-    return found
+    family = family_of(target)
+    leaks = [str(name) for name, column in features.items() if determines(column.to_numpy(np.float64), values, family)]
+    return [*family.checks(values, target), *leak_checks(leaks, target)]
 
 
-def _order_checks(values: NDArray, target: Target) -> list[Check]:
+def leak_checks(leaks: Sequence[str], target: Target) -> list[Check]:
+    """Return a check of the columns `leaks`, if there are any, each of which alone determines the target."""
+    if not leaks:
+        return []
+    name = target.column
+    return [Check("leak", f"{listed(leaks)} alone determines it", (name,), f"is it known before {name} is?")]
+
+
+def order_checks(values: NDArray, target: Target) -> list[Check]:
+    """Return a check if neighbouring rows have similar labels, as rows in the order of time do."""
     correlation = _neighbour_correlation(values)
     if correlation <= 4 / math.sqrt(len(values)):
         return []
@@ -122,7 +149,8 @@ def _order_checks(values: NDArray, target: Target) -> list[Check]:
     ]
 
 
-def _determines(values: NDArray, labels: NDArray, family: Family) -> bool:
+def determines(values: NDArray, labels: NDArray, family: Family) -> bool:
+    """Return whether a column, which may be constant, alone determines the labels."""
     return bool(np.ptp(values) > 0) and family.is_determined_by(values, labels)
 
 

@@ -177,6 +177,17 @@ def words(values: pd.Series) -> NDArray:
     return found.fillna(MISSING).to_numpy(object)
 
 
+def word_counts(values: pd.Series) -> pd.Series:
+    """Return in how many rows each word is, the commonest first."""
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return pd.Series(words(values)).value_counts()
+    codes = values.cat.codes.to_numpy()
+    counts = np.bincount(codes + 1, minlength=1 + len(values.cat.categories))
+    names = np.append([MISSING], words(pd.Series(values.cat.categories))).astype(object)
+    found = pd.Series(counts, names).groupby(level=0, sort=False).sum()
+    return found[found > 0].sort_values(ascending=False, kind="stable")
+
+
 def is_bool(values: pd.Series) -> bool:
     """Return whether all present values of a column of objects are True or False, and there is one."""
     present = values.dropna()

@@ -39,18 +39,30 @@ def fit_encoding(
     are categories. `dates` says what of a date is a feature: `days`, `year`, `month`, `weekday`. Raises UserError for
     infinite numbers, for words among numbers, and if no column is left. The message names columns and rows.
     """
-    features, checks, problems = [], [], []
+    columns, problems = [], []
     for name in names:
         try:
-            values, is_category = column(frame, name, ""), name in categorical
-            found = _dates(values, rows, name, dates) if _is_date(values, is_category) else []
-            found = found or [_feature(values, rows, name, is_category)]
+            columns.append(fit_column(column(frame, name, ""), rows, name, name in categorical, dates))
         except UserError as error:
             problems.append(str(error).removeprefix(": "))
-            continue
-        features += [feature for feature, _ in found if feature is not None]
-        checks += [check for _, of_feature in found for check in of_feature]
+    return joined_encodings(columns, problems)
+
+
+def fit_column(
+    values: pd.Series, rows: NDArray, name: str, is_category: bool, dates: Sequence[DateFeature] = (DAYS,)
+) -> list[Encoded]:
+    """Return the features of a column, and checks of each. Arguments and errors are those of `fit_encoding`."""
+    found = _dates(values, rows, name, dates) if _is_date(values, is_category) else []
+    return found or [_feature(values, rows, name, is_category)]
+
+
+def joined_encodings(
+    columns: Sequence[Sequence[Encoded]], problems: Sequence[str]
+) -> tuple[list[Feature], list[Check]]:
+    """Return the features and the checks of all columns. Raises UserError with `problems`, or without any feature."""
     encoding.raise_if_any(problems)
+    features = [feature for of_column in columns for feature, _ in of_column if feature is not None]
+    checks = [check for of_column in columns for _, found in of_column for check in found]
     if not features:
         reasons = f" ({'; '.join(map(str, checks))})" if checks else ""
         raise UserError(f"no column is left to predict from{reasons}; expected at least one besides the targets")
@@ -105,12 +117,11 @@ def _number(
 
 def _category(values: pd.Series, rows: NDArray, name: str, is_requested: bool) -> Encoded:
     mixed = None if is_requested else _mixture(values, name)
-    words = pd.Series(encoding.words(values.iloc[rows]))
-    counts = words.value_counts()
+    counts = encoding.word_counts(values.iloc[rows])
     if len(counts) == 1:
         return None, [Check("constant", f"{counts.index[0]} in every training row, left out", (name,))]
-    if not is_requested and len(counts) > max(TEXT_SHARE * len(words), 2):
-        message = f"{len(counts):,} different words in {len(words):,} rows, text or names, left out"
+    if not is_requested and len(counts) > max(TEXT_SHARE * len(rows), 2):
+        message = f"{len(counts):,} different words in {len(rows):,} rows, text or names, left out"
         return None, [Check("text", message, (name,))]
     levels = sorted(counts[counts >= min(RARE, counts.max())].head(LEVELS).index)
     rare = len(counts) - len(levels)

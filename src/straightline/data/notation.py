@@ -116,7 +116,7 @@ def are_numbers(values: pd.Series) -> pd.Series:
     present = values.dropna()
     if isinstance(values.dtype, pd.CategoricalDtype):
         words = pd.Series(values.cat.categories, dtype="string").str.strip()
-        units = words.map({word: _unit_of_number(word) for word in words.unique()}).take(present.cat.codes)
+        units = words.map({word: _unit_of_number(word) for word in words.unique()}).take(present.cat.codes.to_numpy())
         units.index = present.index
     else:
         cells = present.astype("string").str.strip()

@@ -64,7 +64,7 @@ def _checked(label: str, table: pa.Table) -> pd.DataFrame:
     require_names(label, table.column_names)
     for name, column in zip(table.column_names, columns, strict=True):
         require_characters(label, name, column)
-    return pa.table(columns, table.column_names).to_pandas(types_mapper=_kept_type, ignore_metadata=True)
+    return pa.table(columns, table.column_names).to_pandas(types_mapper=kept_type, ignore_metadata=True)
 
 
 def _require_memory(label: str, metadata: pa.parquet.FileMetaData) -> None:
@@ -85,7 +85,7 @@ def simplified(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
 
 
-def _kept_type(kind: pa.DataType) -> pd.ArrowDtype | None:
+def kept_type(kind: pa.DataType) -> pd.ArrowDtype | None:
     """Return the type of a column with values that are no numbers, words, dates or booleans; None for the others."""
     values = kind.value_type if pa.types.is_dictionary(kind) else kind
     is_word = pa.types.is_string(values) or pa.types.is_large_string(values) or pa.types.is_string_view(values)

@@ -41,22 +41,22 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
     `decimal` is the decimal mark of the file, which decides how text such as 1,200 is read.
     Raises UserError with all problems of the table in one line.
     """
-    path, names = config.data.path, _feature_names(config, frame)
+    path, names = config.data.path, feature_names(config, frame)
     problems: list[str] = []
-    by, column = _divided_by(config)
-    extra = _extra_columns(config)
-    read = understood(config, frame, _read_columns(config, frame, [*names, column, *extra]), decimal)
+    by, column = divided_by(config)
+    extra = extra_columns(config)
+    read = understood(config, frame, read_columns(config, frame, [*names, column, *extra]), decimal)
     problems += [*read.problems, *total_row(read.frame)]
     frame, weights = _weighted(config, read.frame, names, problems)
     frame, groups = _in_order(frame, by, column, path, problems)
     labels, targets = _targets(config, frame, problems)
     split = Split(_strata(labels, targets), groups, by == "time")
     train, test = _held_out(split, config, len(frame), problems)
-    problems += _absent_classes(labels, targets, train)
+    problems += absent_classes(labels, targets, train)
     features, seen = _encoded(config, frame, train, names, problems)
     features = [replace(feature, written=read.notations.get(feature.column)) for feature in features]
     seen = [*read.checks, *weights.checks, *seen]
-    problems += _repeated_names([*encoding.term_names(features), *labels]) or _repeated_features(features)
+    problems += repeated_names([*encoding.term_names(features), *labels]) or repeated_features(features)
     if problems:
         raise UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
     encoded = pd.DataFrame(encoding.matrix(frame, features), frame.index, encoding.term_names(features))
@@ -75,25 +75,25 @@ def prepare(config: Config, frame: pd.DataFrame, decimal: str = ".") -> Prepared
         checks=seen,
         weights=weights.column,
         weights_are=weights.kind,
-        offsets=[Feature(name, "number", written=read.notations.get(name)) for name in _offset_columns(config)],
+        offsets=[Feature(name, "number", written=read.notations.get(name)) for name in offset_columns(config)],
     )
     return Prepared(table.iloc[train], table.iloc[test], schema)
 
 
-def _read_columns(config: Config, frame: pd.DataFrame, names: Iterable[str | None]) -> list[str]:
+def read_columns(config: Config, frame: pd.DataFrame, names: Iterable[str | None]) -> list[str]:
     """Return those of the columns `names`, and of the targets, that are there and may be numbers or dates."""
     wanted = dict.fromkeys([*names, *(target.column for target in config.targets.values())])
     categorical = config.data.categorical if isinstance(config.data, Table) else []
     return [name for name in wanted if name in frame.columns and name not in categorical and name is not None]
 
 
-def _extra_columns(config: Config) -> list[str]:
+def extra_columns(config: Config) -> list[str]:
     """Return the columns of weights, offsets and exposures, which no model predicts from.
 
     Raises UserError if one of them is a target.
     """
     weights = config.data.weights if isinstance(config.data, Table) else None
-    columns = [name for name in dict.fromkeys((weights, *_offset_columns(config))) if name is not None]
+    columns = [name for name in dict.fromkeys((weights, *offset_columns(config))) if name is not None]
     if overlap := {target.column for target in config.targets.values()} & set(columns):
         raise UserError(
             f"{config.data.path}: {sorted(overlap)[0]!r} is a target, which no new row has; choose another column for "
@@ -102,7 +102,8 @@ def _extra_columns(config: Config) -> list[str]:
     return columns
 
 
-def _offset_columns(config: Config) -> list[str]:
+def offset_columns(config: Config) -> list[str]:
+    """Return the columns of offsets and exposures."""
     names = [name for target in config.targets.values() for name in (target.offset, target.exposure)]
     return list(dict.fromkeys(name for name in names if name is not None))
 
@@ -118,7 +119,7 @@ def _weighted(
     return frame, RowWeights()
 
 
-def _absent_classes(labels: pd.DataFrame, targets: dict[str, Target], train: RowNumbers) -> list[str]:
+def absent_classes(labels: pd.DataFrame, targets: dict[str, Target], train: RowNumbers) -> list[str]:
     """Return a problem for each target with a class that only held-out rows have."""
     problems = []
     for target in targets.values():
@@ -132,7 +133,8 @@ def _absent_classes(labels: pd.DataFrame, targets: dict[str, Target], train: Row
     return problems
 
 
-def _repeated_names(names: list[str]) -> list[str]:
+def repeated_names(names: list[str]) -> list[str]:
+    """Return a problem for each name that several terms have."""
     return [
         f"the name {name!r} stands for a level of a category and for another column; rename one of them"
         for name, count in Counter(names).items()
@@ -140,7 +142,7 @@ def _repeated_names(names: list[str]) -> list[str]:
     ]
 
 
-def _repeated_features(features: list[Feature]) -> list[str]:
+def repeated_features(features: list[Feature]) -> list[str]:
     """Return a problem for each part of a date whose name another column has."""
     counts = Counter(feature.name for feature in features)
     return [
@@ -150,10 +152,11 @@ def _repeated_features(features: list[Feature]) -> list[str]:
     ]
 
 
-def _feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
+def feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
+    """Return the columns to predict from. Raises UserError for names in the settings that the table lacks."""
     if isinstance(config.data, Balloons):
         return list(balloons.FEATURES)
-    targets = [*(target.column for target in config.targets.values()), *_extra_columns(config)]
+    targets = [*(target.column for target in config.targets.values()), *extra_columns(config)]
     if isinstance(config.data, Example):
         return [str(name) for name in frame.columns if name not in targets]
     exclude = config.data.exclude
@@ -171,7 +174,7 @@ def _feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
     return config.data.features
 
 
-def _divided_by(config: Config) -> tuple[DivisionKind, str | None]:
+def divided_by(config: Config) -> tuple[DivisionKind, str | None]:
     """Return how rows are divided, by `chance`, `groups` or `time`, and the column for this."""
     if not isinstance(config.data, Table):
         return "chance", None

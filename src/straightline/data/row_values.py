@@ -69,16 +69,21 @@ def checked_weights(
 
 
 def weighted(
-    frame: pd.DataFrame, column: str, kind: WeightKind | None, features: Sequence[str], origin: str
+    frame: pd.DataFrame, column: str, kind: WeightKind | None, features: Sequence[str] | None, origin: str
 ) -> tuple[pd.DataFrame, RowWeights]:
     """Return the rows of `frame` with a weight above 0 in `column`, and what their weights are.
 
     A cross-table gets a row for each of its cases instead of weights, so that folds and held-out rows divide cases and
-    not cells. `features` are the columns to predict from. Raises the errors of `checked_weights`.
+    not cells. `features` are the columns to predict from; None says that the table is no cross-table. Raises the errors
+    of `checked_weights`.
     """
     counts, kind, found = checked_weights(frame, column, kind, origin)
     frame = frame[counts]
-    if kind == "sampling" or not is_crosstab(frame[[name for name in features if name in frame.columns]]):
+    if (
+        features is None
+        or kind == "sampling"
+        or not is_crosstab(frame[[name for name in features if name in frame.columns]])
+    ):
         return frame, RowWeights(column, kind, found)
     rows = case_rows(frame[column].to_numpy())
     cells = "rows that differ in the target only are cells of a cross-table"

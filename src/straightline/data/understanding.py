@@ -59,7 +59,7 @@ def understood_column(
         is_categories = isinstance(values.dtype, pd.CategoricalDtype)
         cells, rows = _different(values) if is_categories else (values, None)
         way = notation.found(cells, decimal, day_first, missing)
-        read = _words(cells, missing) if way is None else notation.parsed(cells, way, name)
+        read = without_gaps(cells, missing) if way is None else notation.parsed(cells, way, name)
         found = _checks(name, cells, read, way, missing, rows)
         return (_of_categories(values, read, way) if is_categories else read), way, found
     if not missing or not pd.api.types.is_numeric_dtype(values):
@@ -90,10 +90,11 @@ def _of_categories(values: pd.Series, read: pd.Series, way: Notation | None) -> 
         return read.reset_index(drop=True).reindex(places[codes]).set_axis(values.index)
     is_kept = read.notna().to_numpy()
     numbers = np.append(np.where(is_kept, np.cumsum(is_kept) - 1, -1), -1)
-    return pd.Series(pd.Categorical.from_codes(numbers[places[codes]], read[is_kept].to_numpy(object)), values.index)
+    return pd.Series(pd.Categorical.from_codes(numbers[places[codes]], pd.Index(read[is_kept])), values.index)
 
 
-def _words(values: pd.Series, missing: Sequence[str]) -> pd.Series:
+def without_gaps(values: pd.Series, missing: Sequence[str]) -> pd.Series:
+    """Return a column of words in which blank cells, and the marks that the user named, are missing."""
     cells = values.astype("string").str.strip()
     return values.mask(((cells == "") | cells.isin(missing)).fillna(False).astype(bool))
 

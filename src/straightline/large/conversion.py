@@ -13,16 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from straightline.config.sources import Table
+from straightline.config.streams import stream_name
 from straightline.data import delimited
-from straightline.data.contents import Content, opened
+from straightline.data.chance import LARGE_ROWS
+from straightline.data.contents import ADDRESS, CHUNK, Content, opened
 from straightline.data.names import line_of, require_names
 from straightline.data.parquet import DAMAGED, require_characters, simplified
 from straightline.data.reading import COLUMNAR, read_table
 from straightline.data.text import MARKS
 from straightline.data.unpacking import ZIP
 from straightline.errors import UserError
-from straightline.large.files import TableFile
-from straightline.large.text import NeedsWiderTypesError, TextFile, text_file
+from straightline.large.files import TableFile, is_several
+from straightline.large.text import NeedsWiderTypesError, TextFile, text_file, text_of
 from straightline.runtime.steps import step
 
 GROUP_ROWS = 2**16  # rows of a row group
@@ -192,3 +194,31 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     is_word = pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_string(kind)
     return column.cast(pa.string()) if is_word else column
+
+
+def may_be_large(path: Path, label: str) -> bool:
+    """Return whether a table may have more than LARGE_ROWS rows, or is in several files, so that it is converted."""
+    if stream_name(path) is not None or ADDRESS.search(str(path)) or not (path.is_file() or is_several(path)):
+        return False
+    if is_several(path):
+        return True
+    if path.stat().st_size < LARGE_ROWS // 50:  # Compressed rows may take less than a byte.
+        return False
+    content = text_of(opened(path, label))
+    head = content.head(8)
+    if head.startswith(b"PAR1"):
+        return _parquet_rows(content) > LARGE_ROWS
+    if head.startswith((ZIP, *COLUMNAR)) or path.suffix.lower() in IN_MEMORY:
+        return False
+    with content.open() as file:
+        lines = 0
+        while lines <= LARGE_ROWS and (chunk := file.read(CHUNK)):
+            lines += chunk.count(b"\n")
+    return lines > LARGE_ROWS
+
+
+def _parquet_rows(content: Content) -> int:
+    try:
+        return int(pa.parquet.read_metadata(content.for_arrow()).num_rows)
+    except DAMAGED:
+        return 0  # The reader of small files says what is wrong with it.

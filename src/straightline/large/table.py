@@ -169,9 +169,12 @@ def is_large(schema: Schema) -> bool:
     return schema.rows.train + schema.rows.test > LARGE_ROWS
 
 
-def large_table(root: Path, target: str) -> LargeTable:
-    """Return the training rows of the target with the key `target` in data/train.parquet below `root`."""
-    schema, path = read_schema(root), root / "data/train.parquet"
+def large_table(root: Path, target: str, schema: Schema | None = None) -> LargeTable:
+    """Return the training rows of the target with the key `target` in data/train.parquet below `root`.
+
+    `schema` is that of the rows; None reads it from data/schema.json.
+    """
+    schema, path = schema or read_schema(root), (root / "data/train.parquet").resolve()
     sampling = schema.weights_are == "sampling"
     return LargeTable(
         path,

@@ -10,13 +10,19 @@ use_common_instructions()
 import pandas as pd
 
 from straightline.config.settings import Config, load
-from straightline.config.sources import Balloons, Example
+from straightline.config.sources import Balloons, Example, Table
 from straightline.data import balloons, examples
+from straightline.data.chance import LARGE_ROWS
 from straightline.data.contents import AbsentFileError
 from straightline.data.preparation import prepare
 from straightline.data.reading import read_table
+from straightline.data.schema import Schema
 from straightline.errors import UserError
+from straightline.large.conversion import converted, may_be_large
+from straightline.large.files import table_files
+from straightline.large.preparation import prepare_large
 from straightline.runtime.artifacts import write_json, write_parquet
+from straightline.runtime.leftovers import temporary_folder
 from straightline.runtime.stage import stage
 
 # Most rows and values in a row group of Parquet. Small groups make a block of many of them a mix of the table.
@@ -29,17 +35,37 @@ def run(root: Path) -> None:
     Raises UserError with all problems of the table in one line.
     """
     config = load(root / "params.yaml")
-    frame, decimal = _source(root, config)
-    prepared = prepare(config, frame, decimal)
-    schema = prepared.schema
+    schema = _schema(root, config)
     for warning in schema.warnings:
         say(f"data: warning: {warning}")
-    group_rows = max(1, min(GROUP_ROWS, GROUP_VALUES // prepared.train.shape[1]))
-    write_parquet(root / "data/train.parquet", prepared.train, group_rows)
-    write_parquet(root / "data/test.parquet", prepared.test, group_rows)
     write_json(root / "data/schema.json", schema.to_json())
     rows = schema.rows
     say(f"data: {rows.train:,} training rows, {rows.test:,} held out, {len(schema.features)} features")
+
+
+def _schema(root: Path, config: Config) -> Schema:
+    """Write the rows of the table, and return their schema."""
+    table = config.data
+    if not isinstance(table, Table) or not may_be_large(root / table.path, table.path):
+        return _held(root, config, *_source(root, config))
+    with temporary_folder(root) as folder:
+        source = converted(table_files(root / table.path, table.path), table, folder, table.path)
+        if source.rows > LARGE_ROWS:
+            say(f"data: {table.path}: {source.description}, {source.rows:,} rows")
+            return prepare_large(config, source, root, folder)
+        if len(source.labels) > 1:
+            say(f"data: {table.path}: {len(source.labels):,} files, {source.description}")
+            return _held(root, config, read_table(source.path, label=table.path)[0], source.decimal)
+    return _held(root, config, *_source(root, config))
+
+
+def _held(root: Path, config: Config, frame: pd.DataFrame, decimal: str) -> Schema:
+    """Write the rows of a table in memory, and return their schema."""
+    prepared = prepare(config, frame, decimal)
+    group_rows = max(1, min(GROUP_ROWS, GROUP_VALUES // prepared.train.shape[1]))
+    write_parquet(root / "data/train.parquet", prepared.train, group_rows)
+    write_parquet(root / "data/test.parquet", prepared.test, group_rows)
+    return prepared.schema
 
 
 def run_in_pipeline(root: Path) -> None:
