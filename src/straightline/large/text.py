@@ -1,7 +1,8 @@
 """CSV files that are read a part at a time, compressed or not."""
 
 import csv
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
@@ -11,7 +12,7 @@ import pyarrow.csv
 
 from straightline.config.sources import Table
 from straightline.data import delimited
-from straightline.data.contents import Content
+from straightline.data.contents import CHUNK, Content
 from straightline.data.marks import Marks, found
 from straightline.data.names import line_of, require_names
 from straightline.data.text import SEPARATOR, require_text
@@ -26,12 +27,24 @@ class Packed(Content):
     magic: bytes = b""
 
     def open(self) -> BinaryIO:
-        """Return a new reader of the unpacked bytes."""
-        return cast(BinaryIO, COMPRESSED[self.magic][1](super().open()))
+        """Return a new reader of the unpacked bytes, which closes the file with itself."""
+        return cast(BinaryIO, _Unpacking(super().open(), COMPRESSED[self.magic][1]))
 
     def for_arrow(self) -> Any:
         """Return what functions of PyArrow read the bytes from."""
         return self.open()
+
+
+class _Unpacking(io.BufferedReader):
+    """A reader of the unpacked bytes of `file`."""
+
+    def __init__(self, file: BinaryIO, unpack: Callable[[BinaryIO], Any]) -> None:
+        super().__init__(unpack(file), CHUNK)
+        self._file = file
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
 
 
 class NeedsWiderTypesError(Exception):

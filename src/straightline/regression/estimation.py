@@ -25,6 +25,7 @@ NEWTON_STEPS = 100  # An optimum that exists takes about ten steps.
 CONVERGED = 1e-14  # The largest decrease of the mean loss that another step would bring.
 ROUNDING = 1e-13  # A loss that is larger by this much may be larger by rounding only.
 SAMPLE_ROWS, SAMPLED = 10_000, 5  # Of more than 5 x 10,000 rows, 10,000 give the first guess of the optimum.
+COLLECTED = 2**27  # the most values, a gigabyte of them, that are read into memory to look for separated labels
 SUSPICIOUS_LOG_ODDS = 25.0  # Larger log odds suggest that the optimum is infinite.
 SUSPICIOUS_LOGARITHM = 15.0  # A mean count that is smaller than the usual one by this exponent suggests the same.
 SPARE = 3.0  # The iterations of a separated row end within this distance of where CONVERGED lets them end.
@@ -103,7 +104,7 @@ def maximum_likelihood(
     """Compute the weights of the maximum of a likelihood by Newton's method, with one pass for each step.
 
     `guess` are coefficients in the original units, or None. If the labels are separated, the rows are read into memory,
-    and penalised weights are computed (`firth.py`).
+    and penalised weights are computed (`firth.py`). Of more rows than fit, a message says that it may be so.
     """
     basis, inverse = None, None
     weights = standardized.start(family) if guess is None else standardized.weights(guess)
@@ -120,6 +121,12 @@ def maximum_likelihood(
     estimate = Estimate(weights, root, 1.0, here.loss * family.loss_factor)
     if not family.is_separable or here.extreme <= suspicious(standardized, family):
         return estimate
+    if not fits_into_memory(standardized):
+        infinite = (
+            "some linear predictors are so large that coefficients may be infinite, and the rows are too many to find "
+            "out; look at terms with large standard errors"
+        )
+        return replace(estimate, messages=[infinite])
     all_rows: Rows = yield COLLECT
     design = standardized(all_rows.features)
     separation = separating(design, all_rows, family)
@@ -135,6 +142,11 @@ def maximum_likelihood(
         separation=separation,
         messages=messages,
     )
+
+
+def fits_into_memory(standardized: Standardized) -> bool:
+    """Return whether all rows may be read into memory, to look for labels that are separated."""
+    return bool(standardized.rows * len(standardized.kept) <= COLLECTED)
 
 
 def likelihood_at(standardized: Standardized, family: Family, weights: NDArray, basis: NDArray | None = None) -> Pass:
