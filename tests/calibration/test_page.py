@@ -28,3 +28,10 @@ def test_where_a_curve_is_not_found_nothing_is_sure() -> None:
     table = pd.read_csv(FOLDER / "families/calibration.csv")
     curved = table[table["gain"] > 0]
     assert (curved["challenger_better"] + curved["undecided"] == curved["simulations"]).all()
+
+
+def test_networks_on_growing_samples_are_not_called_better_without_a_curve() -> None:
+    table = pd.read_csv(FOLDER / "growing/calibration.csv")
+    assert set(table["truth"]) == {"linear", "1.5 margins"}
+    assert table.groupby("truth")["simulations"].sum().tolist() == [80, 80]
+    assert (table["learned_rows"] <= table["rows"]).all()

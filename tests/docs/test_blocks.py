@@ -81,6 +81,25 @@ def test_how_much_changes_with_the_rows_is_what_the_code_says() -> None:
     assert f"| {plan.FEW_MEMBERS_ROWS:,} or more | a network averages two" in page
     assert plan.FEW_MEMBERS == 2
     assert f"| more than {plan.MANY_ROWS // 2:,} | the folds are made once" in page
-    assert f"| more than {training_table.HELD_ROWS:,} | rows are not held" in page
     assert training_table.HELD_VALUES == 2**22
-    assert "(2²² values)" in page
+    assert "more than 2²² values" in page
+
+
+def test_what_large_tables_do_is_what_the_code_says() -> None:
+    from straightline.config.settings import Growth
+    from straightline.data import chance
+    from straightline.large import growth, preparation, trees, variants
+    from straightline.regression import estimation
+
+    page = " ".join((ROOT / "docs/how-to/large-tables.md").read_text(encoding="utf-8").split())
+    assert f"With more than {chance.LARGE_ROWS:,} rows in the file" in page
+    assert f"At most {preparation.HELD_OUT:,} rows are held out" in page
+    assert f"is about {variants.DESCENT_ROWS:,} rows" in page
+    settings = Growth()
+    assert f"{settings.first:,} rows, then four times as many" in page
+    assert settings.factor == 4
+    assert f"(`fit.growth.clear_gain`, {settings.clear_gain:.0%}" .replace("%", " %") in page
+    assert (settings.flat, settings.confidence) == (0.005, 0.95)
+    assert f"up to all rows or {growth.MOST_ROWS:,}" in page
+    assert f"are scored on {trees.SCORED_ROWS:,} rows" in page
+    assert estimation.COLLECTED * 8 == 2**30
