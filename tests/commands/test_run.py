@@ -152,7 +152,7 @@ def test_a_table_may_come_from_standard_input(here: Path) -> None:
     ("options", "told"),
     [
         (("none.csv", "--target", "price"), "none.csv: no such file"),
-        (("https://a.org/b.csv", "--target", "price"), "https://a.org/b.csv: is an address, expected a file"),
+        (("s3://bucket/b.csv", "--target", "price"), "s3://bucket/b.csv: cannot be read (Install s3fs to access S3)"),
         (("houses.csv", "--target", "prize"), "has no column 'prize'; nearest: price"),
         (("houses.csv", "--target", "price", "--exclude", "key"), "data.exclude: has no column 'key'"),
         (("houses.csv", "--target", "price", "--categorical", "kind"), "data.categorical: has no column 'kind'"),

@@ -98,7 +98,7 @@ def test_what_large_tables_do_is_what_the_code_says() -> None:
     settings = Growth()
     assert f"{settings.first:,} rows, then four times as many" in page
     assert settings.factor == 4
-    assert f"(`fit.growth.clear_gain`, {settings.clear_gain:.0%}" .replace("%", " %") in page
+    assert f"(`fit.growth.clear_gain`, {settings.clear_gain:.0%}".replace("%", " %") in page
     assert (settings.flat, settings.confidence) == (0.005, 0.95)
     assert f"up to all rows or {growth.MOST_ROWS:,}" in page
     assert f"are scored on {trees.SCORED_ROWS:,} rows" in page

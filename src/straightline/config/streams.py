@@ -1,5 +1,6 @@
-"""Tables that are no file on a disk: standard input and pipes."""
+"""Tables that are no file on a disk: standard input, pipes, and addresses."""
 
+import re
 import shutil
 import stat
 import sys
@@ -12,7 +13,16 @@ from straightline.errors import UserError
 
 STDIN = "standard input"
 PIPE = "pipe"
+ADDRESS = re.compile(r"(?:^|/)(https?|ftps?|s3|gs|hdfs|file):/+(.+)", re.DOTALL)
 STDIN_PATHS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+
+
+def address(path: Path | str) -> str | None:
+    """Return the address that `path` stands for, such as s3://bucket/b.csv, or None. A path has lost a slash of it."""
+    match = ADDRESS.search(str(path))
+    if match is None:
+        return None
+    return f"{match[1]}://{'/' if match[1] == 'file' else ''}{match[2]}"
 
 
 def stream_name(path: Path) -> str | None:

@@ -13,7 +13,7 @@ import yaml
 
 from straightline.config.composition import CONF, render
 from straightline.config.settings import parse
-from straightline.config.streams import stream_name
+from straightline.config.streams import address, stream_name
 from straightline.errors import UserError
 from straightline.families import AUTO
 
@@ -82,7 +82,7 @@ def table_settings(options: TableOptions) -> str:
     """Return the params.yaml that conf/ and `options` compose to. Raises UserError if the options are not valid."""
     targets = _targets(options)
     table = {
-        "path": stream_name(options.file) or str(options.file.resolve()),
+        "path": stream_name(options.file) or address(options.file) or str(options.file.resolve()),
         "target": options.targets[0],
         **options.data,
     }

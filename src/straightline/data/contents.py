@@ -1,7 +1,6 @@
 """What a table is read from: a file, a pipe, or bytes that were unpacked from either."""
 
 import io
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +10,11 @@ from typing import BinaryIO
 import psutil
 import pyarrow as pa
 
-from straightline.config.streams import stream, stream_name
+from straightline.config.streams import address, stream, stream_name
 from straightline.errors import UserError
 
 CHUNK = 2**20  # Bytes that are read or checked at once.
 COPIES = 3  # Reading and training hold about this number of copies of a table.
-ADDRESS = re.compile(r"(?:^|/)(https?|ftps?|s3|gs|hdfs|file):/+(.+)", re.DOTALL)
 
 
 class AbsentFileError(UserError):
@@ -65,13 +63,8 @@ def opened(path: Path, label: str | None = None) -> Content:
     label = label or str(path)
     if path.is_file():
         return Content(label, path)
-    if address := ADDRESS.search(str(path)):
-        url = f"{address[1]}://{address[2]}"
-        how = (
-            f"download it first: curl -LO {shlex.quote(url)}"
-            if address[1] in ("http", "https", "ftp", "ftps")
-            else "copy it here"
-        )
+    if url := address(path):
+        how = f"download it first: curl -LO {shlex.quote(url)}" if url.startswith(("http", "ftp")) else "copy it here"
         raise UserError(f"{url}: is an address, expected a file, since nothing is read from the network; {how}")
     if path.is_dir():
         raise UserError(f"{label}: is a folder; give the path of a file with a table, such as houses.csv")

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from straightline.config.sources import Table
-from straightline.config.streams import stream_name
+from straightline.config.streams import address, stream_name
 from straightline.data import delimited
 from straightline.data.chance import LARGE_ROWS
-from straightline.data.contents import ADDRESS, CHUNK, Content, opened
+from straightline.data.contents import CHUNK, Content, opened
 from straightline.data.names import line_of, require_names
 from straightline.data.parquet import DAMAGED, require_characters, simplified
 from straightline.data.reading import COLUMNAR, read_table
@@ -197,11 +197,16 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def may_be_large(path: Path, label: str) -> bool:
-    """Return whether a table may have more than LARGE_ROWS rows, or is in several files, so that it is converted."""
-    if stream_name(path) is not None or ADDRESS.search(str(path)) or not (path.is_file() or is_several(path)):
+    """Return whether a table may have more than LARGE_ROWS rows, so that it is converted.
+
+    A table in several files, or at an address, always is.
+    """
+    if stream_name(path) is not None:
         return False
-    if is_several(path):
+    if is_several(path) or address(path):
         return True
+    if not path.is_file():
+        return False
     if path.stat().st_size < LARGE_ROWS // 50:  # Compressed rows may take less than a byte.
         return False
     content = text_of(opened(path, label))

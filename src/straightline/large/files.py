@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from straightline.data.contents import ADDRESS, AbsentFileError
+from straightline.config.streams import address
+from straightline.data.contents import AbsentFileError
 from straightline.data.unpacking import TABLES
 from straightline.errors import UserError
 
@@ -29,7 +30,7 @@ def table_files(path: Path, label: str) -> list[TableFile]:
     Folders such as `year=2024` below it give columns. Raises UserError if there are none, or if the folders of some
     files give other columns.
     """
-    if ADDRESS.search(str(path)) or path.is_file():
+    if address(path) or path.is_file():
         return [TableFile(path, label)]
     if path.is_dir():
         found = sorted(each for each in path.rglob("*") if is_table(each) and not _is_hidden(each, path))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from straightline.config.settings import Config, load
 from straightline.config.sources import Balloons, Example, Table
+from straightline.config.streams import address
 from straightline.data import balloons, examples
 from straightline.data.chance import LARGE_ROWS
 from straightline.data.contents import AbsentFileError
@@ -18,6 +19,7 @@ from straightline.data.preparation import prepare
 from straightline.data.reading import read_table
 from straightline.data.schema import Schema
 from straightline.errors import UserError
+from straightline.large.addresses import fetched
 from straightline.large.conversion import converted, may_be_large
 from straightline.large.files import table_files
 from straightline.large.preparation import prepare_large
@@ -48,13 +50,16 @@ def _schema(root: Path, config: Config) -> Schema:
     table = config.data
     if not isinstance(table, Table) or not may_be_large(root / table.path, table.path):
         return _held(root, config, *_source(root, config))
+    is_address = address(table.path) is not None
     with temporary_folder(root) as folder:
-        source = converted(table_files(root / table.path, table.path), table, folder, table.path)
+        files = fetched(Path(table.path), folder) if is_address else table_files(root / table.path, table.path)
+        source = converted(files, table, folder, table.path)
         if source.rows > LARGE_ROWS:
             say(f"data: {table.path}: {source.description}, {source.rows:,} rows")
             return prepare_large(config, source, root, folder)
-        if len(source.labels) > 1:
-            say(f"data: {table.path}: {len(source.labels):,} files, {source.description}")
+        if len(source.labels) > 1 or is_address:
+            files_read = f"{len(source.labels):,} file{'s' if len(source.labels) > 1 else ''}"
+            say(f"data: {table.path}: {files_read}, {source.description}")
             return _held(root, config, read_table(source.path, label=table.path)[0], source.decimal)
     return _held(root, config, *_source(root, config))
 
