@@ -18,7 +18,7 @@ from straightline.families.target import Target
 from straightline.large.division import Division
 from straightline.large.table import LargeTable
 
-GROUP_ROWS = 500
+GROUP_ROWS = 250
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def labels_of(family: str, predictor: NDArray, random: np.random.Generator) -> t
 def drawn(
     folder: Path,
     family: str = "gaussian",
-    rows: int = 6_000,
+    rows: int = 3_000,
     weights: bool = False,
     exposure: bool = False,
     features: NDArray | None = None,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.large.drawn import drawn
+from tests.large.drawn import GROUP_ROWS, drawn
 
 from straightline.data.source import Pass
 from straightline.large import table as large_table
@@ -22,7 +22,7 @@ from straightline.regression import exact
 
 @pytest.fixture(autouse=True)
 def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_table, "LEAF_ROWS", 500)
+    monkeypatch.setattr(large_table, "LEAF_ROWS", GROUP_ROWS)
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ def _numbers(table: LargeTable, leaf: Leaf) -> list[int]:
 
 
 def test_each_row_is_read_once_and_in_order(tmp_path: Path) -> None:
-    data = drawn(tmp_path, rows=NODE * 500 + 777)
+    data = drawn(tmp_path, rows=NODE * GROUP_ROWS + 777)
     rows = reduced(data.large, partial(_numbers, data.large), operator.add, "rows")
     assert rows == list(range(data.large.rows))
 
 
-@pytest.mark.parametrize("engine", [Threads(1), Threads(4), Backwards()], ids=["one", "four", "backwards"])
-@pytest.mark.parametrize("family", ["gaussian", "bernoulli", "multinomial"])
+@pytest.mark.parametrize("engine", [Threads(4), Backwards()], ids=["four", "backwards"])
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
 def test_the_same_bits_from_any_workers(family: str, engine: Engine, tmp_path: Path) -> None:
-    data = drawn(tmp_path, family, rows=3 * NODE * 500)
+    data = drawn(tmp_path, family, rows=2 * NODE * GROUP_ROWS + 1)
     division = Division(data.large.rows, 5, 0)
     inference = exact.Inference(robust=True)
     usual, other = (regressions(data.large, division, inference, engine=each) for each in (Threads(), engine))
@@ -69,8 +69,8 @@ def test_results_of_cells(tmp_path: Path) -> None:
 
 def test_a_larger_sample_has_all_rows_of_a_smaller_one(tmp_path: Path) -> None:
     data = drawn(tmp_path)
-    small, large = (collected(data.large, size, "sample") for size in (500, 2_000))
+    small, large = (collected(data.large, size, "sample") for size in (500, 1_000))
     assert set(small.numbers) < set(large.numbers)
-    assert 1_800 < len(large.numbers) < 2_200
+    assert 850 < len(large.numbers) < 1_150
     assert (large.rows.labels == data.held.labels[large.numbers]).all()
     assert len(collected(data.large, data.large.rows, "sample").numbers) == data.large.rows

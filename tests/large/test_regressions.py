@@ -50,8 +50,9 @@ def assert_equal(
         assert (line.test.rows, line.train.rows) == (len(fold.test), len(fold.train))
 
 
-@pytest.mark.parametrize("inference", [exact.Inference(), ROBUST], ids=["classical", "robust"])
-@pytest.mark.parametrize("weights", [False, True], ids=["", "weights"])
+@pytest.mark.parametrize(
+    ("weights", "inference"), [(False, ROBUST), (True, exact.Inference())], ids=["robust", "weights"]
+)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_all_families(family: str, weights: bool, inference: exact.Inference, tmp_path: Path) -> None:
     data = drawn(tmp_path, family, weights=weights)
@@ -83,7 +84,7 @@ def test_without_an_intercept(family: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("family", ["gaussian", "bernoulli", "multinomial", "poisson"])
 def test_columns_that_are_constant_in_the_training_rows_of_some_folds(family: str, tmp_path: Path) -> None:
-    rows = 6_000
+    rows = 3_000
     features = np.random.default_rng(1).normal(size=(rows, 4))
     features[:, 2] = np.arange(rows) >= 0.75 * rows  # It varies in the last quarter only, so that early folds miss it.
     features[:, 3] = features[:, 0] - features[:, 1]  # Collinear columns have the minimum-norm weights.
@@ -92,8 +93,8 @@ def test_columns_that_are_constant_in_the_training_rows_of_some_folds(family: st
     assert_equal(data, division, regressions(data.large, division, exact.Inference()), exact.Inference())
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 12), st.floats(-1e6, 1e6), st.floats(1e-3, 1e3))
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.floats(-1e4, 1e4), st.floats(1e-2, 1e3))
 def test_columns_far_from_zero(
     tmp_path_factory: pytest.TempPathFactory, seed: int, k: int, shift: float, scale: float
 ) -> None:
