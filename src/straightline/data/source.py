@@ -1,5 +1,6 @@
 """Read the rows of a table in groups when they are needed, and compute many fits in shared passes over the rows."""
 
+import operator
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -151,6 +152,45 @@ class Pass(NamedTuple):
 
 
 COLLECT = Pass(lambda rows: rows, lambda first, second: joined([first, second]))  # The rows themselves, in memory.
+COUNT = Pass(len, operator.add)  # The number of rows, whatever their weights are.
+
+
+def on_rows(computation: Generator[Pass, Any, Result], rows: Rows) -> Result:
+    """Return the result of a computation whose passes read `rows` in memory, all at once."""
+    wanted = next(computation)
+    while True:
+        try:
+            wanted = computation.send(wanted.compute(rows))
+        except StopIteration as end:
+            found: Result = end.value
+            return found
+
+
+def restricted(
+    computation: Generator[Pass, Any, Result], keep: Callable[[Rows], NDArray[np.bool_]]
+) -> Generator[Pass, Any, Result]:
+    """Run a computation on those rows for which `keep` returns True, `(rows,)`. At least one row has to be kept."""
+    wanted = next(computation)
+    while True:
+        found = yield _of_kept(wanted, keep)
+        try:
+            wanted = computation.send(found)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def _of_kept(wanted: Pass, keep: Callable[[Rows], NDArray[np.bool_]]) -> Pass:
+    def compute(rows: Rows) -> Any:
+        kept = np.flatnonzero(keep(rows)).astype(np.int32)
+        return wanted.compute(rows.take(kept)) if len(kept) else None
+
+    def combine(first: Any, second: Any) -> Any:
+        if first is None or second is None:
+            return second if first is None else first
+        return wanted.combine(first, second)
+
+    return Pass(compute, combine)
 
 
 def one_pass(source: Source, parts: Sequence[RowNumbers], passes: Iterable[Pass]) -> list[Any]:

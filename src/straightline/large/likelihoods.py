@@ -22,7 +22,7 @@ from straightline.large.division import Division
 from straightline.large.passes import THREADED, Engine, by_cell, reduced
 from straightline.large.table import LargeTable, Leaf
 from straightline.regression import exact
-from straightline.regression.estimation import CONVERGED, fits_into_memory, likelihood_at, suspicious
+from straightline.regression.estimation import CONVERGED, likelihood_at, suspicious
 from straightline.regression.multinomial import residuals
 from straightline.regression.separation import RANK_TOLERANCE
 from straightline.regression.standardized import Standardized
@@ -82,7 +82,7 @@ def fold_optima(
             break
     return [
         _optimum(fold, of_fold, best)
-        if is_done and (extreme <= suspicious(fold.standardized, family) or not fits_into_memory(common))
+        if is_done and extreme <= suspicious(fold.standardized, family)
         else fitted_alone(table, division, number, best, engine)
         for number, (fold, of_fold, is_done, extreme) in enumerate(
             zip(folds, weights, converged, extremes, strict=True)

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from straightline.data.chance import LARGE_ROWS
 from straightline.data.rows import Rows
-from straightline.data.source import COLLECT, Pass
+from straightline.data.source import COLLECT, COUNT, Pass, on_rows
 from straightline.families import Family
-from straightline.regression.firth import firth
+from straightline.regression.firth import firth, firth_in_passes
+from straightline.regression.large_separation import separating_in_passes
 from straightline.regression.likelihood import Likelihood, likelihood
 from straightline.regression.multinomial import ClassLikelihood, class_basis, class_scores
 from straightline.regression.multinomial import likelihood as class_likelihood
@@ -25,7 +27,6 @@ NEWTON_STEPS = 100  # An optimum that exists takes about ten steps.
 CONVERGED = 1e-14  # The largest decrease of the mean loss that another step would bring.
 ROUNDING = 1e-13  # A loss that is larger by this much may be larger by rounding only.
 SAMPLE_ROWS, SAMPLED = 10_000, 5  # Of more than 5 x 10,000 rows, 10,000 give the first guess of the optimum.
-COLLECTED = 2**27  # the most values, a gigabyte of them, that are read into memory to look for separated labels
 SUSPICIOUS_LOG_ODDS = 25.0  # Larger log odds suggest that the optimum is infinite.
 SUSPICIOUS_LOGARITHM = 15.0  # A mean count that is smaller than the usual one by this exponent suggests the same.
 SPARE = 3.0  # The iterations of a separated row end within this distance of where CONVERGED lets them end.
@@ -37,7 +38,8 @@ ROUNDING_SHOWS = 100.0  # With a larger condition number, float64 gives fewer th
 class Estimate:
     """Weights of the standardised columns, and `root`, a triangular square root of the loss's curvature there.
 
-    `dispersion` is the variance about the predictions (1 for maximum likelihood), and `loss` is the mean loss.
+    `dispersion` is the variance about the predictions (1 for maximum likelihood), and `loss` is the mean loss. `rest`
+    are the rows that a `separation` leaves, or None if all rows are too many to be held in memory.
     """
 
     weights: NDArray
@@ -45,6 +47,7 @@ class Estimate:
     dispersion: float
     loss: float
     separation: Separation | None = None
+    rest: Rows | None = None
     messages: Sequence[str] = ()
 
 
@@ -103,8 +106,8 @@ def maximum_likelihood(
 ) -> Generator[Pass, Any, Estimate]:
     """Compute the weights of the maximum of a likelihood by Newton's method, with one pass for each step.
 
-    `guess` are coefficients in the original units, or None. If the labels are separated, the rows are read into memory,
-    and penalised weights are computed (`firth.py`). Of more rows than fit, a message says that it may be so.
+    `guess` are coefficients in the original units, or None. If the labels are separated, penalised weights are computed
+    (`firth.py`). Up to LARGE_ROWS rows are read into memory for it.
     """
     basis, inverse = None, None
     weights = standardized.start(family) if guess is None else standardized.weights(guess)
@@ -121,32 +124,43 @@ def maximum_likelihood(
     estimate = Estimate(weights, root, 1.0, here.loss * family.loss_factor)
     if not family.is_separable or here.extreme <= suspicious(standardized, family):
         return estimate
-    if not fits_into_memory(standardized):
-        infinite = (
-            "some linear predictors are so large that coefficients may be infinite, and the rows are too many to find "
-            "out; look at terms with large standard errors"
-        )
-        return replace(estimate, messages=[infinite])
-    all_rows: Rows = yield COLLECT
-    design = standardized(all_rows.features)
-    separation = separating(design, all_rows, family)
+    count: int = yield COUNT
+    if count > LARGE_ROWS:
+        return (yield from _large_penalized(standardized, family, estimate, count))
+    return _penalized(standardized, family, estimate, (yield COLLECT))
+
+
+def _penalized(standardized: Standardized, family: Family, estimate: Estimate, rows: Rows) -> Estimate:
+    """Return Firth's estimate if the labels of `rows` are separated, and otherwise `estimate`."""
+    design = standardized(rows.features)
+    separation = separating(design, rows, family)
     if separation is None:
         return estimate
-    weights, converged = firth(design, all_rows, family, standardized.kept)
-    messages = [] if converged else ["Firth's estimate has not fully converged"]
-    losses = family.predictor_losses(standardized.predictor(design, weights, all_rows), all_rows.labels)
+    weights, converged = firth(design, rows, family, standardized.kept)
+    losses = family.predictor_losses(standardized.predictor(design, weights, rows), rows.labels)
     return replace(
         estimate,
         weights=weights,
-        loss=float(np.average(losses, weights=all_rows.weights)),
+        loss=float(np.average(losses, weights=rows.weights)),
         separation=separation,
-        messages=messages,
+        rest=rows.take(np.flatnonzero(separation.left(design, rows.labels, family)).astype(np.int32)),
+        messages=_convergence(converged),
     )
 
 
-def fits_into_memory(standardized: Standardized) -> bool:
-    """Return whether all rows may be read into memory, to look for labels that are separated."""
-    return bool(standardized.rows * len(standardized.kept) <= COLLECTED)
+def _large_penalized(
+    standardized: Standardized, family: Family, estimate: Estimate, count: int
+) -> Generator[Pass, Any, Estimate]:
+    """Compute what `_penalized` does, in passes over `count` rows."""
+    separation = yield from separating_in_passes(standardized, family, estimate.weights, count)
+    if separation is None:
+        return estimate
+    weights, converged, loss = yield from firth_in_passes(standardized, family)
+    return replace(estimate, weights=weights, loss=loss, separation=separation, messages=_convergence(converged))
+
+
+def _convergence(converged: bool) -> list[str]:
+    return [] if converged else ["Firth's estimate has not fully converged"]
 
 
 def likelihood_at(standardized: Standardized, family: Family, weights: NDArray, basis: NDArray | None = None) -> Pass:
@@ -181,15 +195,9 @@ def _sampled(
     sample: Rows = yield Pass(lambda rows: rows.take(np.arange(0, len(rows), every, dtype=np.int32)), COLLECT.combine)
     if len(sample) < SAMPLE_ROWS // 2:  # The number of rows is smaller than the sum of their weights.
         return weights
-    newton = _newton(standardized, family, weights, basis)
-    computation = next(newton)
-    while True:
-        try:
-            computation = newton.send(computation.compute(sample))
-        except StopIteration as end:
-            found, there = end.value
-            is_sound = np.isfinite(found).all() and there.extreme <= suspicious(standardized, family)
-            return found if is_sound else weights
+    found, there = on_rows(_newton(standardized, family, weights, basis), sample)
+    is_sound = np.isfinite(found).all() and there.extreme <= suspicious(standardized, family)
+    return found if is_sound else weights
 
 
 def suspicious(standardized: Standardized, family: Family) -> float:

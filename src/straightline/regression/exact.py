@@ -10,7 +10,7 @@ from scipy import linalg
 
 from straightline.data.rows import RowNumbers, Rows
 from straightline.data.scaling import joined, moments
-from straightline.data.source import Pass, Source, held_in_groups, in_step
+from straightline.data.source import Pass, Source, held_in_groups, in_step, on_rows, restricted
 from straightline.families import Family
 from straightline.regression.conditional import conditional_optimum
 from straightline.regression.dispersion import count_messages, variation
@@ -104,8 +104,8 @@ def optima(
     `intercept` the line goes through the origin.
 
     A constant column gets the weight 0. Collinear columns get the minimum-norm weights, which give the same predictions
-    as any other solution. If the labels are separated, no maximum exists. Firth's penalised estimate then replaces it,
-    and the rows of the part are read into memory.
+    as any other solution. If the labels are separated, no maximum exists. Firth's penalised estimate then replaces it.
+    Up to LARGE_ROWS rows of a part are read into memory for it.
 
     With `inference` the covariance is computed. Least squares is then also computed to the last digits, which needs
     another pass if columns are close to collinear. Without `inference`, messages that concern only coefficients are
@@ -172,7 +172,7 @@ def computation(
     )
     if separation is None or inference is None:
         return fitted
-    fitted = _with_finite_part(fitted, separation, family, standardized, names, inference)
+    fitted = yield from _with_finite_part(fitted, separation, estimate.rest, family, standardized, names, inference)
     return replace(fitted, messages=[*messages, *undetermined_messages(separation, fitted.estimates, names)])
 
 
@@ -193,15 +193,17 @@ def _with_dispersion(
 def _with_finite_part(
     fitted: Optimum,
     separation: Separation,
+    rest: Rows | None,
     family: Family,
     standardized: Standardized,
     names: Sequence[str],
     inference: Inference,
-) -> Optimum:
+) -> Generator[Pass, Any, Optimum]:
     """Return Firth's fit with the finite estimates, NaN for the infinite ones, and their covariance.
 
     The finite coefficients have no part in the separating directions. They are estimated from the rows that the
-    directions do not separate (Albert and Anderson 1984, section 3), among the classes that are left to them.
+    directions do not separate (Albert and Anderson 1984, section 3), among the classes that are left to them. These
+    rows are `rest`, or if that is None, they are read again.
     """
     size = 1 + len(names)
     if separation.complete:
@@ -215,22 +217,27 @@ def _with_finite_part(
         ]
     ).reshape(len(separation.directions), family.outputs, size)
     is_infinite = standardized.shaped(infinite.any(axis=0).ravel())
-    if separation.allowed is not None:
+    if family.outputs > 1:
         is_robust = inference.robust or inference.sampling
-        estimates, covariance = conditional_optimum(
-            standardized, separation.rest, separation.allowed, is_robust, inference.sampling
-        )
+        finite = conditional_optimum(standardized, family, separation, is_robust, inference.sampling)
+        estimates, covariance = (yield from finite) if rest is None else on_rows(finite, rest)
         errors = family.robust_errors if is_robust else family.classical_errors
         return replace(fitted, estimates=np.where(is_infinite, np.nan, estimates), covariance=covariance, errors=errors)
-    options = {"robust": inference.robust, "quasi": inference.quasi, "sampling": inference.sampling}
-    rest = optimum(separation.rest, family, names, standardized.intercept, **options)
+    if rest is None:
+        fit = computation(family, names, None, inference, standardized.intercept, None)
+        of_rest = yield from restricted(
+            fit, lambda rows: separation.left(standardized(rows.features), rows.labels, family)
+        )
+    else:
+        options = {"robust": inference.robust, "quasi": inference.quasi, "sampling": inference.sampling}
+        of_rest = optimum(rest, family, names, standardized.intercept, **options)
     return replace(
         fitted,
-        estimates=np.where(is_infinite, np.nan, rest.estimates),
-        covariance=rest.covariance,
-        errors=rest.errors,
-        dispersion=rest.dispersion,
-        degrees_of_freedom=rest.degrees_of_freedom,
+        estimates=np.where(is_infinite, np.nan, of_rest.estimates),
+        covariance=of_rest.covariance,
+        errors=of_rest.errors,
+        dispersion=of_rest.dispersion,
+        degrees_of_freedom=of_rest.degrees_of_freedom,
     )
 
 

@@ -4,20 +4,34 @@ The penalty is half the logarithm of the determinant of the information (Jeffrey
 Kosmidis and Firth 2011, "Multinomial logit bias reduction via the Poisson log-linear model", section 2.
 """
 
+import operator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
 from straightline.data.rows import Rows
+from straightline.data.source import Pass, on_rows
 from straightline.errors import UserError
 from straightline.families import Family
 from straightline.regression.multinomial import derivatives
 from straightline.regression.separation import RANK_TOLERANCE
+from straightline.regression.standardized import Standardized
+from straightline.regression.triangles import joined, triangle
 
 LARGEST_STEP = 50.0  # of a weight. A log odds far beyond a thousand needs more steps of the usual 5 than there are.
 STEPS = 1000
 CONVERGED = 1e-17  # The largest increase of the penalised likelihood that another step promises.
 ROUNDING = 1e-6  # The same where rounding errors end the steps.
+SUM_ROUNDING = 1e-13  # A sum over the rows of a large table that is smaller by this share may be so by rounding only.
+LAST_STEPS = 10  # So many steps at most follow where sums are too coarse to compare.
+SMALLEST_STEP = 1e-11  # of a weight, after which no more of them follow.
+
+Basis = Callable[[Rows], NDArray]  # the rows as they enter the linear predictors, `(rows, directions)`
 
 
 def firth(design: NDArray, rows: Rows, family: Family, kept: NDArray) -> tuple[NDArray, bool]:
@@ -27,60 +41,150 @@ def firth(design: NDArray, rows: Rows, family: Family, kept: NDArray) -> tuple[N
     smallest norm are returned. They are computed for a basis of the space that the rows span; the choice of the basis
     does not change the effect of the penalty, which is a determinant. Raises UserError if the weights are not finite.
     """
-    _, singular, right = linalg.svd(design[:, kept], full_matrices=False)
-    spanned = right[singular > RANK_TOLERANCE * singular[0]]
+    spanned = _spanned(design[:, kept])
     basis = design[:, kept] @ spanned.T
-    found, converged = _maximum(basis, rows, family)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = np.asarray(family.link(family.baseline(rows.labels, rows.weights, rows.offset)))
+    level = np.where(np.isfinite(level), level, 0.0)  # It is infinite if a class has no row, or all counts are 0.
+    start = linalg.lstsq(basis, np.tile(np.atleast_1d(level), (len(rows), 1)))[0].T.ravel()
+    found, converged = on_rows(_maximum(lambda rows: basis, family, start), rows)
+    return _weights(found, spanned, family, kept), converged
+
+
+def firth_in_passes(standardized: Standardized, family: Family) -> Generator[Pass, Any, tuple[NDArray, bool, float]]:
+    """Compute what `firth` does for all rows of a large table, and the mean loss there, in passes over the rows.
+
+    A step takes two readings: the leverages of the rows need the information of all rows at the same weights. (With
+    that of the last weights instead, the steps of a separated column would turn in circles.)
+    """
+    kept = standardized.kept
+    root = yield Pass(lambda rows: triangle(standardized(rows.features)), joined)
+    spanned = _spanned(root[:, kept])
+
+    def basis(rows: Rows) -> NDArray:
+        return np.asarray(standardized(rows.features)[:, kept] @ spanned.T)
+
+    start = (standardized.start(family).reshape(family.outputs, -1)[:, kept] @ spanned.T).ravel()
+    found, converged = yield from _maximum(basis, family, start, SUM_ROUNDING)
+    there = yield _likelihood(basis, family, found)
+    size = np.inf
+    for _ in range(LAST_STEPS):
+        step, _ = yield from _step(basis, family, found, there)
+        if not np.abs(step).max() < size / 2:
+            break
+        size = np.abs(step).max()
+        found = found + step
+        there = yield _likelihood(basis, family, found)
+        if size < SMALLEST_STEP:
+            break
+    mean_loss = float(there.losses) * family.loss_factor / standardized.rows
+    return _weights(found, spanned, family, kept), converged, mean_loss
+
+
+def _spanned(design: NDArray) -> NDArray:
+    """Return the directions `(directions, columns)` of weights that change predictions."""
+    _, singular, right = linalg.svd(design, full_matrices=False)
+    return np.asarray(right[singular > RANK_TOLERANCE * singular[0]])
+
+
+def _weights(found: NDArray, spanned: NDArray, family: Family, kept: NDArray) -> NDArray:
     if not np.isfinite(found).all():
         raise UserError("the labels are separated and Firth's regression has no finite answer; leave columns out")
     weights = np.zeros((family.outputs, len(kept)))
     weights[:, kept] = found.reshape(family.outputs, -1) @ spanned
-    return weights.ravel(), converged
+    return weights.ravel()
 
 
-def _maximum(basis: NDArray, rows: Rows, family: Family) -> tuple[NDArray, bool]:
-    """Compute the maximum by steps of the information, halved until the penalised likelihood rises."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        level = np.asarray(family.link(family.baseline(rows.labels, rows.weights, rows.offset)))
-    level = np.where(np.isfinite(level), level, 0.0)  # It is infinite if a class has no row, or all counts are 0.
-    weights = linalg.lstsq(basis, np.tile(np.atleast_1d(level), (len(rows), 1)))[0].T.ravel()
-    value, step, promised = _penalized(basis, rows, family, weights)
+def _maximum(
+    basis: Basis, family: Family, weights: NDArray, rounding: float = 0.0
+) -> Generator[Pass, Any, tuple[NDArray, bool]]:
+    """Compute the maximum by steps of the information, halved until the penalised likelihood rises.
+
+    It may fall by the share `rounding`.
+    """
+    here = yield _likelihood(basis, family, weights)
+    step, promised = yield from _step(basis, family, weights, here)
     for _ in range(STEPS):
-        if promised < CONVERGED * max(1.0, abs(value)):
+        if promised < CONVERGED * max(1.0, abs(here.value)):
             return weights, True
+        least = here.value - rounding * abs(here.value)
         step = step * min(1.0, LARGEST_STEP / np.abs(step).max())
-        there = _penalized(basis, rows, family, weights + step)
-        while not there[0] >= value and np.abs(step).max() > 1e-10:
+        there = yield _likelihood(basis, family, weights + step)
+        while not there.value >= least and np.abs(step).max() > 1e-10:
             step = step / 2
-            there = _penalized(basis, rows, family, weights + step)
-        if not there[0] >= value:  # Only rounding errors are left, which ill-conditioned columns make large.
-            return weights, promised < ROUNDING * max(1.0, abs(value))
-        weights, (value, step, promised) = weights + step, there
+            there = yield _likelihood(basis, family, weights + step)
+        if not there.value >= least:  # Only rounding errors are left, which ill-conditioned columns make large.
+            return weights, promised < ROUNDING * max(1.0, abs(here.value))
+        weights, here = weights + step, there
+        step, promised = yield from _step(basis, family, weights, here)
     return weights, False
 
 
-def _penalized(basis: NDArray, rows: Rows, family: Family, weights: NDArray) -> tuple[float, NDArray, float]:
-    """Return the penalised likelihood, the step from there, and the increase that it promises."""
-    predictor = basis @ weights.reshape(family.outputs, -1).T
-    predictor = predictor if family.outputs > 1 else rows.shifted(predictor[:, 0])
+@dataclass(frozen=True, eq=False)
+class _Likelihood:
+    """The summed losses of the rows without the family's factor, their negative gradient, and their curvature."""
+
+    losses: Any
+    gradient: NDArray
+    information: NDArray
+
+    def __add__(self, other: "_Likelihood") -> "_Likelihood":
+        return _Likelihood(
+            self.losses + other.losses, self.gradient + other.gradient, self.information + other.information
+        )
+
+    @cached_property
+    def factor(self) -> tuple[NDArray, bool] | None:
+        """The Cholesky factor of the information, or None if it is singular."""
+        try:
+            return linalg.cho_factor(self.information)
+        except linalg.LinAlgError:
+            return None
+
+    @property
+    def value(self) -> float:
+        """The penalised likelihood."""
+        return -np.inf if self.factor is None else float(np.log(np.diag(self.factor[0])).sum() - self.losses)
+
+
+def _likelihood(basis: Basis, family: Family, weights: NDArray) -> Pass:
+    return Pass(partial(_likelihood_of, basis, family, weights), operator.add)
+
+
+def _likelihood_of(basis: Basis, family: Family, weights: NDArray, rows: Rows) -> _Likelihood:
+    design = basis(rows)
+    predictor, prediction = _predicted(design, family, weights, rows)
     losses = rows.weighted(family.predictor_losses(predictor, rows.labels)) / family.loss_factor
-    prediction = family.inverse_link(predictor)
     if family.outputs > 1:
-        gradient, information = derivatives(basis, rows, prediction)
-    else:
-        residual, curvature = (rows.weighted(values) for values in family.newton(predictor, rows.labels))
-        gradient, information = residual @ basis, (basis.T * curvature) @ basis
-    try:
-        factor = linalg.cho_factor(information)
-    except linalg.LinAlgError:
-        return -np.inf, np.zeros_like(weights), 0.0
-    inverse = linalg.cho_solve(factor, np.eye(len(information)))
-    covariance = _covariance(basis, inverse, family.outputs)
-    adjustment = rows.weighted(_adjustment(covariance, prediction, family)).T @ basis
-    score = gradient + adjustment.ravel() / 2
+        return _Likelihood(losses.sum(), *derivatives(design, rows, prediction))
+    residual, curvature = (rows.weighted(values) for values in family.newton(predictor, rows.labels))
+    return _Likelihood(losses.sum(), residual @ design, (design.T * curvature) @ design)
+
+
+def _predicted(design: NDArray, family: Family, weights: NDArray, rows: Rows) -> tuple[NDArray, NDArray]:
+    predictor = design @ weights.reshape(family.outputs, -1).T
+    predictor = predictor if family.outputs > 1 else rows.shifted(predictor[:, 0])
+    return predictor, family.inverse_link(predictor)
+
+
+def _step(
+    basis: Basis, family: Family, weights: NDArray, here: _Likelihood
+) -> Generator[Pass, Any, tuple[NDArray, float]]:
+    """Compute the step from `weights`, and the increase of the penalised likelihood that it promises."""
+    if here.factor is None:
+        return np.zeros_like(weights), 0.0
+    inverse = linalg.cho_solve(here.factor, np.eye(len(here.information)))
+    adjustment = yield Pass(partial(_adjustment_of, basis, family, weights, inverse), operator.add)
+    score = here.gradient + adjustment.ravel() / 2
     step = inverse @ score
-    value = float(np.log(np.diag(factor[0])).sum() - losses.sum())
-    return value, step, float(score @ step)
+    return step, float(score @ step)
+
+
+def _adjustment_of(basis: Basis, family: Family, weights: NDArray, inverse: NDArray, rows: Rows) -> NDArray:
+    design = basis(rows)
+    covariance = _covariance(design, inverse, family.outputs)
+    _, prediction = _predicted(design, family, weights, rows)
+    return np.asarray(rows.weighted(_adjustment(covariance, prediction, family)).T @ design)
 
 
 def _covariance(basis: NDArray, inverse: NDArray, outputs: int) -> NDArray:

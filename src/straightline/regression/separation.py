@@ -1,7 +1,8 @@
 """Detect labels that the columns separate perfectly. A regression then has no finite optimum."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +21,15 @@ SEPARATES = 1e-6  # Larger products are not rounding errors of the linear progra
 class Separation:
     """Weights of the standardised columns that separate the labels without a mistake, `(directions, weights)`.
 
-    The first direction separates what it can, the next ones separate what it leaves. `rest` are the rows that no
-    direction separates completely. It is empty if a direction separates all rows. `allowed` `(rest, classes)` says
-    which classes of these rows are still possible, if there are more than two. `pairs` are the separated pairs of
-    classes, in ascending order. If the labels are counts, zeros are separated from all others.
+    The first direction separates what it can, the next ones separate what it leaves. It is `complete` if they separate
+    all rows. `pairs` are the separated pairs of classes, in ascending order. If the labels are counts, zeros are
+    separated from all others.
     """
 
     directions: NDArray
-    rest: Rows
-    allowed: NDArray | None
+    complete: bool
     pairs: list[tuple[int, int]]
     is_of_counts: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether all rows are separated."""
-        return not len(self.rest)
 
     @property
     def size(self) -> NDArray:
@@ -47,6 +41,59 @@ class Separation:
         """Return which of `count` columns take part in a direction, `(count,)`."""
         return np.asarray((self.size.reshape(-1, 1 + count)[:, 1:] > SEPARATES).any(axis=0))
 
+    def allowed(self, design: NDArray, labels: NDArray, family: Family) -> NDArray[np.bool_]:
+        """Return which classes of each row no direction separates it from, `(rows, classes)`.
+
+        A family with one linear predictor has two classes: its label, and what lies on the other side of it. `design`
+        `(rows, 1 + columns)` are the standardised rows.
+        """
+        contrasts = Contrasts.of(design, labels, family)
+        allowed = np.ones((len(labels), family.outputs + 1), bool)
+        separated = contrasts.separated(self.directions)
+        allowed[contrasts.numbers[separated], others(contrasts.factors[separated])] = False
+        return allowed
+
+    def left(self, design: NDArray, labels: NDArray, family: Family) -> NDArray[np.bool_]:
+        """Return which rows have more than one class that is allowed: those that no direction separates, `(rows,)`."""
+        return np.asarray(self.allowed(design, labels, family).sum(axis=1) > 1)
+
+
+class Contrasts(NamedTuple):
+    """Products of rows with a direction that may not be negative if it separates (`Family.separating_contrasts`).
+
+    `numbers` `(contrasts,)` are those of rows of `design` `(rows, 1 + columns)`, and `factors` `(contrasts, outputs)`
+    multiply their linear predictors.
+    """
+
+    design: NDArray
+    numbers: NDArray
+    factors: NDArray
+
+    @classmethod
+    def of(cls, design: NDArray, labels: NDArray, family: Family) -> "Contrasts":
+        """Return the contrasts of all rows."""
+        return cls(design, *family.separating_contrasts(labels))
+
+    def times(self, direction: NDArray) -> NDArray:
+        """Return the products with a direction, `(contrasts,)`."""
+        predictors = self.design @ direction.reshape(self.factors.shape[1], -1).T
+        return np.einsum("ij,ij->i", self.factors, predictors[self.numbers])
+
+    def separated(self, directions: Iterable[NDArray]) -> NDArray[np.bool_]:
+        """Return which contrasts any of the directions separates, `(contrasts,)`."""
+        separated = np.zeros(len(self.numbers), bool)
+        for direction in directions:
+            separated |= self.times(direction) > SEPARATES
+        return separated
+
+    @property
+    def products(self) -> NDArray:
+        """What a direction is multiplied with, `(contrasts, outputs * columns)`; sparse for several outputs."""
+        if self.factors.shape[1] == 1:
+            return self.factors * self.design[self.numbers]
+        blocks = [sparse.diags_array(factors) @ self.design[self.numbers] for factors in self.factors.T]
+        return sparse.csr_array(np.hstack(blocks))
+
 
 def separating(design: NDArray, rows: Rows, family: Family) -> Separation | None:
     """Return directions that separate the labels, or None if there is none.
@@ -56,23 +103,20 @@ def separating(design: NDArray, rows: Rows, family: Family) -> Separation | None
     programs (Konis 2007, section 4). The program for all rows minimises the sum of the absolute weights of the columns,
     so that many weights are zero. It takes longer, so it comes second.
     """
-    numbers, contrasts = family.separating_contrasts(rows.labels)
-    products = _products(design, numbers, contrasts)
+    contrasts = Contrasts.of(design, rows.labels, family)
+    products = contrasts.products
     found = list(_directions(products, family.outputs))
     if not found:
         return None
     separated = np.any([products @ direction > SEPARATES for direction in found], axis=0)
-    pairs = _pairs(rows.labels[numbers], contrasts, separated) if family.outputs > 1 else []
+    pairs = separated_pairs(open_pairs(rows.labels, contrasts, separated, family)) if family.outputs > 1 else []
     may_be_complete = family.outputs == 1 or bool(separated.all())
-    direction = _of_all_rows(products, design.shape[1]) if may_be_complete else None
+    direction = sparsest(products, design.shape[1]) if may_be_complete else None
     if direction is not None:
-        return Separation(direction[np.newaxis], rows.take(np.arange(0, dtype=np.int32)), None, pairs)
-    allowed = np.ones((len(rows), family.outputs + 1), bool)
-    allowed[numbers[separated], _others(contrasts[separated])] = False
-    rest = np.flatnonzero(allowed.sum(axis=1) > 1).astype(np.int32)
-    return Separation(
-        np.array(found), rows.take(rest), allowed[rest] if family.outputs > 1 else None, pairs, family.is_count
-    )
+        return Separation(direction[np.newaxis], True, pairs)
+    found_separation = Separation(np.array(found), False, pairs, family.is_count)
+    complete = not found_separation.left(design, rows.labels, family).any()
+    return replace(found_separation, complete=complete)
 
 
 def _directions(products: NDArray, outputs: int) -> Iterator[NDArray]:
@@ -116,8 +160,11 @@ def _direction(products: NDArray) -> NDArray | None:
         used[worst[values[worst] < -BROKEN]] = True
 
 
-def _of_all_rows(products: NDArray, width: int) -> NDArray | None:
-    """Return the sparsest direction that separates all rows with a margin of 1, or None if there is none."""
+def sparsest(products: NDArray, width: int) -> NDArray | None:
+    """Return the sparsest direction whose `products` are all 1 or more, or None if there is none.
+
+    A linear predictor has `width` weights, of which the first, that of the intercept, costs nothing.
+    """
     cost = np.where(np.arange(products.shape[1]) % width == 0, 0.0, 1.0)
     stack = sparse.hstack if sparse.issparse(products) else np.hstack
     both = stack([-products, products])  # A weight is the difference of two weights that are not negative.
@@ -125,24 +172,25 @@ def _of_all_rows(products: NDArray, width: int) -> NDArray | None:
     return np.subtract(*np.split(found.x, 2)) if found.status == 0 else None
 
 
-def _products(design: NDArray, numbers: NDArray, contrasts: NDArray) -> NDArray:
-    """Return what a direction is multiplied with, `(contrasts, outputs * columns)`; sparse for several outputs."""
-    if contrasts.shape[1] == 1:
-        return contrasts * design[numbers]
-    blocks = [sparse.diags_array(factors) @ design[numbers] for factors in contrasts.T]
-    return sparse.csr_array(np.hstack(blocks))
-
-
-def _others(contrasts: NDArray) -> NDArray:
+def others(factors: NDArray) -> NDArray:
     """Return the class that each contrast tells the label from: the one with the factor -1, or the reference."""
-    if contrasts.shape[1] == 1:
-        return np.zeros(len(contrasts), int)
-    return np.where((contrasts < 0).any(axis=1), contrasts.argmin(axis=1) + 1, 0)
+    if factors.shape[1] == 1:
+        return np.zeros(len(factors), int)
+    return np.where((factors < 0).any(axis=1), factors.argmin(axis=1) + 1, 0)
 
 
-def _pairs(labels: NDArray, contrasts: NDArray, separated: NDArray) -> list[tuple[int, int]]:
-    """Return the pairs of classes of which all rows are separated."""
-    ends = np.sort(np.column_stack([labels.astype(int), _others(contrasts)]), axis=1)
-    pairs, of_contrast = np.unique(ends, axis=0, return_inverse=True)
-    is_open = np.bincount(of_contrast.ravel(), ~separated, minlength=len(pairs)) > 0
-    return [(int(first), int(second)) for first, second in pairs[~is_open]]
+def open_pairs(labels: NDArray, contrasts: Contrasts, separated: NDArray, family: Family) -> NDArray:
+    """Return how many contrasts each pair of classes has, and how many of them are open, `(2, classes, classes)`.
+
+    The lower class of a pair comes first.
+    """
+    counts = np.zeros((2, family.outputs + 1, family.outputs + 1), int)
+    ends = np.sort(np.column_stack([labels[contrasts.numbers].astype(int), others(contrasts.factors)]), axis=1)
+    np.add.at(counts[0], tuple(ends.T), 1)
+    np.add.at(counts[1], tuple(ends[~separated].T), 1)
+    return counts
+
+
+def separated_pairs(counts: NDArray) -> list[tuple[int, int]]:
+    """Return the pairs of classes of which all rows are separated, from the counts of `open_pairs`."""
+    return [(int(first), int(second)) for first, second in np.argwhere((counts[0] > 0) & (counts[1] == 0))]
