@@ -89,7 +89,6 @@ def test_what_large_tables_do_is_what_the_code_says() -> None:
     from straightline.config.settings import Growth
     from straightline.data import chance
     from straightline.large import growth, preparation, trees, variants
-    from straightline.regression import estimation
 
     page = " ".join((ROOT / "docs/how-to/large-tables.md").read_text(encoding="utf-8").split())
     assert f"With more than {chance.LARGE_ROWS:,} rows in the file" in page
@@ -102,4 +101,3 @@ def test_what_large_tables_do_is_what_the_code_says() -> None:
     assert (settings.flat, settings.confidence) == (0.005, 0.95)
     assert f"up to all rows or {growth.MOST_ROWS:,}" in page
     assert f"are scored on {trees.SCORED_ROWS:,} rows" in page
-    assert estimation.COLLECTED * 8 == 2**30
