@@ -16,7 +16,7 @@ from straightline.data.preparation import prepare
 from straightline.data.reading import read_table
 from straightline.data.schema import Schema, read_schema
 from straightline.errors import UserError
-from straightline.large import conversion, preparation
+from straightline.large import conversion, preparation, writing
 from straightline.stages import data as stage
 
 ROWS = 3_000
@@ -63,7 +63,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     for module in (conversion, preparation, stage):
         monkeypatch.setattr(module, "LARGE_ROWS", 1_000, raising=False)
     monkeypatch.setattr(conversion, "GROUP_ROWS", 400)
-    monkeypatch.setattr(preparation, "GROUP_ROWS", 400)
+    monkeypatch.setattr(writing, "GROUP_ROWS", 400)
 
     def written(path: str, target: str = "y", family: str = "auto", **settings: object) -> Path:
         values = yaml.safe_load(Path("params.yaml").read_text())
@@ -99,8 +99,9 @@ def comparable(schema: Schema) -> dict[str, Any]:
     return dict(values)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("kind", "ending"), [*((kind, "csv") for kind in KINDS), ("plain", "parquet"), ("dates", "parquet")]
+)
 def test_the_schema_is_that_of_a_small_table(kind: str, ending: str, write: Callable[..., Path]) -> None:
     root = write(f"table.{ending}", **KINDS[kind])
     frame = table()
