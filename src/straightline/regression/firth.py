@@ -27,8 +27,8 @@ LARGEST_STEP = 50.0  # of a weight. A log odds far beyond a thousand needs more 
 STEPS = 1000
 CONVERGED = 1e-17  # The largest increase of the penalised likelihood that another step promises.
 ROUNDING = 1e-6  # The same where rounding errors end the steps.
-SUM_ROUNDING = 1e-13  # A sum over the rows of a large table that is smaller by this share may be so by rounding only.
-LAST_STEPS = 10  # So many steps at most follow where sums are too coarse to compare.
+SUM_ROUNDING = 1e-12  # A sum over the rows of a large table that is smaller by this share may be so by rounding only.
+LAST_STEPS = 20  # So many steps at most follow where such sums are too coarse to compare.
 SMALLEST_STEP = 1e-11  # of a weight, after which no more of them follow.
 
 Basis = Callable[[Rows], NDArray]  # the rows as they enter the linear predictors, `(rows, directions)`
@@ -66,19 +66,25 @@ def firth_in_passes(standardized: Standardized, family: Family) -> Generator[Pas
 
     start = (standardized.start(family).reshape(family.outputs, -1)[:, kept] @ spanned.T).ravel()
     found, converged = yield from _maximum(basis, family, start, SUM_ROUNDING)
-    there = yield _likelihood(basis, family, found)
-    size = np.inf
-    for _ in range(LAST_STEPS):
-        step, _ = yield from _step(basis, family, found, there)
-        if not np.abs(step).max() < size / 2:
-            break
-        size = np.abs(step).max()
-        found = found + step
-        there = yield _likelihood(basis, family, found)
-        if size < SMALLEST_STEP:
-            break
+    found, there = yield from _last_digits(basis, family, found)
     mean_loss = float(there.losses) * family.loss_factor / standardized.rows
     return _weights(found, spanned, family, kept), converged, mean_loss
+
+
+def _last_digits(basis: Basis, family: Family, weights: NDArray) -> Generator[Pass, Any, tuple[NDArray, "_Likelihood"]]:
+    """Compute more steps from `weights` near the maximum, as long as they become smaller."""
+    here = yield _likelihood(basis, family, weights)
+    last = np.inf
+    for _ in range(LAST_STEPS):
+        step, _ = yield from _step(basis, family, weights, here)
+        size = np.abs(step).max()
+        if not size < last:
+            break
+        weights, last = weights + step, size
+        here = yield _likelihood(basis, family, weights)
+        if size < SMALLEST_STEP:
+            break
+    return weights, here
 
 
 def _spanned(design: NDArray) -> NDArray:
@@ -100,12 +106,12 @@ def _maximum(
 ) -> Generator[Pass, Any, tuple[NDArray, bool]]:
     """Compute the maximum by steps of the information, halved until the penalised likelihood rises.
 
-    It may fall by the share `rounding`.
+    If sums of likelihoods may be wrong by the share `rounding`, they may fall by it, and smaller increases end it.
     """
     here = yield _likelihood(basis, family, weights)
     step, promised = yield from _step(basis, family, weights, here)
     for _ in range(STEPS):
-        if promised < CONVERGED * max(1.0, abs(here.value)):
+        if promised < max(CONVERGED, rounding) * max(1.0, abs(here.value)):
             return weights, True
         least = here.value - rounding * abs(here.value)
         step = step * min(1.0, LARGEST_STEP / np.abs(step).max())
