@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +50,6 @@ def prepare_large(config: Config, source: Converted, root: Path, folder: Path) -
     path, settings = config.data.path, config.data
     assert isinstance(settings, Table)
     reading = Reading(settings, source.decimal, ColumnFile(source.path))
-    connection = database(folder, settings.memory)
     problems: list[str] = []
     with _noting(problems), step("rows"):
         empty = reading.file.empty()
@@ -60,6 +58,9 @@ def prepare_large(config: Config, source: Converted, root: Path, folder: Path) -
         extra = preparation.extra_columns(config)
     if problems:
         raise _error(path, problems)
+    # Repeated rows are counted before anything else is in memory.
+    targeted = [target.column for target in config.targets.values()]
+    repeated = _repeated(source, [*names, *targeted, *extra], folder, settings)
     weights = _kept_rows(reading, settings, problems)
     groups = _groups_or_order(reading, by, column, path, problems)
     labels, targets = _targets(config, reading, path, problems)
@@ -77,10 +78,7 @@ def prepare_large(config: Config, source: Converted, root: Path, folder: Path) -
     )
     if problems:
         raise _error(path, problems)
-    wanted = list(dict.fromkeys([*names, *(target.column for target in targets.values()), *extra]))
-    with step("repeated rows"):
-        repeated = duplicate_checks(repeated_rows(connection, source.path, wanted), source.rows)
-    ordered = _ordered_file(reading, connection, folder, source.rows)
+    ordered = _ordered_file(reading, folder, source.rows)
     kept = dict.fromkeys([*(each.column for each in features), *([column] if by == "groups" else []), *extra])
     columns = [name for name in kept if name is not None]
     write_rows(reading, ordered, columns, labels, is_train, is_test, root)
@@ -225,11 +223,21 @@ def _features(
         return ([], []), []
 
 
-def _ordered_file(reading: Reading, connection: Any, folder: Path, rows: int) -> Path:
+def _repeated(source: Converted, names: Sequence[str], folder: Path, settings: Table) -> list[Check]:
+    """Return a check if rows repeat others in the columns `names`, of which some may be absent."""
+    known = set(ColumnFile(source.path).schema.names)
+    wanted = [name for name in dict.fromkeys(names) if name in known]
+    with step("repeated rows"), database(folder, settings.memory) as connection:
+        count = repeated_rows(connection, source.path, wanted)
+    pa.default_memory_pool().release_unused()
+    return duplicate_checks(count, source.rows)
+
+
+def _ordered_file(reading: Reading, folder: Path, rows: int) -> Path:
     """Return a file with the rows that are used, in their order."""
     if reading.order is None:
         return reading.file.path
     ranks = np.full(rows, -1, np.int64)
     ranks[reading.order] = np.arange(len(reading.order))
-    with step("sorting rows"):
+    with step("sorting rows"), database(folder, reading.settings.memory) as connection:
         return sorted_file(connection, reading.file.path, pa.array(ranks), folder)
