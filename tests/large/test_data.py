@@ -12,11 +12,13 @@ import yaml
 from tests.builders import USER_TABLE
 
 from straightline.config.settings import load
+from straightline.data.chance import group_keys
 from straightline.data.preparation import prepare
 from straightline.data.reading import read_table
 from straightline.data.schema import Schema, read_schema
 from straightline.errors import UserError
 from straightline.large import conversion, preparation, writing
+from straightline.large.division import Division
 from straightline.stages import data as stage
 
 ROWS = 3_000
@@ -155,6 +157,25 @@ def test_groups_are_not_divided(write: Callable[..., Path]) -> None:
     assert train
     assert test
     assert not train & test
+    kept = pd.read_parquet(root / "data/train.parquet")["g"]
+    for k in (5, 10):
+        assert np.bincount(Division(len(kept), k, 0).cells_of(group_keys(kept)), minlength=k).min() > 0
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_a_group_is_held_out_of_a_few(count: int, write: Callable[..., Path]) -> None:
+    root = write("table.csv", groups="g")
+    table().assign(g=np.arange(ROWS) % count).to_csv(root / "table.csv", index=False)
+    stage.run(root)
+    assert pd.read_parquet(root / "data/test.parquet")["g"].nunique() == 1
+    assert pd.read_parquet(root / "data/train.parquet")["g"].nunique() == count - 1
+
+
+def test_a_single_group_cannot_be_divided(write: Callable[..., Path]) -> None:
+    root = write("table.csv", groups="g")
+    table().assign(g=1).to_csv(root / "table.csv", index=False)
+    with pytest.raises(UserError, match=r"^table.csv: all 3000 rows are of one group"):
+        stage.run(root)
 
 
 def test_few_rows_are_held_out_of_many(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

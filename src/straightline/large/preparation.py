@@ -39,7 +39,8 @@ from straightline.large.writing import write_rows
 from straightline.runtime.steps import step
 
 HELD_OUT = 250_000  # So many held-out rows are enough for scores, and fit into memory.
-HELD_OUT_CHANCES = 0  # the stream of chances by which rows are held out
+# The stream of chances by which rows are held out. It must not be that of folds, or groups that stay would miss folds.
+HELD_OUT_CHANCES = 0x68656C64
 
 
 def prepare_large(config: Config, source: Converted, root: Path, folder: Path) -> Schema:
@@ -65,7 +66,10 @@ def prepare_large(config: Config, source: Converted, root: Path, folder: Path) -
     groups = _groups_or_order(reading, by, column, path, problems)
     labels, targets = _targets(config, reading, path, problems)
     rows = source.rows if reading.order is None else len(reading.order)
-    is_test, is_train, seen_rows = _held_out(settings, rows, groups, by == "time")
+    try:
+        is_test, is_train, seen_rows = _held_out(settings, rows, groups, by == "time")
+    except UserError as error:
+        raise _error(path, [*problems, str(error)]) from None
     train = np.flatnonzero(is_train).astype(np.int32)
     problems += preparation.absent_classes(labels, targets, train)
     encoded, counters = _features(reading, names, train, settings, problems)
@@ -186,7 +190,7 @@ def _held_out(
     drawn = chances(keys, settings.seed, HELD_OUT_CHANCES)
     share = min(settings.held_out, HELD_OUT / rows)
     if not ordered:
-        is_test = drawn < share
+        is_test = drawn < (share if groups is None else _limit_of_groups(groups, drawn, share))
         is_train = ~is_test
     else:
         aside = round(settings.held_out * rows)
@@ -196,6 +200,19 @@ def _held_out(
         return is_test, is_train, []
     message = f"{is_test.sum():,} rows are held out instead of {settings.held_out:.0%}, which are enough for scores"
     return is_test, is_train, [Check("held-out", message)]
+
+
+def _limit_of_groups(groups: NDArray, drawn: NDArray, share: float) -> float:
+    """Return the chance below which a `share` of the groups is held out: one at least, but not all.
+
+    Raises UserError if all rows are of one group.
+    """
+    if share == 0:
+        return 0.0
+    limits = np.sort(drawn[np.unique(groups, return_index=True)[1]])
+    if len(limits) < 2:
+        raise UserError(f"all {len(groups)} rows are of one group, which cannot be divided; choose another column")
+    return float(limits[min(max(round(share * len(limits)), 1), len(limits) - 1)])
 
 
 def _features(
