@@ -1,6 +1,6 @@
 """Separated labels of tables that are read in passes: what is found is the same as with all rows in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from straightline.data import source
 from straightline.data.rows import Rows
-from straightline.data.scaling import joined, moments
+from straightline.data.scaling import Moments, joined, moments
 from straightline.data.source import Pass, held_in_groups, in_step, restricted
 from straightline.families import FAMILIES, Family, Multinomial
 from straightline.regression import estimation, exact, large_separation
@@ -234,7 +234,7 @@ def test_passes_over_some_rows_are_those_over_their_copy() -> None:
     kept = rows.features[:, 3] > 0
     kept[:200] = False
 
-    def computation() -> Iterator[Pass]:
+    def computation() -> Generator[Pass, Moments, Moments]:
         return (yield Pass(moments, joined))
 
     with few_rows_are_many():

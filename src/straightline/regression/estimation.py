@@ -109,25 +109,30 @@ def maximum_likelihood(
     `guess` are coefficients in the original units, or None. If the labels are separated, penalised weights are computed
     (`firth.py`). Up to LARGE_ROWS rows are read into memory for it.
     """
-    basis, inverse = None, None
+    basis, inverse = None, np.eye(len(standardized.kept))
     weights = standardized.start(family) if guess is None else standardized.weights(guess)
     if family.outputs > 1:
         basis, inverse = yield from class_basis(standardized)
         weights = (weights.reshape(family.outputs, -1) @ inverse.T).ravel()
     if guess is None and standardized.rows > SAMPLED * SAMPLE_ROWS:
         weights = yield from _sampled(standardized, family, weights, basis)
+    start = _of_columns(weights, basis, family)
     weights, here = yield from _newton(standardized, family, weights, basis)
-    root = here.root
-    if basis is not None and inverse is not None:
-        weights = (weights.reshape(family.outputs, -1) @ basis.T).ravel()
+    weights, root = _of_columns(weights, basis, family), here.root
+    if basis is not None:
         root = root @ np.kron(np.eye(family.outputs), inverse)
     estimate = Estimate(weights, root, 1.0, here.loss * family.loss_factor)
     if not family.is_separable or here.extreme <= suspicious(standardized, family):
         return estimate
     count: int = yield COUNT
     if count > LARGE_ROWS:
-        return (yield from _large_penalized(standardized, family, estimate, count))
+        return (yield from _large_penalized(standardized, family, estimate, start, count))
     return _penalized(standardized, family, estimate, (yield COLLECT))
+
+
+def _of_columns(weights: NDArray, basis: NDArray | None, family: Family) -> NDArray:
+    """Return the weights of the standardised columns, from those of the columns times `basis`, if there is one."""
+    return weights if basis is None else (weights.reshape(family.outputs, -1) @ basis.T).ravel()
 
 
 def _penalized(standardized: Standardized, family: Family, estimate: Estimate, rows: Rows) -> Estimate:
@@ -149,13 +154,13 @@ def _penalized(standardized: Standardized, family: Family, estimate: Estimate, r
 
 
 def _large_penalized(
-    standardized: Standardized, family: Family, estimate: Estimate, count: int
+    standardized: Standardized, family: Family, estimate: Estimate, start: NDArray, count: int
 ) -> Generator[Pass, Any, Estimate]:
-    """Compute what `_penalized` does, in passes over `count` rows."""
+    """Compute what `_penalized` does in passes over `count` rows; Newton's method came from the weights `start`."""
     separation = yield from separating_in_passes(standardized, family, estimate.weights, count)
     if separation is None:
         return estimate
-    weights, converged, loss = yield from firth_in_passes(standardized, family)
+    weights, converged, loss = yield from firth_in_passes(standardized, family, start)
     return replace(estimate, weights=weights, loss=loss, separation=separation, messages=_convergence(converged))
 
 

@@ -51,9 +51,12 @@ def firth(design: NDArray, rows: Rows, family: Family, kept: NDArray) -> tuple[N
     return _weights(found, spanned, family, kept), converged
 
 
-def firth_in_passes(standardized: Standardized, family: Family) -> Generator[Pass, Any, tuple[NDArray, bool, float]]:
+def firth_in_passes(
+    standardized: Standardized, family: Family, start: NDArray
+) -> Generator[Pass, Any, tuple[NDArray, bool, float]]:
     """Compute what `firth` does for all rows of a large table, and the mean loss there, in passes over the rows.
 
+    The steps begin at the weights `start`, which should be far from infinite ones.
     A step takes two readings: the leverages of the rows need the information of all rows at the same weights. (With
     that of the last weights instead, the steps of a separated column would turn in circles.)
     """
@@ -64,8 +67,8 @@ def firth_in_passes(standardized: Standardized, family: Family) -> Generator[Pas
     def basis(rows: Rows) -> NDArray:
         return np.asarray(standardized(rows.features)[:, kept] @ spanned.T)
 
-    start = (standardized.start(family).reshape(family.outputs, -1)[:, kept] @ spanned.T).ravel()
-    found, converged = yield from _maximum(basis, family, start, SUM_ROUNDING)
+    first = (start.reshape(family.outputs, -1)[:, kept] @ spanned.T).ravel()
+    found, converged = yield from _maximum(basis, family, first, SUM_ROUNDING)
     found, there = yield from _last_digits(basis, family, found)
     mean_loss = float(there.losses) * family.loss_factor / standardized.rows
     return _weights(found, spanned, family, kept), converged, mean_loss
