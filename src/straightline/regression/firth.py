@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ CONVERGED = 1e-17  # The largest increase of the penalised likelihood that anoth
 ROUNDING = 1e-6  # The same where rounding errors end the steps.
 SUM_ROUNDING = 1e-12  # A sum over the rows of a large table that is smaller by this share may be so by rounding only.
 LAST_STEPS = 20  # So many steps at most follow where such sums are too coarse to compare.
-SMALLEST_STEP = 1e-11  # of a weight, after which no more of them follow.
+SMALLEST_STEP = 1e-9  # of a weight, after which none of them follows. It leaves an error that is some share of it.
 
 Basis = Callable[[Rows], NDArray]  # the rows as they enter the linear predictors, `(rows, directions)`
 
@@ -47,8 +47,8 @@ def firth(design: NDArray, rows: Rows, family: Family, kept: NDArray) -> tuple[N
         level = np.asarray(family.link(family.baseline(rows.labels, rows.weights, rows.offset)))
     level = np.where(np.isfinite(level), level, 0.0)  # It is infinite if a class has no row, or all counts are 0.
     start = linalg.lstsq(basis, np.tile(np.atleast_1d(level), (len(rows), 1)))[0].T.ravel()
-    found, converged = on_rows(_maximum(lambda rows: basis, family, start), rows)
-    return _weights(found, spanned, family, kept), converged
+    end = on_rows(_maximum(lambda rows: basis, family, start), rows)
+    return _weights(end.weights, spanned, family, kept), end.converged
 
 
 def firth_in_passes(
@@ -68,26 +68,10 @@ def firth_in_passes(
         return np.asarray(standardized(rows.features)[:, kept] @ spanned.T)
 
     first = (start.reshape(family.outputs, -1)[:, kept] @ spanned.T).ravel()
-    found, converged = yield from _maximum(basis, family, first, SUM_ROUNDING)
-    found, there = yield from _last_digits(basis, family, found)
-    mean_loss = float(there.losses) * family.loss_factor / standardized.rows
-    return _weights(found, spanned, family, kept), converged, mean_loss
-
-
-def _last_digits(basis: Basis, family: Family, weights: NDArray) -> Generator[Pass, Any, tuple[NDArray, "_Likelihood"]]:
-    """Compute more steps from `weights` near the maximum, as long as they become smaller."""
-    here = yield _likelihood(basis, family, weights)
-    last = np.inf
-    for _ in range(LAST_STEPS):
-        step, _ = yield from _step(basis, family, weights, here)
-        size = np.abs(step).max()
-        if not size < last:
-            break
-        weights, last = weights + step, size
-        here = yield _likelihood(basis, family, weights)
-        if size < SMALLEST_STEP:
-            break
-    return weights, here
+    end = yield from _maximum(basis, family, first, SUM_ROUNDING)
+    end = yield from _last_digits(basis, family, end)
+    mean_loss = float(end.here.losses) * family.loss_factor / standardized.rows
+    return _weights(end.weights, spanned, family, kept), end.converged, mean_loss
 
 
 def _spanned(design: NDArray) -> NDArray:
@@ -104,9 +88,16 @@ def _weights(found: NDArray, spanned: NDArray, family: Family, kept: NDArray) ->
     return weights.ravel()
 
 
-def _maximum(
-    basis: Basis, family: Family, weights: NDArray, rounding: float = 0.0
-) -> Generator[Pass, Any, tuple[NDArray, bool]]:
+class _End(NamedTuple):
+    """Where steps end: whether the weights have converged, their likelihood, and the step that would follow."""
+
+    weights: NDArray
+    converged: bool
+    here: "_Likelihood"
+    step: NDArray
+
+
+def _maximum(basis: Basis, family: Family, weights: NDArray, rounding: float = 0.0) -> Generator[Pass, Any, _End]:
     """Compute the maximum by steps of the information, halved until the penalised likelihood rises.
 
     If sums of likelihoods may be wrong by the share `rounding`, they may fall by it, and smaller increases end it.
@@ -115,7 +106,7 @@ def _maximum(
     step, promised = yield from _step(basis, family, weights, here)
     for _ in range(STEPS):
         if promised < max(CONVERGED, rounding) * max(1.0, abs(here.value)):
-            return weights, True
+            return _End(weights, True, here, step)
         least = here.value - rounding * abs(here.value)
         step = step * min(1.0, LARGEST_STEP / np.abs(step).max())
         there = yield _likelihood(basis, family, weights + step)
@@ -123,10 +114,26 @@ def _maximum(
             step = step / 2
             there = yield _likelihood(basis, family, weights + step)
         if not there.value >= least:  # Only rounding errors are left, which ill-conditioned columns make large.
-            return weights, promised < ROUNDING * max(1.0, abs(here.value))
+            return _End(weights, promised < ROUNDING * max(1.0, abs(here.value)), here, step)
         weights, here = weights + step, there
         step, promised = yield from _step(basis, family, weights, here)
-    return weights, False
+    return _End(weights, False, here, step)
+
+
+def _last_digits(basis: Basis, family: Family, end: _End) -> Generator[Pass, Any, _End]:
+    """Compute more steps near the maximum, as long as they become smaller."""
+    last = np.inf
+    for _ in range(LAST_STEPS):
+        size = np.abs(end.step).max()
+        if not size < last:
+            break
+        last, end = size, end._replace(weights=end.weights + end.step)
+        if size < SMALLEST_STEP:
+            break
+        here = yield _likelihood(basis, family, end.weights)
+        step, _ = yield from _step(basis, family, end.weights, here)
+        end = end._replace(here=here, step=step)
+    return end
 
 
 @dataclass(frozen=True, eq=False)
