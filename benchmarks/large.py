@@ -77,13 +77,13 @@ def regression(path: Path, target: str) -> None:
     from straightline.large.division import Division
     from straightline.large.regressions import regressions
     from straightline.large.table import LargeTable
-    from straightline.regression import exact
+    from straightline.regression.optimum import Inference
     from straightline.runtime.terminal import silent
 
     known = Target(target, "gaussian" if target == "y" else "bernoulli", None if target == "y" else [0, 1])
     table = LargeTable(path, known, [Feature(name, "number") for name in NAMES], True)
     with silent():
-        lines = regressions(table, Division(table.rows, 10, 0), exact.Inference())
+        lines = regressions(table, Division(table.rows, 10, 0), Inference())
     assert lines.best.covariance is not None
 
 

@@ -25,7 +25,7 @@ from straightline.large.passes import NODE, THREADED
 from straightline.large.regressions import regressions
 from straightline.large.table import LargeTable, Leaf
 from straightline.large.variants import train_large
-from straightline.regression import exact
+from straightline.regression.optimum import Inference
 
 MEMORY = 100 * 2**20
 FOLDS = Folds(k=3, repeats=None, seeds=None, seed=0)
@@ -50,9 +50,9 @@ def nodes() -> Iterator[Nodes]:
 def test_regressions_have_the_bits_of_threads(nodes: Nodes, family: str, tmp_path: Path) -> None:
     table = drawn(tmp_path, family, rows=4 * NODE * GROUP_ROWS).large
     division = Division(table.rows, 4, 0)
-    near = regressions(table, division, exact.Inference(robust=True))
+    near = regressions(table, division, Inference(robust=True))
     with connected(nodes.address):
-        far = regressions(table, division, exact.Inference(robust=True), engine=Cluster())
+        far = regressions(table, division, Inference(robust=True), engine=Cluster())
     assert (near.best.coefficients == far.best.coefficients).all()
     assert [fold.loss for fold in near.folds] == [fold.loss for fold in far.folds]
     assert near.best.covariance is not None
@@ -79,7 +79,7 @@ def test_a_node_is_killed_in_the_middle_and_nothing_is_lost(
 ) -> None:
     table = drawn(tmp_path, "bernoulli", rows=12 * NODE * GROUP_ROWS).large
     division = Division(table.rows, 4, 0)
-    near = regressions(table, division, exact.Inference())
+    near = regressions(table, division, Inference())
     lost = nodes.add_node(num_cpus=2, object_store_memory=MEMORY)
     killed = []
     result = cluster._result
@@ -94,7 +94,7 @@ def test_a_node_is_killed_in_the_middle_and_nothing_is_lost(
 
     monkeypatch.setattr(cluster, "_result", killing)
     with connected(nodes.address):
-        far = regressions(table, division, exact.Inference(), engine=Cluster())
+        far = regressions(table, division, Inference(), engine=Cluster())
     assert len(killed) == 1
     assert [fold.loss for fold in near.folds] == [fold.loss for fold in far.folds]
     assert (near.best.coefficients == far.best.coefficients).all()

@@ -17,7 +17,7 @@ from straightline.large.division import Division
 from straightline.large.passes import NODE, Combine, Engine, Task, Threads, by_cell, collected, reduced
 from straightline.large.regressions import regressions
 from straightline.large.table import LargeTable, Leaf
-from straightline.regression import exact
+from straightline.regression.optimum import Inference
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_each_row_is_read_once_and_in_order(tmp_path: Path) -> None:
 def test_the_same_bits_from_any_workers(family: str, engine: Engine, tmp_path: Path) -> None:
     data = drawn(tmp_path, family, rows=2 * NODE * GROUP_ROWS + 1)
     division = Division(data.large.rows, 5, 0)
-    inference = exact.Inference(robust=True)
+    inference = Inference(robust=True)
     usual, other = (regressions(data.large, division, inference, engine=each) for each in (Threads(), engine))
     assert (usual.best.coefficients == other.best.coefficients).all()
     assert usual.best.covariance is not None

@@ -12,11 +12,11 @@ from straightline.large import table as large_table
 from straightline.large.division import Division
 from straightline.large.regressions import Lines, regressions
 from straightline.regression import exact
-from straightline.training.predictors import regression_predictor
-from straightline.training.scoring import fold_losses
+from straightline.regression.optimum import Inference
+from straightline.training.scoring import fold_losses, regression_predictor
 
 FAMILIES = ["gaussian", "bernoulli", "multinomial", "poisson", "gamma"]
-ROBUST = exact.Inference(robust=True)
+ROBUST = Inference(robust=True)
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +24,7 @@ def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_table, "LEAF_ROWS", 1_000)
 
 
-def assert_equal(
-    data: Drawn, division: Division, lines: Lines, inference: exact.Inference, intercept: bool = True
-) -> None:
+def assert_equal(data: Drawn, division: Division, lines: Lines, inference: Inference, intercept: bool = True) -> None:
     table, folds = data.held, data.folds(division)
     everything = np.arange(len(table.labels), dtype=np.int32)
     features = table.source.read(table.source.groups).features
@@ -50,11 +48,9 @@ def assert_equal(
         assert (line.test.rows, line.train.rows) == (len(fold.test), len(fold.train))
 
 
-@pytest.mark.parametrize(
-    ("weights", "inference"), [(False, ROBUST), (True, exact.Inference())], ids=["robust", "weights"]
-)
+@pytest.mark.parametrize(("weights", "inference"), [(False, ROBUST), (True, Inference())], ids=["robust", "weights"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_all_families(family: str, weights: bool, inference: exact.Inference, tmp_path: Path) -> None:
+def test_all_families(family: str, weights: bool, inference: Inference, tmp_path: Path) -> None:
     data = drawn(tmp_path, family, weights=weights)
     division = Division(data.large.rows, 5, 0)
     assert_equal(data, division, regressions(data.large, division, inference), inference)
@@ -64,22 +60,22 @@ def test_all_families(family: str, weights: bool, inference: exact.Inference, tm
 def test_exposure(family: str, tmp_path: Path) -> None:
     data = drawn(tmp_path, family, exposure=True)
     division = Division(data.large.rows, 4, 3)
-    assert_equal(data, division, regressions(data.large, division, exact.Inference()), exact.Inference())
+    assert_equal(data, division, regressions(data.large, division, Inference()), Inference())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_in_order_of_time(family: str, tmp_path: Path) -> None:
     data = drawn(tmp_path, family, ordered=True)
     division = Division(data.large.rows, 5, 0, ordered=True)
-    assert_equal(data, division, regressions(data.large, division, exact.Inference()), exact.Inference())
+    assert_equal(data, division, regressions(data.large, division, Inference()), Inference())
 
 
 @pytest.mark.parametrize("family", ["gaussian", "bernoulli", "poisson"])
 def test_without_an_intercept(family: str, tmp_path: Path) -> None:
     data = drawn(tmp_path, family)
     division = Division(data.large.rows, 5, 0)
-    lines = regressions(data.large, division, exact.Inference(), intercept=False)
-    assert_equal(data, division, lines, exact.Inference(), intercept=False)
+    lines = regressions(data.large, division, Inference(), intercept=False)
+    assert_equal(data, division, lines, Inference(), intercept=False)
 
 
 @pytest.mark.parametrize("family", ["gaussian", "bernoulli", "multinomial", "poisson"])
@@ -90,7 +86,7 @@ def test_columns_that_are_constant_in_the_training_rows_of_some_folds(family: st
     features[:, 3] = features[:, 0] - features[:, 1]  # Collinear columns have the minimum-norm weights.
     data = drawn(tmp_path, family, features=features, ordered=True)
     division = Division(rows, 5, 0, ordered=True)
-    assert_equal(data, division, regressions(data.large, division, exact.Inference()), exact.Inference())
+    assert_equal(data, division, regressions(data.large, division, Inference()), Inference())
 
 
 @settings(max_examples=6, deadline=None)
@@ -102,7 +98,7 @@ def test_columns_far_from_zero(
     data = drawn(tmp_path_factory.mktemp("rows"), features=features, seed=seed)
     division = Division(2_000, k, seed)
     table, folds = data.held, data.folds(division)
-    lines = regressions(data.large, division, exact.Inference())
+    lines = regressions(data.large, division, Inference())
     optima = exact.optima(table.source, [fold.train for fold in folds], table.family, table.names, inference=None)
     losses = fold_losses(table, folds, [regression_predictor(each, table.family) for each in optima])
     for line, optimum, loss in zip(lines.folds, optima, losses, strict=True):

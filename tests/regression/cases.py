@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from straightline.data.rows import Rows
 from straightline.data.source import Source, streamed, with_row_values
 from straightline.families import Family
-from straightline.regression.exact import Optimum
+from straightline.regression.optimum import Optimum
 from tests.families.cases import EVERY, every_family, log_link_families
 
 __all__ = ["EVERY", "NAMES", "copies", "every_family", "in_file", "log_link_families", "same_optimum", "table"]

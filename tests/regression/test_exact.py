@@ -17,6 +17,7 @@ from straightline.families import FAMILIES
 from straightline.regression import exact
 from straightline.regression.coefficients import agreeing_digits, coefficient_table
 from straightline.regression.firth import firth
+from straightline.regression.optimum import Inference
 from tests.conftest import ROOT
 
 NAMES = ("a", "b", "c")
@@ -183,7 +184,7 @@ def test_robust_standard_errors_equal_statsmodels(features: np.ndarray, family: 
     labels = labels_of(features, family)
     everything = [np.arange(len(labels), dtype=np.int32)]
     (fitted,) = exact.optima(
-        held(Rows(features, labels)), everything, FAMILIES[family], NAMES, inference=exact.Inference(robust=True)
+        held(Rows(features, labels)), everything, FAMILIES[family], NAMES, inference=Inference(robust=True)
     )
     design = sm.add_constant(features)
     if family == "gaussian":
@@ -193,7 +194,7 @@ def test_robust_standard_errors_equal_statsmodels(features: np.ndarray, family: 
     assert fitted.covariance is not None
     np.testing.assert_allclose(np.sqrt(np.diag(fitted.covariance)), known.bse, rtol=1e-6)
     (streamed,) = exact.optima(
-        in_groups(features, labels), everything, FAMILIES[family], NAMES, inference=exact.Inference(robust=True)
+        in_groups(features, labels), everything, FAMILIES[family], NAMES, inference=Inference(robust=True)
     )
     assert streamed.covariance is not None
     np.testing.assert_allclose(streamed.covariance, fitted.covariance, rtol=1e-9, atol=1e-15)
@@ -208,9 +209,7 @@ def test_robust_standard_errors_are_those_of_the_population() -> None:
     everything = [np.arange(rows, dtype=np.int32)]
     population = np.array([known["sqrt_n_times_sandwich_se"][name] for name in ("bias", *names)])
     for robust, tolerance in ((True, 0.03), (False, 0.5)):
-        (fitted,) = exact.optima(
-            source, everything, FAMILIES["bernoulli"], names, inference=exact.Inference(robust=robust)
-        )
+        (fitted,) = exact.optima(source, everything, FAMILIES["bernoulli"], names, inference=Inference(robust=robust))
         assert fitted.covariance is not None
         off = np.abs(np.sqrt(rows * np.diag(fitted.covariance)) / population - 1)
         assert off.max() < tolerance
@@ -232,9 +231,7 @@ def test_a_row_that_decides_a_coefficient_has_no_robust_errors(features: np.ndar
     alone[7] = 1
     rows = held(Rows(np.column_stack([features[:, 0], alone]), labels_of(features, "gaussian")))
     everything = [np.arange(len(features), dtype=np.int32)]
-    (fitted,) = exact.optima(
-        rows, everything, FAMILIES["gaussian"], ("a", "alone"), inference=exact.Inference(robust=True)
-    )
+    (fitted,) = exact.optima(rows, everything, FAMILIES["gaussian"], ("a", "alone"), inference=Inference(robust=True))
     assert fitted.covariance is None
     assert "some coefficient depends on a single row: robust standard errors do not exist" in fitted.messages
 

@@ -18,6 +18,7 @@ from statsmodels.genmod.tests.results import res_R_var_weight, results_glm, resu
 from straightline.data.rows import Rows
 from straightline.families import FAMILIES
 from straightline.regression import exact
+from straightline.regression.optimum import Optimum
 from tests import family_tables
 from tests.regression.covariances import assert_same_covariance
 
@@ -26,20 +27,18 @@ FAMILY_NAMES = {POISSON: "poisson", GAMMA: "gamma"}
 EXACT = {"tol": 1e-13, "maxiter": 100}  # Statsmodels stops at 1e-8 by default.
 
 
-def fitted(
-    model: sm.GLM, weights: NDArray | None = None, offset: NDArray | None = None, **options: bool
-) -> exact.Optimum:
+def fitted(model: sm.GLM, weights: NDArray | None = None, offset: NDArray | None = None, **options: bool) -> Optimum:
     """Return the optimum of the table that a model of statsmodels holds, whose first column is the intercept."""
     rows = Rows(model.exog[:, 1:], model.endog.astype(float), weights, offset)
     return exact.optimum(rows, FAMILIES[FAMILY_NAMES[model.family]], model.exog_names[1:], **options)
 
 
-def errors(found: exact.Optimum) -> NDArray:
+def errors(found: Optimum) -> NDArray:
     assert found.covariance is not None
     return np.sqrt(np.diag(found.covariance))
 
 
-def log_likelihood(found: exact.Optimum, model: sm.GLM) -> float:
+def log_likelihood(found: Optimum, model: sm.GLM) -> float:
     """Return the log-likelihood of counts under our coefficients."""
     return float(stats.poisson.logpmf(model.endog, np.exp(found.predict(model.exog[:, 1:]))).sum())
 

@@ -11,19 +11,20 @@ from statsmodels.discrete.tests.results.results_discrete import Anes
 from straightline.data.rows import Rows
 from straightline.families import Multinomial
 from straightline.regression import exact
+from straightline.regression.optimum import Optimum
 from tests import family_tables
 from tests.regression.covariances import assert_same_covariance
 
 EXACT = {"method": "newton", "tol": 1e-12, "maxiter": 100, "disp": 0}
 
 
-def fitted(features: pd.DataFrame, numbers: NDArray, weights: NDArray | None = None, **options: bool) -> exact.Optimum:
+def fitted(features: pd.DataFrame, numbers: NDArray, weights: NDArray | None = None, **options: bool) -> Optimum:
     """Return the optimum for classes with the numbers 0, 1 and so on."""
     rows = Rows(features.to_numpy(float), numbers.astype(float), weights)
     return exact.optimum(rows, Multinomial(int(numbers.max()) + 1), list(features), **options)
 
 
-def errors(found: exact.Optimum) -> NDArray:
+def errors(found: Optimum) -> NDArray:
     """Return the standard errors in the shape of the coefficients."""
     assert found.covariance is not None
     return np.sqrt(np.diag(found.covariance)).reshape(found.coefficients.shape, order="F")

@@ -17,6 +17,7 @@ from straightline.data.source import Pass, held_in_groups, in_step, restricted
 from straightline.families import FAMILIES, Family, Multinomial
 from straightline.regression import estimation, exact, large_separation
 from straightline.regression.large_separation import separating_in_passes
+from straightline.regression.optimum import Inference, Optimum
 from straightline.regression.separation import SEPARATES, Contrasts, Separation, separating
 from straightline.regression.standardized import Standardized
 
@@ -25,7 +26,7 @@ every_family = pytest.mark.parametrize("family", SEPARABLE, ids=lambda family: f
 SLOPES = np.array([[0.5, -0.3], [0.2, 0.4], [-0.4, 0.1]])
 NAMES = ["a", "b", "c", "level", "sum", "one"]
 CLASSES = ["no", "yes", "perhaps"]
-CLASSICAL = exact.Inference()
+CLASSICAL = Inference()
 
 
 @contextmanager
@@ -60,13 +61,13 @@ def drawn(family: Family, kind: str, weighted: bool = False, rows: int = 600, sh
 
 
 def both(
-    rows: Rows, family: Family, intercept: bool = True, inference: exact.Inference = CLASSICAL
-) -> tuple[exact.Optimum, exact.Optimum]:
+    rows: Rows, family: Family, intercept: bool = True, inference: Inference = CLASSICAL
+) -> tuple[Optimum, Optimum]:
     """Return the optimum in passes over groups, and that of the rows in memory."""
     numbers, names = np.arange(len(rows), dtype=np.int32), NAMES[: rows.features.shape[1]]
     classes = CLASSES if family.outputs > 1 else None
 
-    def optimum() -> exact.Optimum:
+    def optimum() -> Optimum:
         table = held_in_groups(rows)
         return exact.optima(table, [numbers], family, names, inference=inference, intercept=intercept, classes=classes)[
             0
@@ -77,7 +78,7 @@ def both(
     return found, optimum()
 
 
-def assert_same(found: exact.Optimum, known: exact.Optimum, family: Family, rows: Rows) -> None:
+def assert_same(found: Optimum, known: Optimum, family: Family, rows: Rows) -> None:
     assert (found.method, found.messages, found.errors) == (known.method, known.messages, known.errors)
     assert found.identified.tolist() == known.identified.tolist()
     np.testing.assert_allclose(found.estimates, known.estimates, rtol=1e-8)
@@ -108,10 +109,10 @@ def test_equals_the_rows_in_memory(family: Family, kind: str, weighted: bool) ->
 
 
 @pytest.mark.parametrize(
-    "inference", [exact.Inference(robust=True), exact.Inference(sampling=True), exact.Inference(quasi=True)], ids=str
+    "inference", [Inference(robust=True), Inference(sampling=True), Inference(quasi=True)], ids=str
 )
 @every_family
-def test_other_standard_errors(family: Family, inference: exact.Inference) -> None:
+def test_other_standard_errors(family: Family, inference: Inference) -> None:
     rows = drawn(family, "first", weighted=True)
     assert_same(*both(rows, family, inference=inference), family, rows)
 

@@ -15,6 +15,7 @@ from straightline.data.source import held
 from straightline.families import FAMILIES, Family, Multinomial
 from straightline.regression import exact
 from straightline.regression.coefficients import coefficient_table
+from straightline.regression.optimum import Inference, Optimum
 from straightline.regression.separation import separating
 from tests.regression.cases import table
 
@@ -22,12 +23,10 @@ FAMILY, POISSON = Multinomial(3), FAMILIES["poisson"]
 IRIS_NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 SPECIES = ["setosa", "versicolor", "virginica"]
 VERSICOLOR, VIRGINICA = 1, 2
-CLASSICAL = exact.Inference()
+CLASSICAL = Inference()
 
 
-def optimum_of(
-    rows: Rows, classes: list[str], names: list[str], inference: exact.Inference = CLASSICAL
-) -> exact.Optimum:
+def optimum_of(rows: Rows, classes: list[str], names: list[str], inference: Inference = CLASSICAL) -> Optimum:
     numbers, family = np.arange(len(rows), dtype=np.int32), Multinomial(len(classes))
     return exact.optima(held(rows), [numbers], family, names, inference=inference, classes=classes)[0]
 
@@ -67,9 +66,9 @@ def test_a_species_apart_leaves_the_logit_of_the_other_two() -> None:
     assert message.startswith("the classes of some rows are separated by ")
 
 
-@pytest.mark.parametrize("inference", [exact.Inference(robust=True), exact.Inference(sampling=True)])
+@pytest.mark.parametrize("inference", [Inference(robust=True), Inference(sampling=True)])
 def test_robust_errors_of_what_stays_finite_are_those_of_the_logit_of_the_other_two(
-    inference: exact.Inference,
+    inference: Inference,
 ) -> None:
     order = ["versicolor", "setosa", "virginica"]
     found = optimum_of(iris(order)[0], order, IRIS_NAMES, inference)

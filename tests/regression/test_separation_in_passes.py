@@ -10,6 +10,7 @@ from straightline.data import source
 from straightline.data.rows import Rows
 from straightline.families import FAMILIES, Family, Multinomial
 from straightline.regression import estimation, exact
+from straightline.regression.optimum import Optimum
 
 ROWS = 600
 
@@ -48,7 +49,7 @@ def classes(random: np.random.Generator) -> tuple[NDArray, NDArray, Family]:
 Case = Callable[[np.random.Generator], tuple[NDArray, NDArray, Family]]
 
 
-def fitted(rows: Rows, family: Family) -> exact.Optimum:
+def fitted(rows: Rows, family: Family) -> Optimum:
     names = [f"x{number}" for number in range(rows.features.shape[1])]
     return exact.optimum(rows, family, names)
 

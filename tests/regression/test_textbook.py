@@ -11,19 +11,20 @@ from straightline.data.source import held
 from straightline.families import FAMILIES
 from straightline.regression import exact
 from straightline.regression.coefficients import coefficient_table
+from straightline.regression.optimum import Inference, Optimum
 from tests.textbook_tables import REFERENCE, TABLES, table
 
 FAMILY_OF = {"ols": "gaussian", "logit": "bernoulli"}
 
 
-def fitted(rows: pd.DataFrame, target: str, names: list[str], kind: str, robust: bool = False) -> exact.Optimum:
+def fitted(rows: pd.DataFrame, target: str, names: list[str], kind: str, robust: bool = False) -> Optimum:
     source = held(Rows(rows[names].to_numpy(float), rows[target].to_numpy(float)))
     (found,) = exact.optima(
         source,
         [np.arange(len(rows), dtype=np.int32)],
         FAMILIES[FAMILY_OF[kind]],
         names,
-        inference=exact.Inference(robust),
+        inference=Inference(robust),
     )
     return found
 

@@ -13,6 +13,7 @@ from straightline.data.rows import Rows
 from straightline.data.source import held
 from straightline.families import FAMILIES, Family
 from straightline.regression import exact, ridge
+from straightline.regression.optimum import Inference
 from tests.regression.cases import NAMES, copies, every_family, in_file, log_link_families, same_optimum, table
 from tests.regression.covariances import assert_same_covariance
 
@@ -84,7 +85,7 @@ def test_sampling_weights_of_one_are_no_weights(family: Family) -> None:
 def test_a_streamed_table_has_the_same_optima_as_a_held_one(
     tmp_path: Path, family: Family, options: dict[str, bool]
 ) -> None:
-    rows, inference = table(family), exact.Inference(**options)
+    rows, inference = table(family), Inference(**options)
     streamed, known = (
         exact.optima(source, [ALL, SOME], family, NAMES, inference=inference)
         for source in (in_file(tmp_path, rows), held(rows))
@@ -107,7 +108,7 @@ def test_a_streamed_table_has_the_same_shrunk_lines_as_a_held_one(tmp_path: Path
 @every_family
 @kinds
 def test_a_stack_of_parts_equals_single_fits(family: Family, options: dict[str, bool]) -> None:
-    rows, inference = table(family), exact.Inference(**options)
+    rows, inference = table(family), Inference(**options)
     parts = [SOME, ALL[:70], ALL[40:], ALL]
     together = exact.optima(held(rows), parts, family, NAMES, inference=inference)
     for part, found in zip(parts, together, strict=True):

@@ -18,7 +18,7 @@ SAMPLE = 20_000  # rows that represent the whole population if a mean has no clo
 class World:
     """The properties that all tables of a simulation share.
 
-    Each table has `rows` rows. `coefficients` are those of the line, with the shape that `exact.Optimum` has:
+    Each table has `rows` rows. `coefficients` are those of the line, with the shape that `Optimum` has:
     `(1 + columns,)`, intercept first, or `(1 + columns, outputs)`. If `features` `(rows, columns)` is given, every
     table has these columns; otherwise each table draws its own, which are independent and standard normal. `level` is
     the intercept, or the intercepts `(outputs,)`, of a target that depends on no column. `noise_scale` is the standard

@@ -4,6 +4,7 @@ import operator
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -155,15 +156,27 @@ COLLECT = Pass(lambda rows: rows, lambda first, second: joined([first, second]))
 COUNT = Pass(len, operator.add)  # The number of rows, whatever their weights are.
 
 
-def on_rows(computation: Generator[Pass, Any, Result], rows: Rows) -> Result:
-    """Return the result of a computation whose passes read `rows` in memory, all at once."""
+def answered(computation: Generator[Pass, Any, Result], answer: Callable[[Pass], Any]) -> Result:
+    """Return the result of a computation that is sent the `answer` to each of its passes."""
     wanted = next(computation)
     while True:
         try:
-            wanted = computation.send(wanted.compute(rows))
+            wanted = computation.send(answer(wanted))
         except StopIteration as end:
             found: Result = end.value
             return found
+
+
+def on_rows(computation: Generator[Pass, Any, Result], rows: Rows) -> Result:
+    """Return the result of a computation whose passes read `rows` in memory, all at once."""
+    return answered(computation, lambda wanted: wanted.compute(rows))
+
+
+def either(wanted: Pass, first: Any, second: Any) -> Any:
+    """Return the joined results of a pass, or the only one that is not None, or None."""
+    if first is None or second is None:
+        return second if first is None else first
+    return wanted.combine(first, second)
 
 
 def restricted(
@@ -185,12 +198,7 @@ def _of_kept(wanted: Pass, keep: Callable[[Rows], NDArray[np.bool_]]) -> Pass:
         kept = np.flatnonzero(keep(rows)).astype(np.int32)
         return wanted.compute(rows.take(kept)) if len(kept) else None
 
-    def combine(first: Any, second: Any) -> Any:
-        if first is None or second is None:
-            return second if first is None else first
-        return wanted.combine(first, second)
-
-    return Pass(compute, combine)
+    return Pass(compute, partial(either, wanted))
 
 
 def one_pass(source: Source, parts: Sequence[RowNumbers], passes: Iterable[Pass]) -> list[Any]:

@@ -16,6 +16,7 @@ from straightline.interface.estimator import FamilyEstimator
 from straightline.interface.summary import Summary
 from straightline.regression import exact, ridge
 from straightline.regression.coefficients import coefficient_table
+from straightline.regression.optimum import Inference
 from straightline.runtime.terminal import silent
 
 CONFIDENCE = 0.95
@@ -104,7 +105,7 @@ class Regression(FamilyEstimator):
     def _solve(self, rows: Rows, family: Family) -> None:
         intercept = self.fit_intercept and (self.formula is None or self.design_.has_intercept)
         names, numbers = self._names(), [np.arange(len(rows), dtype=np.int32)]
-        inference = exact.Inference(self.robust, self.quasi)
+        inference = Inference(self.robust, self.quasi)
         (self.optimum_,) = exact.optima(
             held_in_groups(rows),
             numbers,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from straightline.data.scaling import Moments
-from straightline.data.source import Pass
+from straightline.data.source import Pass, answered, either
 from straightline.families import Family
 from straightline.large.division import Division
 from straightline.large.passes import THREADED, Engine, by_cell, reduced
@@ -24,6 +24,7 @@ from straightline.large.table import LargeTable, Leaf
 from straightline.regression import exact
 from straightline.regression.estimation import CONVERGED, likelihood_at, suspicious
 from straightline.regression.multinomial import residuals
+from straightline.regression.optimum import Optimum
 from straightline.regression.separation import RANK_TOLERANCE
 from straightline.regression.standardized import Standardized
 
@@ -45,11 +46,11 @@ class _Fold:
 def fold_optima(
     table: LargeTable,
     division: Division,
-    best: exact.Optimum,
+    best: Optimum,
     whole: Moments,
     of_folds: Sequence[Moments],
     engine: Engine = THREADED,
-) -> list[exact.Optimum]:
+) -> list[Optimum]:
     """Return the optimum of the training rows of each fold.
 
     `best` is the optimum of all rows, whose moments are `whole`; `of_folds` are those of the folds' training rows. A
@@ -138,10 +139,10 @@ def _added(first: tuple[NDArray, ...], second: tuple[NDArray, ...]) -> tuple[NDA
     return first[0] + second[0], first[1] + second[1], np.maximum(first[2], second[2])
 
 
-def _optimum(fold: _Fold, weights: NDArray, best: exact.Optimum) -> exact.Optimum:
+def _optimum(fold: _Fold, weights: NDArray, best: Optimum) -> Optimum:
     """Return the optimum of a fold, of which nothing but the coefficients is needed."""
     coefficients = fold.standardized.coefficients(weights)
-    return exact.Optimum(
+    return Optimum(
         coefficients=coefficients,
         estimates=coefficients,
         covariance=None,
@@ -155,30 +156,19 @@ def _optimum(fold: _Fold, weights: NDArray, best: exact.Optimum) -> exact.Optimu
     )
 
 
-def fitted_alone(
-    table: LargeTable, division: Division, fold: int, best: exact.Optimum, engine: Engine = THREADED
-) -> exact.Optimum:
+def fitted_alone(table: LargeTable, division: Division, fold: int, best: Optimum, engine: Engine = THREADED) -> Optimum:
     """Return the optimum of the training rows of one fold, by the computation for tables in memory, in its passes."""
-    guess = None if best.method == "firth" else best.coefficients
-    computation = exact.computation(table.family, table.names, guess, None, best.intercept, table.target.classes)
-    wanted = next(computation)
-    while True:
+    # Of separated labels, the penalised coefficients of all rows are near those of a fold too.
+    fit = exact.computation(table.family, table.names, best.coefficients, None, best.intercept, table.target.classes)
+
+    def read(wanted: Pass) -> Any:
         task = partial(_of_fold, table, division, fold, wanted)
-        found = reduced(table, task, partial(_either, wanted), f"exact regression of fold {fold}", engine)
-        try:
-            wanted = computation.send(found)
-        except StopIteration as end:
-            optimum: exact.Optimum = end.value
-            return optimum
+        return reduced(table, task, partial(either, wanted), f"exact regression of fold {fold}", engine)
+
+    return answered(fit, read)
 
 
 def _of_fold(table: LargeTable, division: Division, fold: int, wanted: Pass, leaf: Leaf) -> Any:
     block = table.read(leaf)
     rows = block.rows.take(np.flatnonzero(division.is_trained(fold)[division.cells_of(block.keys)]).astype(np.int32))
     return wanted.compute(rows) if len(rows) else None
-
-
-def _either(wanted: Pass, first: Any, second: Any) -> Any:
-    if first is None or second is None:
-        return second if first is None else first
-    return wanted.combine(first, second)

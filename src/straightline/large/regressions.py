@@ -9,7 +9,7 @@ import numpy as np
 
 from straightline.data.scaling import Moments, moments
 from straightline.data.scaling import joined as joined_moments
-from straightline.data.source import Pass
+from straightline.data.source import Pass, answered
 from straightline.large import least_squares
 from straightline.large.counts import Counts, counting
 from straightline.large.division import Division, joined_or_either
@@ -19,7 +19,8 @@ from straightline.large.scoring import cell_losses
 from straightline.large.table import LargeTable, Leaf
 from straightline.regression import exact
 from straightline.regression.estimation import Reduction
-from straightline.training.predictors import regression_predictor
+from straightline.regression.optimum import Inference, Optimum
+from straightline.training.scoring import regression_predictor
 
 TITLE = "exact regressions"
 
@@ -31,7 +32,7 @@ class FoldLine:
     `test` and `train` count the rows of both.
     """
 
-    optimum: exact.Optimum
+    optimum: Optimum
     loss: float
     mean_loss: float
     test: Counts
@@ -42,14 +43,14 @@ class FoldLine:
 class Lines:
     """The regression on all rows, and on each fold."""
 
-    best: exact.Optimum
+    best: Optimum
     folds: list[FoldLine]
 
 
 def regressions(
     table: LargeTable,
     division: Division,
-    inference: exact.Inference | None,
+    inference: Inference | None,
     intercept: bool = True,
     engine: Engine = THREADED,
 ) -> Lines:
@@ -63,7 +64,7 @@ def regressions(
 
 
 def _least_squares(
-    table: LargeTable, division: Division, inference: exact.Inference | None, intercept: bool, engine: Engine
+    table: LargeTable, division: Division, inference: Inference | None, intercept: bool, engine: Engine
 ) -> Lines:
     reducing = least_squares.reducing(table.read(table.leaves[0]).rows)
     cells, counts = by_cell(table, division, [reducing, counting(table.family)], TITLE, engine)
@@ -80,7 +81,7 @@ def _least_squares(
 
 
 def _maximum_likelihood(
-    table: LargeTable, division: Division, inference: exact.Inference | None, intercept: bool, engine: Engine
+    table: LargeTable, division: Division, inference: Inference | None, intercept: bool, engine: Engine
 ) -> Lines:
     passes = [Pass(moments, joined_moments), counting(table.family)]
     cells, counts = by_cell(table, division, passes, TITLE, engine)
@@ -100,28 +101,20 @@ def _maximum_likelihood(
     )
 
 
-def _computation(
-    table: LargeTable, inference: exact.Inference | None, intercept: bool
-) -> Generator[Pass, Any, exact.Optimum]:
+def _computation(table: LargeTable, inference: Inference | None, intercept: bool) -> Generator[Pass, Any, Optimum]:
     return exact.computation(table.family, table.names, None, inference, intercept, table.target.classes)
 
 
 def _solved(
-    computation: Generator[Pass, Any, exact.Optimum],
+    computation: Generator[Pass, Any, Optimum],
     known: least_squares.Reduced | Moments,
     read: Callable[[Pass], Any],
-) -> exact.Optimum:
+) -> Optimum:
     """Return the result of `computation`, whose passes are answered by what is `known` of its rows, or else `read`."""
-    wanted = next(computation)
-    while True:
-        try:
-            wanted = computation.send(_answer(wanted, known, read))
-        except StopIteration as end:
-            optimum: exact.Optimum = end.value
-            return optimum
+    return answered(computation, partial(_answer, known, read))
 
 
-def _answer(wanted: Pass, known: least_squares.Reduced | Moments, read: Callable[[Pass], Any]) -> Any:
+def _answer(known: least_squares.Reduced | Moments, read: Callable[[Pass], Any], wanted: Pass) -> Any:
     if wanted.compute is moments:
         return known if isinstance(known, Moments) else known.moments()
     if isinstance(wanted.compute, Reduction) and isinstance(known, least_squares.Reduced):

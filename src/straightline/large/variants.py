@@ -21,6 +21,7 @@ from straightline.models import Model, Regression
 from straightline.regression import exact
 from straightline.regression.certification import certify, fold_messages
 from straightline.regression.coefficients import coefficient_table
+from straightline.regression.optimum import Inference
 from straightline.training import fit
 from straightline.training.batches import Replica
 from straightline.training.fitted import divergences
@@ -74,7 +75,7 @@ def _train_regression(
     lines = regressions(
         table,
         division,
-        exact.Inference(settings.robust, settings.quasi, table.sampling),
+        Inference(settings.robust, settings.quasi, table.sampling),
         settings.intercept,
         engine,
     )

@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from straightline.data.rows import Rows
 from straightline.data.source import Pass, one_pass
 from straightline.data.training_table import TrainingTable
-from straightline.regression import exact
 from straightline.regression.certificate import CONVERGED, Certificate
 from straightline.regression.coefficients import agreeing_digits
+from straightline.regression.optimum import Optimum
 
 SHOWN = 5  # The largest number of fold messages. There may be many, since each may name other columns.
 
 
-def fold_messages(fitted: Sequence[exact.Optimum], known: Sequence[str]) -> list[str]:
+def fold_messages(fitted: Sequence[Optimum], known: Sequence[str]) -> list[str]:
     """Return the messages of the folds `fitted` that are not in `known`, the commonest first, at most SHOWN."""
     counts = Counter(message for optimum in fitted for message in optimum.messages if message not in known)
     lines = [f"in {count} of {len(fitted)} folds {message}" for message, count in counts.most_common(SHOWN)]
     return [*lines, f"{len(counts) - SHOWN} more messages about some of the folds"] if len(counts) > SHOWN else lines
 
 
-def certify(table: TrainingTable, best: exact.Optimum, folds: Sequence[str], trained: NDArray) -> Certificate:
+def certify(table: TrainingTable, best: Optimum, folds: Sequence[str], trained: NDArray) -> Certificate:
     """Return the certificate of the descent's coefficients `trained`, compared with the optimum `best`.
 
     `folds` are the results of `fold_messages`.

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from straightline.regression.exact import Optimum
+from straightline.regression.optimum import Optimum
 
 
 def agreeing_digits(estimate: NDArray, exact: NDArray) -> float:

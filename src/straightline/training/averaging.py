@@ -37,8 +37,8 @@ from straightline.training.lines import fitted_lines
 from straightline.training.members import USUAL, Batches, Found, chosen, rescaled, trained_on_all_rows
 from straightline.training.networks import built
 from straightline.training.plan import CHOICE_ROWS, MEMBERS
-from straightline.training.predictors import network_predictors, regression_predictor
-from straightline.training.scoring import Predictor
+from straightline.training.predictors import network_predictors
+from straightline.training.scoring import Predictor, regression_predictor
 
 SHARES = np.linspace(0, 1, 11)  # of the line
 # The line gets the benefit of the doubt: Breiman et al. 1984, section 3.4.3, take one standard error for it. With one,

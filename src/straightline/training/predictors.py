@@ -18,18 +18,11 @@ from straightline.data.training_table import TrainingTable
 from straightline.families import Family
 from straightline.models.neural import Neural
 from straightline.models.regression import Regression
-from straightline.regression import exact
-from straightline.regression.ridge import Line
 from straightline.training import fit, stack
 from straightline.training.scoring import Predictor
 
 STACKED = 256  # most networks that predict in one call
 FORWARDS = 64  # traced functions that are kept, so that the next batch of a sweep can use them again
-
-
-def regression_predictor(best: exact.Optimum | Line, family: Family) -> Predictor:
-    """Return the predictor of a straight line."""
-    return lambda features: family.inverse_link(best.predict(features))
 
 
 def network_predictors(model: keras.Model, fits: Sequence[fit.Fitted], family: Family) -> list[Predictor]:

@@ -16,14 +16,15 @@ from straightline.models import Regression
 from straightline.regression import exact
 from straightline.regression.certification import certify, fold_messages
 from straightline.regression.coefficients import coefficient_table
+from straightline.regression.optimum import Inference, Optimum
 from straightline.training import fit
 from straightline.training.batches import Replica
 from straightline.training.fitted import divergences
 from straightline.training.lines import fitted_lines, penalties
 from straightline.training.plan import all_rows, descent_settings
-from straightline.training.predictors import raw_coefficients, regression_predictor, shipped_regression
+from straightline.training.predictors import raw_coefficients, shipped_regression
 from straightline.training.records import Trained, fold_place, history_table, learning_table, weight_summary
-from straightline.training.scoring import fold_losses
+from straightline.training.scoring import fold_losses, regression_predictor
 
 CONFIDENCE = 0.95  # confidence level of the intervals of the coefficients
 
@@ -54,7 +55,7 @@ def train_regression(
         [whole.train],
         table.family,
         table.names,
-        inference=exact.Inference(model_settings.robust, model_settings.quasi, table.sampling),
+        inference=Inference(model_settings.robust, model_settings.quasi, table.sampling),
         classes=table.classes,
         intercept=model_settings.intercept,
     )
@@ -95,7 +96,7 @@ class RegressionFit:
     `plain` is the regression without a penalty, and `plain_loss` its loss on the fold.
     """
 
-    plain: exact.Optimum
+    plain: Optimum
     penalty: float
     losses: dict[str, float]
     plain_loss: float
@@ -107,7 +108,7 @@ class RegressionFit:
 
 
 def regression_fits(
-    table: TrainingTable, parts: Sequence[Fold], fold_penalties: Sequence[float], best: exact.Optimum
+    table: TrainingTable, parts: Sequence[Fold], fold_penalties: Sequence[float], best: Optimum
 ) -> list[RegressionFit]:
     """Return the regression on each fold's training rows, with the penalties that `lines.penalties` returns.
 

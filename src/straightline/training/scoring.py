@@ -10,10 +10,18 @@ from straightline.data.folds import Fold
 from straightline.data.rows import Rows
 from straightline.data.source import Pass, one_pass
 from straightline.data.training_table import TrainingTable
+from straightline.families import Family
+from straightline.regression.optimum import Optimum
+from straightline.regression.ridge import Line
 from straightline.runtime.steps import step
 
 # It maps features `(rows, columns)` to predictions `(rows,)` or `(rows, classes)` for the offset 0.
 Predictor = Callable[[NDArray], NDArray]
+
+
+def regression_predictor(best: Optimum | Line, family: Family) -> Predictor:
+    """Return the predictor of a straight line."""
+    return lambda features: family.inverse_link(best.predict(features))
 
 
 def fold_losses(table: TrainingTable, parts: Sequence[Fold], predictors: Sequence[Predictor]) -> list[dict[str, float]]:
