@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from straightline.__main__ import app
 from straightline.calibration import simulation, truths
+from straightline.calibration.scenarios import Scenario
 from straightline.calibration.truths import Truth
 from straightline.commands import calibrate
 from straightline.comparison.significance import FoldLosses
@@ -144,7 +145,7 @@ def test_stacked_tables_end_as_the_train_stage_does(network: tuple[Neural, Fit],
     """The losses of three tables at once are those of each by itself in the pipeline's own training."""
     settings, how = network
     world = truths.generated(FAMILIES[family], 60, 2)
-    drawn = simulation.tables(world, CURVED, FAMILIES[family].noises[0], [4, 5, 6], FOLDS, seed=1)
+    drawn = simulation.tables(Scenario(world, FAMILIES[family].noises[0], CURVED), [4, 5, 6], FOLDS, seed=1)
     found = [simulation.outcomes(part, settings, regression(l2=None), how, FOLDS) for part in (drawn[:2], drawn[2:])]
     found = [one for part in found for one in part]
     baseline = parse(params).models["regression"]
@@ -173,7 +174,7 @@ def test_averaged_networks_of_many_tables_end_as_the_train_stage_does(network: t
     )
     _, how = network
     world = truths.generated(FAMILIES[family], 60, 2)
-    drawn = simulation.tables(world, CURVED, FAMILIES[family].noises[0], [4, 5, 6], FOLDS, seed=1)
+    drawn = simulation.tables(Scenario(world, FAMILIES[family].noises[0], CURVED), [4, 5, 6], FOLDS, seed=1)
     found = simulation.outcomes(drawn, settings, regression(l2=None), how, FOLDS)
     for (table, _), outcome in zip(drawn, found, strict=True):
         known = train(table, settings, how, FOLDS, lambda *_: None).folds
@@ -182,40 +183,39 @@ def test_averaged_networks_of_many_tables_end_as_the_train_stage_does(network: t
 
 def test_a_table_does_not_depend_on_which_others_are_drawn() -> None:
     world = truths.generated(FAMILIES["bernoulli"], 40, 2)
-    (alone,) = simulation.tables(world, LINEAR, "coin", [7], FOLDS, seed=1)
-    *_, last = simulation.tables(world, LINEAR, "coin", [5, 6, 7], FOLDS, seed=1)
+    (alone,) = simulation.tables(Scenario(world, "coin", LINEAR), [7], FOLDS, seed=1)
+    *_, last = simulation.tables(Scenario(world, "coin", LINEAR), [5, 6, 7], FOLDS, seed=1)
     np.testing.assert_array_equal(alone[0].labels, last[0].labels)
     for one, other in zip(alone[1], last[1], strict=True):
         np.testing.assert_array_equal(one.test, other.test)
-    (other,) = simulation.tables(world, LINEAR, "coin", [7], FOLDS, seed=2)
+    (other,) = simulation.tables(Scenario(world, "coin", LINEAR), [7], FOLDS, seed=2)
     assert (alone[0].labels != other[0].labels).any()
 
 
 def test_a_class_that_is_always_too_rare_is_an_error() -> None:
     rare = replace(truths.generated(FAMILIES["bernoulli"], 30, 2), level=-9.0)
     with pytest.raises(UserError, match="in 1,000 simulated tables of 30 rows the rarest class had too few rows"):
-        simulation.tables(rare, NOISE, "coin", [0], FOLDS, seed=0)
+        simulation.tables(Scenario(rare, "coin", NOISE), [0], FOLDS, seed=0)
 
 
 def test_a_table_with_too_few_of_a_class_is_drawn_again() -> None:
     world = replace(truths.generated(FAMILIES["bernoulli"], 20, 1), level=-2.5)
-    for table, parts in simulation.tables(world, NOISE, "coin", range(20), FOLDS, seed=0):
+    for table, parts in simulation.tables(Scenario(world, "coin", NOISE), range(20), FOLDS, seed=0):
         assert table.labels.sum() >= FOLDS.k
         assert len(parts) == 6
 
 
 def test_a_table_with_too_few_of_one_of_three_classes_is_drawn_again() -> None:
     world = replace(truths.generated(FAMILIES["multinomial"], 40, 1), level=np.array([0.0, -2.0]))
-    for table, parts in simulation.tables(world, NOISE, "choice", range(20), FOLDS, seed=0):
+    for table, parts in simulation.tables(Scenario(world, "choice", NOISE), range(20), FOLDS, seed=0):
         assert np.bincount(table.labels.astype(int), minlength=3).min() >= FOLDS.k
         assert len(parts) == 6
 
 
 def test_stacked_predictions_are_those_one_by_one(network: tuple[Neural, Fit], monkeypatch: pytest.MonkeyPatch) -> None:
     settings, how = network
-    ((table, parts),) = simulation.tables(
-        truths.generated(FAMILIES["gaussian"], 50, 3), LINEAR, "normal", [0], FOLDS, 0
-    )
+    scenario = Scenario(truths.generated(FAMILIES["gaussian"], 50, 3), "normal", LINEAR)
+    ((table, parts),) = simulation.tables(scenario, [0], FOLDS, 0)
     replicas = [one for part in parts for one in fold_replicas(table, part, 1, how)]
     model = settings.build(3, 1, "linear")
     fitted = fit.fit(model, table.source, replicas, descent_settings(table, settings, how))
@@ -314,9 +314,9 @@ def test_the_command_writes_a_table_and_a_picture_and_goes_on_where_it_was(
 
     simulated = []
     outcome = table.loc[0, next(iter(Finding)) :].to_dict()
-    monkeypatch.setattr(calibrate, "_simulated", lambda *args: simulated.append(args[4:6]) or outcome)
+    monkeypatch.setattr(calibrate, "_simulated", lambda *args: simulated.append(args[3].noise) or outcome)
     assert run(settings_only, *SMALL, monkeypatch=monkeypatch)[0] == 0
-    assert [noise for noise, _ in simulated] == ["heavy"] * 4
+    assert simulated == ["heavy"] * 4
     again = pd.read_csv(folder / "calibration.csv")
     pd.testing.assert_frame_equal(again[again["noise"] == "normal"].reset_index(drop=True), table)
 

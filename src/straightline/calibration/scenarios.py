@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,15 @@ from straightline.data.features import fit_encoding
 from straightline.data.reading import read_table
 from straightline.errors import UserError
 from straightline.families import AUTO, FAMILIES, family_of
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Tables that differ by chance only: the columns and the line of a `world`, a kind of `noise`, and the `truth`."""
+
+    world: World
+    noise: str
+    truth: Truth
 
 
 def parse_truth(text: str, margin: float) -> Truth:

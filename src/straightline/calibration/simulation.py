@@ -13,7 +13,8 @@ from scipy import stats
 from straightline.calibration import truths
 from straightline.calibration.networks import Drawn, network_losses
 from straightline.calibration.outcome import Outcome
-from straightline.calibration.truths import Truth, World
+from straightline.calibration.scenarios import Scenario
+from straightline.calibration.truths import Truth
 from straightline.comparison.findings import decide
 from straightline.comparison.significance import FoldLosses
 from straightline.comparison.verdict import Finding
@@ -36,13 +37,14 @@ REPLICA_EPOCHS = 2**24  # most epochs, summed over replicas, of one fit: the los
 
 
 def tables(
-    world: World, truth: Truth, noise: str, numbers: Sequence[int], folds: Folds, seed: int
+    scenario: Scenario, numbers: Sequence[int], folds: Folds, seed: int
 ) -> list[tuple[TrainingTable, list[Fold]]]:
-    """Draw the tables with these numbers, each with its folds.
+    """Draw the tables of a scenario with these numbers, each with its folds.
 
     A table is drawn again if its rarest class is too small for the folds. Raises UserError if the world has too few
     rows for the folds, or if its rarest class is almost always too small for them.
     """
+    world, noise, truth = scenario.world, scenario.noise, scenario.truth
     is_stratified = world.family.strata(np.zeros(1)) is not None
     shared = Split().folds(world.rows, folds.k, folds.repeats or 1, folds.seed)
     amplitude = truths.amplitude(world, truth, np.random.default_rng([seed, 0]))

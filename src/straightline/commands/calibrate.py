@@ -18,9 +18,9 @@ from rich.table import Table as RichTable
 
 from straightline.calibration import records, scenarios
 from straightline.calibration.outcome import Outcome
-from straightline.calibration.truths import Truth, World
+from straightline.calibration.scenarios import Scenario
 from straightline.config.composition import render
-from straightline.config.settings import Config, load, parse
+from straightline.config.settings import Config, Folds, load, parse
 from straightline.errors import UserError
 from straightline.models import Averaged, Neural, Regression, baseline_of
 from straightline.report.pictures import studies
@@ -70,25 +70,25 @@ def run(root: Path, options: Options, out: Path) -> None:
     settings = _network(config, options.model)
     chosen_truths = [scenarios.parse_truth(text, config.verdict.margin) for text in options.truths]
     chosen = [
-        (world, noise, truth)
+        Scenario(world, noise, truth)
         for world in scenarios.worlds(options.families, options.rows, options.columns, options.like, options.target)
         for noise, truth in itertools.product(scenarios.noises_of(world, options.noises), chosen_truths)
     ]
     known = _read(out / "calibration.csv")
     rows: list[dict[str, Any]] = []
     with _progress(len(chosen) * options.simulations) as (advance, print_line):
-        for world, noise, truth in chosen:
-            key = _key(config, settings, options, world, noise, truth)
+        for scenario in chosen:
+            key = _key(config, settings, options, scenario)
             row = records.known(known, key)
             if row is None:
-                row = key | _simulated(config, settings, options, world, noise, truth, advance)
+                row = key | _simulated(config, settings, options, scenario, advance)
             else:
                 advance(options.simulations)
             rows.append(row)
-            scenario = (
+            described = (
                 f"{row['family']}, {row['rows']:,} x {row['columns']:,}, {row['noise']} noise, truth {row['truth']}"
             )
-            print_line(f"{scenario}: network better in {row['challenger_better']:,} of {row['simulations']:,}")
+            print_line(f"{described}: network better in {row['challenger_better']:,} of {row['simulations']:,}")
             write_csv(out / "calibration.csv", records.merged(known, rows))
     with replacing(out / "calibration.png") as temporary:
         temporary.write_bytes(studies.calibration(records.merged(known, rows)))
@@ -109,9 +109,8 @@ def _network(config: Config, name: str) -> Neural | Averaged:
     raise UserError(f"--model: expected a network of params.yaml ({networks or 'it has none'}), got {name!r}")
 
 
-def _key(
-    config: Config, settings: Neural | Averaged, options: Options, world: World, noise: str, truth: Truth
-) -> dict[str, Any]:
+def _key(config: Config, settings: Neural | Averaged, options: Options, scenario: Scenario) -> dict[str, Any]:
+    world, truth = scenario.world, scenario.truth
     fingerprint = {
         "model": {key: value for key, value in asdict(settings).items() if key != "selected_from"},
         "baseline": asdict(config.models[baseline_of(config.models)]),
@@ -125,7 +124,7 @@ def _key(
         "family": world.family.name,
         "rows": world.rows,
         "columns": len(world.coefficients) - 1,
-        "noise": noise,
+        "noise": scenario.noise,
         "truth": truth.name,
         "gain": truth.gain,
         "simulations": options.simulations,
@@ -138,9 +137,7 @@ def _simulated(
     config: Config,
     settings: Neural | Averaged,
     options: Options,
-    world: World,
-    noise: str,
-    truth: Truth,
+    scenario: Scenario,
     advance: Callable[[int], None],
 ) -> dict[str, Any]:
     from straightline.runtime.backend import import_tensorflow
@@ -152,27 +149,24 @@ def _simulated(
         from straightline.calibration import simulation
         from straightline.training.plan import fold_plan
 
-    (probe, _), *_ = simulation.tables(world, truth, noise, [0], replace(config.folds, repeats=1), options.seed)
     baseline = config.models[baseline_of(config.models)]
     assert isinstance(baseline, Regression)
+    once = replace(config.folds, repeats=1)
+    if options.growing is not None:
+        outcomes = _grown(config, settings, baseline, options, scenario, advance)
+        return _summary(scenario, outcomes, config, options, replace(once, seeds=1))
+    (probe, _), *_ = simulation.tables(scenario, [0], once, options.seed)
     folds = fold_plan(probe, settings, config.fit, config.folds)
     batches = -(-options.simulations // simulation.batch_size(probe, settings, config.fit, folds))
-    if options.growing is not None:
-        return _grown(config, settings, baseline, options, world, noise, truth, advance)
-    outcomes: list[Outcome] = []
+    outcomes = []
     for numbers in np.array_split(np.arange(options.simulations), batches):
-        tables = simulation.tables(world, truth, noise, numbers.tolist(), folds, options.seed)
+        tables = simulation.tables(scenario, numbers.tolist(), folds, options.seed)
         place = f"simulations {len(outcomes) + 1:,} to {len(outcomes) + len(numbers):,} of {options.simulations:,}"
         with step(place) as reached:
             on_epoch = _epochs_told(reached)
             outcomes += simulation.outcomes(tables, settings, baseline, config.fit, folds, on_epoch)
         advance(len(numbers))
-    return simulation.summary(outcomes, config.verdict, world.rows, truth) | {
-        "effort": options.effort,
-        "folds": folds.k,
-        "repeats": folds.repeats,
-        "seeds": folds.seeds,
-    }
+    return _summary(scenario, outcomes, config, options, folds)
 
 
 def _grown(
@@ -180,21 +174,28 @@ def _grown(
     settings: Neural | Averaged,
     baseline: Regression,
     options: Options,
-    world: World,
-    noise: str,
-    truth: Truth,
+    scenario: Scenario,
     advance: Callable[[int], None],
-) -> dict[str, Any]:
+) -> list[Outcome]:
     from straightline.calibration import simulation
     from straightline.calibration.growing import growing_outcome
 
-    folds, outcomes = config.folds, []
+    outcomes = []
     for number in range(options.simulations):
-        ((table, _),) = simulation.tables(world, truth, noise, [number], replace(folds, repeats=1), options.seed)
-        outcomes.append(growing_outcome(table, settings, baseline, config.fit, folds.k, options.seed + number))
+        ((table, _),) = simulation.tables(scenario, [number], replace(config.folds, repeats=1), options.seed)
+        seed = options.seed + number
+        outcomes.append(growing_outcome(table, settings, baseline, config.fit, config.folds.k, seed))
         advance(1)
-    counts = {"effort": options.effort, "folds": folds.k, "repeats": 1, "seeds": 1}
-    return simulation.summary(outcomes, config.verdict, world.rows, truth) | counts
+    return outcomes
+
+
+def _summary(
+    scenario: Scenario, outcomes: Sequence[Outcome], config: Config, options: Options, folds: Folds
+) -> dict[str, Any]:
+    from straightline.calibration import simulation
+
+    counts = {"effort": options.effort, "folds": folds.k, "repeats": folds.repeats, "seeds": folds.seeds}
+    return simulation.summary(outcomes, config.verdict, scenario.world.rows, scenario.truth) | counts
 
 
 def _epochs_told(reached: Callable[[str], None]) -> Callable[..., None]:
