@@ -3,26 +3,26 @@
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from straightline.data.folds import Fold
-from straightline.data.rows import Rows
 from straightline.data.source import Source, held, streamed, with_row_values
 from straightline.data.training_table import TrainingTable
 from straightline.large.division import Division
 from straightline.large.passes import THREADED, Engine, collected, joined_blocks
-from straightline.large.stored import FEATURES, OPTIONS, REST
+from straightline.large.stored import OPTIONS, StoredTable, stored
 from straightline.large.table import Block, LargeTable, SampledTable
 from straightline.runtime.leftovers import temporary_folder
 from straightline.runtime.steps import step
 
 HELD_VALUES = 2**26  # The most values of a sample in memory; more are written to a file, and read in blocks.
 BLOCK_ROWS, GROUP_ROWS = 2**18, 2**13  # rows of a block that is read from that file, and of its row groups
+SAMPLE, CELLS = "sample.parquet", "cells.npy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,18 +61,17 @@ def growing(
                 assert known is not None
                 block = known.take(table.sampled(known, size)) if size < known_size else known
                 source = held(block.rows)
-                if engine.is_remote:
-                    _write(folder / FEATURES, table, [block])
             else:
                 known = None
-                block = joined_blocks(_write(folder / FEATURES, table, _blocks(table, size)))
+                block = joined_blocks(_write(folder / SAMPLE, table, _blocks(table, size)))
                 source = _source(folder, block)
-            rows, folds = in_memory(table, source, block), folds_of(division, block)
+            cells = division.cells_of(block.keys)
+            rows, folds = in_memory(table, source, block), folds_of(division, cells)
             values = {each.name: getattr(table, each.name) for each in fields(LargeTable)}
             passes = SampledTable(**values, size=size, held=None if known is None else block)
             if engine.is_remote:
-                _write_rest(folder / REST, block)
-                yield Sample(rows, folds, passes, Stored(table, division, folder))
+                np.save(folder / CELLS, cells)
+                yield Sample(rows, folds, passes, Stored(stored(rows, folder), division, folder / CELLS))
             else:
                 yield Sample(rows, folds, passes, Loaded(rows, folds))
 
@@ -94,9 +93,8 @@ def in_memory(table: LargeTable, source: Source, block: Block) -> TrainingTable:
     )
 
 
-def folds_of(division: Division, block: Block) -> list[Fold]:
-    """Return the folds of the rows of a sample, as lists of their numbers in it."""
-    cells = division.cells_of(block.keys)
+def folds_of(division: Division, cells: NDArray) -> list[Fold]:
+    """Return the folds of the rows of a sample as lists of their numbers in it; `cells` are those of the rows."""
     return [
         Fold(
             division.repeat,
@@ -122,28 +120,20 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Stored:
-    """A sample in files of `folder`, which processes on other nodes see too."""
+    """A sample in files of a folder, which processes on other nodes see too, and the file of the cells of its rows."""
 
-    table: LargeTable
+    table: StoredTable
     division: Division
-    folder: Path
+    cells: Path
 
     def __call__(self) -> tuple[TrainingTable, list[Fold]]:
         """Return the rows and their folds, in memory if there are few."""
-        with np.load(self.folder / REST) as arrays:
-            values = {name: arrays[name] for name in arrays.files}
-        empty = np.empty((len(values["labels"]), 0))
-        rows = Rows(empty, values["labels"], values.get("weights"), values.get("offset"))
-        block = Block(rows, values["numbers"], values["keys"])
-        source = _source(self.folder, block)
-        if len(rows) * (source.columns + 1) <= HELD_VALUES:
-            source = held(source.read(source.groups))
-        return in_memory(self.table, source, block), folds_of(self.division, block)
+        return self.table.load(), folds_of(self.division, np.load(self.cells))
 
 
 def _source(folder: Path, block: Block) -> Source:
-    *features, target = pa.parquet.read_schema(folder / FEATURES).names
-    source = streamed(folder / FEATURES, features, target, BLOCK_ROWS)
+    *features, target = pa.parquet.read_schema(folder / SAMPLE).names
+    source = streamed(folder / SAMPLE, features, target, BLOCK_ROWS)
     return with_row_values(source, block.rows.weights, block.rows.offset)
 
 
@@ -165,9 +155,3 @@ def _write(path: Path, table: LargeTable, blocks: Iterable[Block]) -> list[Block
             file.write_table(pa.table([pa.array(column) for column in columns], schema=schema), GROUP_ROWS)
             rest.append(replace(block, rows=replace(block.rows, features=np.empty((len(block.rows), 0)))))
     return rest
-
-
-def _write_rest(path: Path, block: Block) -> None:
-    values: dict[str, Any] = {"numbers": block.numbers, "keys": block.keys, "labels": block.rows.labels}
-    others = {"weights": block.rows.weights, "offset": block.rows.offset}
-    np.savez(path, **values | {name: array for name, array in others.items() if array is not None})

@@ -1,7 +1,7 @@
 """The loss of fitted models on the held-out rows of their folds."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +11,22 @@ from straightline.data.rows import Rows
 from straightline.data.source import Pass, one_pass
 from straightline.data.training_table import TrainingTable
 from straightline.families import Family
-from straightline.regression.optimum import Optimum
-from straightline.regression.ridge import Line
 from straightline.runtime.steps import step
 
 # It maps features `(rows, columns)` to predictions `(rows,)` or `(rows, classes)` for the offset 0.
 Predictor = Callable[[NDArray], NDArray]
 
 
-def regression_predictor(best: Optimum | Line, family: Family) -> Predictor:
+class Linear(Protocol):
+    """A straight line."""
+
+    def predict(self, features: NDArray) -> NDArray:
+        """Return the linear predictors of `features` `(rows, columns)`."""
+
+
+def regression_predictor(line: Linear, family: Family) -> Predictor:
     """Return the predictor of a straight line."""
-    return lambda features: family.inverse_link(best.predict(features))
+    return lambda features: family.inverse_link(line.predict(features))
 
 
 def fold_losses(table: TrainingTable, parts: Sequence[Fold], predictors: Sequence[Predictor]) -> list[dict[str, float]]:
