@@ -11,6 +11,7 @@ from ray.cluster_utils import Cluster as Nodes
 from tests import builders
 from tests.large.drawn import GROUP_ROWS, drawn
 from tests.large.test_variants import averaged, fit_settings
+from tests.ray_nodes import MEMORY, ray_nodes
 from typer.testing import CliRunner
 
 from straightline.__main__ import app
@@ -27,7 +28,6 @@ from straightline.large.table import LargeTable, Leaf
 from straightline.large.variants import train_large
 from straightline.regression.optimum import Inference
 
-MEMORY = 100 * 2**20
 FOLDS = Folds(k=3, repeats=None, seeds=None, seed=0)
 
 
@@ -39,10 +39,8 @@ def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
     """A head that runs no tasks, and a node that runs two at a time."""
-    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
-    made.add_node(num_cpus=2, object_store_memory=MEMORY)
-    yield made
-    made.shutdown()
+    with ray_nodes(2) as made:
+        yield made
 
 
 @pytest.mark.slow

@@ -22,20 +22,18 @@ from straightline.sweeps import cluster
 from straightline.sweeps.trainer import Scored, Trainer
 from tests.builders import rows_of
 from tests.drawn import drawn_table
+from tests.ray_nodes import MEMORY, ray_nodes
 from tests.sweeps.cases import QUICK, curved, space_of, write_own
 
 RATES, WIDTHS = "models.neural.learning_rate=0.003,0.03", "models.neural.hidden=[4],[3,3]"
 VARIED = (RATES, WIDTHS, "fit.seed=range(0,6)", "fit.epochs=9")
-MEMORY = 100 * 2**20
 
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Cluster]:
     """A head that runs no tasks, and a node that runs one at a time."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
-    made.add_node(num_cpus=1, object_store_memory=MEMORY)
-    yield made
-    made.shutdown()
+    with ray_nodes(1) as made:
+        yield made
 
 
 def both(table: TrainingTable, address: str, told: object = None) -> tuple[list[Scored], list[Scored]]:

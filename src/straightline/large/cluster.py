@@ -7,11 +7,13 @@ those of threads.
 
 import logging
 import os
+import platform
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,8 +36,10 @@ except ModuleNotFoundError:
 
 from threadpoolctl import threadpool_limits
 
-__all__ = ["RETRIES", "WAIT", "Cluster", "connected", "ray"]  # Who takes `ray` from here has the error above.
+# Who takes `ray` from here has the error above.
+__all__ = ["RETRIES", "WAIT", "Cluster", "connected", "ray", "require_versions", "versions"]
 
+SAME = ("straightline", "tensorflow", "keras", "numpy")  # packages that digits depend on
 RETRIES = 3  # retries of a task after its worker or its node is lost
 WAITING = 2  # tasks for each processor that wait, so that none is idle, and results do not pile up
 WAIT = 5.0  # seconds to wait for an answer of the cluster, and between two lines of progress
@@ -69,6 +73,21 @@ def _require_answer(address: str | None) -> None:
         socket.create_connection((parts.hostname or "", parts.port), timeout=WAIT).close()
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that digits depend on."""
+    return {name: version(name) for name in SAME}
+
+
+def require_versions(expected: Mapping[str, str]) -> None:
+    """Raise UserError, naming this node, if its `versions` differ from those `expected`."""
+    found = versions()
+    if found != expected:
+        differences = [
+            f"{name} {found[name]}, expected {expected[name]}" for name in SAME if found[name] != expected[name]
+        ]
+        raise UserError(f"node {platform.node()} has {', '.join(differences)}; install the same versions on all nodes")
+
+
 @dataclass(frozen=True)
 class Cluster:
     """The nodes of the cluster that Ray is connected to."""
@@ -86,7 +105,7 @@ class Cluster:
         coming = iter(nodes)
         for node in nodes:
             while len(running) < WAITING * self.processors and (next_node := next(coming, None)) is not None:
-                running.append(remote.remote([shared], next_node))
+                running.append(remote.remote([shared], versions(), next_node))
             yield _result(running.pop(0), f"rows from {node[0].first_row + 1:,} on")
 
     def shares(self, count: int) -> list[range]:
@@ -98,7 +117,7 @@ class Cluster:
         """Return the results of `train`, one task each. Raises UserError as `nodes` does."""
         remote = ray.remote(_trained).options(num_cpus=min(THREADS, self.processors), max_retries=RETRIES)
         shared = ray.put(train)
-        tasks = [remote.remote([shared], share) for share in shares]
+        tasks = [remote.remote([shared], versions(), share) for share in shares]
         with step(title) as reached:
             done: list[Any] = []
             while len(done) < len(tasks):
@@ -112,14 +131,16 @@ class Cluster:
         return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
 
-def _node(shared: Sequence[Any], leaves: Sequence[Leaf]) -> Any:
+def _node(shared: Sequence[Any], expected: Mapping[str, str], leaves: Sequence[Leaf]) -> Any:
     """Compute a node. `shared` is a list of one reference, since Ray would fetch the value of a plain argument."""
+    require_versions(expected)
     task, combine = ray.get(shared[0])
     with threadpool_limits(1, "blas"):
         return reduce(combine, map(task, leaves))
 
 
-def _trained(shared: Sequence[Any], share: range) -> Any:
+def _trained(shared: Sequence[Any], expected: Mapping[str, str], share: range) -> Any:
+    require_versions(expected)
     return ray.get(shared[0])(share)
 
 

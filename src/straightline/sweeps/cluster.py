@@ -1,12 +1,10 @@
 """Trains the configs of a sweep as Ray tasks, on this machine or on all nodes of a Ray cluster."""
 
 import math
-import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +19,13 @@ import_tensorflow()
 
 from straightline.data.folds import Fold
 from straightline.data.training_table import TrainingTable
-from straightline.large.cluster import RETRIES, WAIT, connected, ray
+from straightline.large.cluster import RETRIES, WAIT, connected, ray, require_versions, versions
 from straightline.large.stored import StoredTable, stored
 from straightline.runtime.leftovers import temporary_folder
 from straightline.runtime.threads import THREADS
 from straightline.sweeps.trainer import OnProgress, Scored, Trainer
 
 REPLICAS = 512  # most replicas of a task; tasks are smaller only if slots are free, since each has a start-up cost
-SAME = ("straightline", "tensorflow", "keras", "numpy")  # packages that losses depend on
 
 
 @contextmanager
@@ -68,7 +65,7 @@ class RayTrainer(Trainer):
         task = ray.remote(_scored).options(num_cpus=self._threads, max_retries=RETRIES)
         pieces = self._pieces(configs)
         started = {
-            task.remote([self._job], [configs[number] for number in piece], _versions()): piece for piece in pieces
+            task.remote([self._job], [configs[number] for number in piece], versions()): piece for piece in pieces
         }
         results: dict[int, Scored] = {}
         running = list(started)
@@ -104,11 +101,7 @@ class _Job:
 
 def _scored(job: Sequence[Any], configs: Sequence[Config], expected: dict[str, str]) -> list[Scored]:
     """Run a task on a worker. `job` is a list of one reference, since Ray would fetch the value of a plain argument."""
-    if (versions := _versions()) != expected:
-        differences = [
-            f"{name} {versions[name]}, expected {expected[name]}" for name in SAME if versions[name] != expected[name]
-        ]
-        raise UserError(f"node {platform.node()} has {', '.join(differences)}; install the same versions on all nodes")
+    require_versions(expected)
     return _trainer(job[0]).scored(configs)
 
 
@@ -117,10 +110,6 @@ def _trainer(reference: Any) -> Trainer:
     """Return the trainer of this worker; it is kept, so that later tasks use its compiled programs."""
     job = ray.get(reference)
     return Trainer(job.table.load(), job.model, job.parts, job.seeds)
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in SAME}
 
 
 def _threads() -> list[int]:
