@@ -276,6 +276,29 @@ def test_files_with_other_columns(write: Callable[..., Path]) -> None:
         stage.run(root)
 
 
+@pytest.mark.parametrize("rows", [600, ROWS], ids=["few", "many"])
+def test_a_bad_cell_is_told_with_its_file(rows: int, write: Callable[..., Path]) -> None:
+    root = write("logs")
+    frame = table(rows).astype({"x": object})
+    frame.loc[rows - 2, "x"] = "oops"
+    pieces(frame, root, ["logs/a.csv", "logs/b.csv"])
+    with pytest.raises(UserError, match=rf"column 'x', b.csv, row {rows // 2 - 1}: expected a number .*got 'oops'"):
+        stage.run(root)
+
+
+@pytest.mark.parametrize("word", ["Total", ""])
+def test_a_last_row_that_sums_up_the_others(word: str, write: Callable[..., Path]) -> None:
+    root = write("table.csv")
+    frame = table()[["x", "color", "y"]]
+    last = pd.DataFrame({"x": [frame["x"].sum()], "color": [word], "y": [frame["y"].sum()]})
+    pd.concat([frame, last]).to_csv(root / "table.csv", index=False)
+    with pytest.raises(UserError) as expected:
+        small(root)
+    with pytest.raises(UserError, match=rf"row {ROWS + 1}, the last one, is the sum of the rows above in 'x'") as error:
+        stage.run(root)
+    assert str(error.value) == str(expected.value)
+
+
 def test_a_pattern_without_files(write: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match=r"logs/\*.csv: no file has such a name"):
         stage.run(write("logs/*.csv"))
@@ -284,5 +307,5 @@ def test_a_pattern_without_files(write: Callable[..., Path]) -> None:
 def test_a_folder_without_tables(write: Callable[..., Path]) -> None:
     root = write("logs")
     (root / "logs").mkdir()
-    with pytest.raises(UserError, match=r"logs: is a folder without a table; expected files such as"):
+    with pytest.raises(UserError, match=r"logs: is a folder without a table; expected files whose"):
         stage.run(root)

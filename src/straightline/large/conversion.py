@@ -5,6 +5,7 @@ guessed from the first part of a file, and if a later value does not fit, the co
 starts again. So types are those of the whole table.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from straightline.large.text import NeedsWiderTypesError, TextFile, text_file, t
 from straightline.runtime.steps import step
 
 GROUP_ROWS = 2**16  # rows of a row group
+ROW = re.compile(r"\brow (\d+)\b")
 IN_MEMORY = (".json", ".jsonl", ".ndjson", ".feather", ".arrow")  # These kinds are read as a whole.
 
 
@@ -45,10 +47,16 @@ class Converted:
     labels: Sequence[str]
     starts: Sequence[int]
 
-    def place(self, row: int) -> str:
-        """Return where row number `row`, from 0, is, in words."""
+    def placed(self, message: str) -> str:
+        """Return a message about rows of the table with the names of their files, if there are several.
+
+        All messages name a row as `row 7`, counted from 1 in the whole table.
+        """
         if len(self.labels) == 1:
-            return f"row {row + 1}"
+            return message
+        return ROW.sub(lambda match: self._place(int(match[1]) - 1), message)
+
+    def _place(self, row: int) -> str:
         number = max(index for index, start in enumerate(self.starts) if start <= row)
         return f"{self.labels[number]}, row {row - self.starts[number] + 1}"
 

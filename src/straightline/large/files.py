@@ -35,7 +35,7 @@ def table_files(path: Path, label: str) -> list[TableFile]:
     if path.is_dir():
         found = sorted(each for each in path.rglob("*") if is_table(each) and not _is_hidden(each, path))
         if not found:
-            raise UserError(f"{label}: is a folder without a table; expected files such as {', '.join(TABLES[:1])}")
+            raise UserError(f"{label}: is a folder without a table; expected files whose names end in .csv or .parquet")
         root = path
     elif PATTERN.search(str(path)):
         root = _root(path)

@@ -29,6 +29,7 @@ from straightline.data.columns import encode_target, require_column, time_order
 from straightline.data.features import DAYS, fit_column, joined_encodings
 from straightline.data.row_values import RowWeights, require_offset, weighted
 from straightline.data.schema import Division, Feature, RowCounts, Schema
+from straightline.data.totals import is_sum, names_total, total_problem
 from straightline.errors import UserError
 from straightline.families.target import Target
 from straightline.large.checks import encoded_checks
@@ -58,7 +59,7 @@ def prepare_large(config: Config, source: Converted, root: Path, folder: Path) -
         by, column = preparation.divided_by(config)
         extra = preparation.extra_columns(config)
     if problems:
-        raise _error(path, problems)
+        raise _error(source, path, problems)
     # Repeated rows are counted before anything else is in memory.
     targeted = [target.column for target in config.targets.values()]
     repeated = _repeated(source, [*names, *targeted, *extra], folder, settings)
@@ -69,19 +70,19 @@ def prepare_large(config: Config, source: Converted, root: Path, folder: Path) -
     try:
         is_test, is_train, seen_rows = _held_out(settings, rows, groups, by == "time")
     except UserError as error:
-        raise _error(path, [*problems, str(error)]) from None
+        raise _error(source, path, [*problems, str(error)]) from None
     train = np.flatnonzero(is_train).astype(np.int32)
     problems += preparation.absent_classes(labels, targets, train)
     encoded, counters = _features(reading, names, train, settings, problems)
     if problems:
-        raise _error(path, problems)
+        raise _error(source, path, problems)
     features, seen = encoded
     features = [replace(each, written=reading.notations.get(each.column)) for each in features]
     problems += preparation.repeated_names([*encoding.term_names(features), *labels]) or preparation.repeated_features(
         features
     )
     if problems:
-        raise _error(path, problems)
+        raise _error(source, path, problems)
     ordered = _ordered_file(reading, folder, source.rows)
     kept = dict.fromkeys([*(each.column for each in features), *([column] if by == "groups" else []), *extra])
     columns = [name for name in kept if name is not None]
@@ -111,8 +112,9 @@ def _noting(problems: list[str]) -> Iterator[None]:
         problems.append(str(error))
 
 
-def _error(path: str, problems: Sequence[str]) -> UserError:
-    return UserError(f"{path}: {'; '.join(problem.removeprefix(f'{path}: ') for problem in problems)}")
+def _error(source: Converted, path: str, problems: Sequence[str]) -> UserError:
+    joined = "; ".join(problem.removeprefix(f"{path}: ") for problem in problems)
+    return UserError(f"{path}: {source.placed(joined)}")
 
 
 def _kept_rows(reading: Reading, settings: Table, problems: list[str]) -> RowWeights:
@@ -220,6 +222,7 @@ def _features(
 ) -> tuple[tuple[list[Feature], list[Check]], list[str]]:
     """Return the features and their checks, and the columns that look like row numbers."""
     columns, bad, counters = [], [], []
+    words, sums = {}, []  # what the last row says, in case that it sums up those above
     with step("columns") as reached:
         for number, name in enumerate(names):
             try:
@@ -228,9 +231,15 @@ def _features(
                 columns.append(fit_column(values, train, name, name in settings.categorical, settings.dates or [DAYS]))
                 if pd.api.types.is_integer_dtype(values) and is_row_number(values.to_numpy()):
                     counters.append(name)
+                if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+                    words[name] = values.iloc[-1]
+                elif is_sum(values):
+                    sums.append(name)
             except UserError as error:
                 bad.append(str(error).removeprefix(": "))
             reached(f"{number + 1} of {len(names)}")
+    if reading.order is None and names_total(pd.Series(words, dtype=object)):
+        problems += total_problem(sums, len(values) - 1)
     try:
         for name in settings.categorical:
             require_column(reading.file.empty(), name, "data.categorical")

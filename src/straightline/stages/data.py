@@ -60,7 +60,10 @@ def _schema(root: Path, config: Config) -> Schema:
         if len(source.labels) > 1 or is_address:
             files_read = f"{len(source.labels):,} file{'s' if len(source.labels) > 1 else ''}"
             say(f"data: {table.path}: {files_read}, {source.description}")
-            return _held(root, config, read_table(source.path, label=table.path)[0], source.decimal)
+            try:
+                return _held(root, config, read_table(source.path, label=table.path)[0], source.decimal)
+            except UserError as error:
+                raise UserError(source.placed(str(error))) from None
     return _held(root, config, *_source(root, config))
 
 
