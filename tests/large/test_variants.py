@@ -1,5 +1,6 @@
 """Variants on large tables: their losses are those of the same models on the same rows in memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,12 @@ def test_a_penalty_is_refused(tmp_path: Path) -> None:
     data = drawn(tmp_path, rows=2_000)
     with pytest.raises(UserError, match=r"models: l2 is 0.1 for a regression on 2,000 rows, expected null or 0"):
         train_large(data.large, builders.regression(l2=0.1), FIT, FOLDS)
+
+
+def test_repeats_are_refused(tmp_path: Path) -> None:
+    data = drawn(tmp_path, rows=2_000)
+    with pytest.raises(UserError, match=r"folds.repeats is 2 for a table of 2,000 rows, expected null or 1"):
+        train_large(data.large, builders.regression(), FIT, replace(FOLDS, repeats=2))
 
 
 def _verdict(gain: float, looks: int, is_flat: bool):

@@ -46,6 +46,11 @@ def train_large(
     Rows are divided once, since so many rows make one division precise enough. Raises UserError if a fold has no row
     to train or to test on, and for settings that a large table does not allow.
     """
+    if (folds.repeats or 1) > 1:
+        raise UserError(
+            f"folds.repeats is {folds.repeats} for a table of {table.rows:,} rows, expected null or 1: so many rows "
+            "are divided once; leave it out"
+        )
     division = Division(table.rows, folds.k, folds.seed, ordered=table.ordered)
     if isinstance(settings, Regression):
         return _train_regression(table, division, settings, fit_settings, engine)
