@@ -124,6 +124,7 @@ def test_without_an_intercept(family: Family) -> None:
 
 
 @every_family
+@pytest.mark.slow
 def test_a_rare_level(family: Family) -> None:
     """A level with three rows of 3,000, all in one group or far from each other, is the usual case."""
     for places in ([1500, 1501, 1502], [0, 1400, 2999]):
