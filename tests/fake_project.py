@@ -9,7 +9,8 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from straightline.comparison.effects import Columns, dependence, effects
+from straightline.comparison.bins import Columns, binned
+from straightline.comparison.effects import dependence, effects
 from straightline.config.settings import Config, load
 from straightline.data import balloons
 from straightline.data.row_values import offset_of
@@ -342,7 +343,7 @@ def _write_scores(root: Path, data: _Data, layers: Layers, target: str, family: 
         return _predict(layers, np.column_stack([values[feature] for feature in data.features]), family)
 
     write_json(root / f"metrics/{name}.json", metrics)
-    write_csv(root / f"effects/{name}.csv", effects(columns, losses, baseline, weights))
+    write_csv(root / f"effects/{name}.csv", effects(binned(columns), losses, baseline, weights))
     write_csv(root / f"effects/dependence/{name}.csv", dependence(predict, columns, None, weights))
 
 

@@ -10,7 +10,8 @@ from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import partial_dependence
 
-from straightline.comparison.effects import CONFIDENCE, MOST_COLUMNS, SAMPLE, Columns, dependence, effects, followed
+from straightline.comparison.bins import Columns, binned
+from straightline.comparison.effects import CONFIDENCE, MOST_COLUMNS, SAMPLE, dependence, effects, followed
 
 
 def some_columns(rows: int) -> dict[str, NDArray]:
@@ -29,7 +30,7 @@ def some_columns(rows: int) -> dict[str, NDArray]:
 @pytest.mark.parametrize(("name", "bins"), [("many", 10), ("few", 3), ("one", 1), ("gaps", 11), ("words", 3)])
 def test_bins_cover_every_row_once(name: str, bins: int) -> None:
     losses = np.random.default_rng(1).random(500)
-    table = effects(some_columns(500), losses)
+    table = effects(binned(some_columns(500)), losses)
     own = table[table["column"] == name]
     assert len(own) == bins
     assert own["rows"].sum() == 500
@@ -40,7 +41,7 @@ def test_bins_cover_every_row_once(name: str, bins: int) -> None:
 def test_gains_are_the_paired_test_of_scipy_at_the_level_that_all_share() -> None:
     columns = some_columns(300)
     losses, baseline = np.random.default_rng(1).random((2, 300))
-    table = effects(columns, losses, baseline)
+    table = effects(binned(columns), losses, baseline)
     level = 1 - (1 - CONFIDENCE) / len(table)
     for row in table[table["column"] == "words"].itertuples():
         inside = columns["words"] == row.low
@@ -51,7 +52,7 @@ def test_gains_are_the_paired_test_of_scipy_at_the_level_that_all_share() -> Non
 
 
 def test_a_bin_of_one_row_has_no_interval() -> None:
-    table = effects({"word": np.array(["a", "b", "b"], dtype=object)}, np.zeros(3), np.array([1.0, 2.0, 3.0]))
+    table = effects(binned({"word": np.array(["a", "b", "b"], dtype=object)}), np.zeros(3), np.array([1.0, 2.0, 3.0]))
     assert table["gain"].tolist() == [1.0, 2.5]
     assert np.isnan(table.loc[0, ["gain_low", "gain_high"]].astype(float)).all()
 
@@ -115,7 +116,7 @@ def test_of_many_columns_those_that_predictions_follow_are_shown() -> None:
     random = np.random.default_rng(3)
     columns = {f"x{number}": random.normal(size=400) for number in range(300)}
     predictions = [columns["x7"] + 0.5 * columns["x200"], 1e6 * np.tanh(columns["x42"])]
-    shown = followed(columns, predictions)
+    shown = followed(binned(columns), predictions)
     assert len(shown) == MOST_COLUMNS
     assert {"x7", "x200", "x42"} <= shown.keys()
     assert [name for name in columns if name in shown] == list(shown)
@@ -130,14 +131,14 @@ def test_of_many_columns_those_that_predictions_follow_are_shown() -> None:
 
 
 def test_few_columns_are_all_shown_and_a_constant_prediction_follows_none() -> None:
-    columns = some_columns(40)
+    columns = binned(some_columns(40))
     assert followed(columns, [np.ones(40)]) is columns
     many = {str(number): np.arange(20.0) for number in range(MOST_COLUMNS + 1)}
-    assert len(followed(many, [np.ones(20)])) == MOST_COLUMNS
+    assert len(followed(binned(many), [np.ones(20)])) == MOST_COLUMNS
 
 
 def test_a_model_of_all_columns_depends_on_a_shown_one_as_if_all_were_shown() -> None:
     columns = {name: values for name, values in some_columns(200).items() if values.dtype != object}
     predict = lambda given: given["many"] * given["few"] + np.nan_to_num(given["gaps"])  # noqa: E731
     whole = dependence(predict, columns).query("column == 'few'").reset_index(drop=True)
-    pd.testing.assert_frame_equal(dependence(predict, columns, {"few": columns["few"]}), whole)
+    pd.testing.assert_frame_equal(dependence(predict, columns, binned({"few": columns["few"]})), whole)

@@ -15,7 +15,6 @@ from tests.ray_nodes import MEMORY, ray_nodes
 from typer.testing import CliRunner
 
 from straightline.__main__ import app
-from straightline.config.settings import Folds
 from straightline.errors import UserError
 from straightline.large import cluster
 from straightline.large import table as large_table
@@ -27,8 +26,6 @@ from straightline.large.regressions import regressions
 from straightline.large.table import LargeTable, Leaf
 from straightline.large.variants import train_large
 from straightline.regression.optimum import Inference
-
-FOLDS = Folds(k=3, repeats=None, seeds=None, seed=0)
 
 
 @pytest.fixture(autouse=True)
@@ -62,9 +59,9 @@ def test_regressions_have_the_bits_of_threads(nodes: Nodes, family: str, tmp_pat
 @pytest.mark.parametrize("model", [averaged(), builders.neural()], ids=["averaged", "single"])
 def test_networks_are_those_of_threads(nodes: Nodes, model, tmp_path: Path) -> None:
     table = drawn(tmp_path, rows=6_000, weights=True).large
-    near = train_large(table, model, fit_settings(flat=0.0), FOLDS)
+    near = train_large(table, model, fit_settings(flat=0.0), Division(6_000, 3, 0))
     with connected(nodes.address):
-        far = train_large(table, model, fit_settings(flat=0.0), FOLDS, Cluster())
+        far = train_large(table, model, fit_settings(flat=0.0), Division(6_000, 3, 0), Cluster())
     pd.testing.assert_frame_equal(near.folds, far.folds, check_exact=True)
     pd.testing.assert_frame_equal(near.learning, far.learning, check_exact=True)
     assert near.weights["growth"] == far.weights["growth"]

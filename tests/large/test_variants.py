@@ -1,6 +1,5 @@
 """Variants on large tables: their losses are those of the same models on the same rows in memory."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from straightline.errors import UserError
 from straightline.families.target import Target
 from straightline.large import networks, samples
 from straightline.large import table as large_table
-from straightline.large.division import Division
+from straightline.large.division import Division, divided
 from straightline.large.passes import THREADED
 from straightline.large.variants import train_large
 from straightline.models import Averaged, Choices, Neural
@@ -25,7 +24,7 @@ from straightline.training.records import Trained
 from straightline.training.scoring import fold_losses
 
 ROWS = 6_000
-FOLDS = Folds(k=3, repeats=None, seeds=None, seed=0)
+DIVISION = Division(ROWS, 3, 0)
 FIT = builders.fit(epochs=2, batch_size=64)
 
 
@@ -112,7 +111,7 @@ def test_rows_that_were_read_serve_smaller_samples(tmp_path: Path) -> None:
 
 def test_a_regression_has_its_exact_losses_and_a_certificate_of_a_sample(tmp_path: Path) -> None:
     data = drawn(tmp_path, "gaussian", ROWS)
-    trained = train_large(data.large, builders.regression(l2=None), FIT, FOLDS)
+    trained = train_large(data.large, builders.regression(l2=None), FIT, DIVISION)
     exact = np.linalg.lstsq(_design(data), data.held.labels)[0]
     assert trained.coefficients is not None
     np.testing.assert_allclose(trained.coefficients["estimate"], exact, rtol=1e-8)
@@ -135,7 +134,7 @@ def test_quadratic_terms(tmp_path: Path) -> None:
     rows = table.source.read(table.source.groups)
     assert quadratic.names == list(table.names)
     assert (block.rows.features == rows.features[block.numbers]).all()
-    trained = train_large(data.large, builders.regression(terms="quadratic"), FIT, FOLDS)
+    trained = train_large(data.large, builders.regression(terms="quadratic"), FIT, Division(3_000, 3, 0))
     assert trained.coefficients is not None
     assert len(trained.coefficients) == 1 + len(table.names)
 
@@ -143,13 +142,12 @@ def test_quadratic_terms(tmp_path: Path) -> None:
 def test_a_penalty_is_refused(tmp_path: Path) -> None:
     data = drawn(tmp_path, rows=2_000)
     with pytest.raises(UserError, match=r"models: l2 is 0.1 for a regression on 2,000 rows, expected null or 0"):
-        train_large(data.large, builders.regression(l2=0.1), FIT, FOLDS)
+        train_large(data.large, builders.regression(l2=0.1), FIT, DIVISION)
 
 
-def test_repeats_are_refused(tmp_path: Path) -> None:
-    data = drawn(tmp_path, rows=2_000)
+def test_repeats_are_refused() -> None:
     with pytest.raises(UserError, match=r"folds.repeats is 2 for a table of 2,000 rows, expected null or 1"):
-        train_large(data.large, builders.regression(), FIT, replace(FOLDS, repeats=2))
+        divided(2_000, Folds(k=3, repeats=2, seeds=None, seed=0), ordered=False)
 
 
 def _verdict(gain: float, looks: int, is_flat: bool):

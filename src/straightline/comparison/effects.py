@@ -1,24 +1,22 @@
 """Losses by level or quantile bin of each column, and the effect of each column on predictions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from straightline.comparison.bins import BINS, Binned, Bins, Columns, binned
 from straightline.comparison.sampling import evenly
 
-BINS = 10
 CONFIDENCE = 0.95  # The joint confidence of all intervals in a table.
 FEWEST, SAMPLE = 50, 500  # The smallest and the largest number of rows that a partial dependence averages.
 VALUES = 2_000_000  # The approximate number of input values for the predictions of all columns.
 MOST_COLUMNS = 50  # Of more columns, only those that predictions follow most have effects.
 
-Columns = Mapping[str, NDArray]  # Columns `(rows,)` by name: float64 with NaN for missing values, or words as objects.
 
-
-def followed(columns: Columns, predictions: Sequence[NDArray]) -> Columns:
+def followed(columns: Bins, predictions: Sequence[NDArray]) -> Bins:
     """Return the `columns` to compute effects of: all, or the MOST_COLUMNS that any of `predictions` follow most.
 
     `predictions` `(rows,)` or `(rows, classes)` are those of each model. How far they follow a column is the variance
@@ -31,14 +29,14 @@ def followed(columns: Columns, predictions: Sequence[NDArray]) -> Columns:
     scaled = [(each - each.mean()) / (each.std() or 1.0) for each in single]
     ratios = {
         name: max(sum(inside.sum() * each[inside].mean() ** 2 for inside in bins) for each in scaled)
-        for name, bins in ((name, _bins(values)) for name, values in columns.items())
+        for name, bins in columns.items()
     }
     kept = sorted(ratios, key=lambda name: -ratios[name])[:MOST_COLUMNS]
-    return {name: values for name, values in columns.items() if name in kept}
+    return {name: bins for name, bins in columns.items() if name in kept}
 
 
 def effects(
-    columns: Columns, losses: NDArray, baseline: NDArray | None = None, weights: NDArray | None = None
+    columns: Bins, losses: NDArray, baseline: NDArray | None = None, weights: NDArray | None = None
 ) -> pd.DataFrame:
     """Return the mean of `losses` `(rows,)` by level or quantile bin of each column, and the gain over `baseline`.
 
@@ -48,14 +46,14 @@ def effects(
     Student's t interval for paired, independent rows. The intervals of the table hold together with the confidence
     CONFIDENCE (Bonferroni). They are blank for bins of a single row.
     """
-    bins = [(name, values, inside) for name, values in columns.items() for inside in _bins(values)]
+    intervals = sum(1 for bins in columns.values() for _ in bins)
     rows = []
-    for name, values, inside in bins:
+    for name, values, inside in ((name, bins.values, inside) for name, bins in columns.items() for inside in bins):
         ends = (values[inside].min(), values[inside].max())
         gain, low, high = (
             (np.nan,) * 3
             if baseline is None
-            else _interval((baseline - losses)[inside], CONFIDENCE, len(bins), _taken(weights, inside))
+            else _interval((baseline - losses)[inside], CONFIDENCE, intervals, _taken(weights, inside))
         )
         loss = float(np.average(losses[inside], weights=_taken(weights, inside)))
         rows.append((name, *ends, int(inside.sum()), loss, gain, low, high))
@@ -66,7 +64,7 @@ def effects(
 def dependence(
     predict: Callable[[Columns], NDArray],
     columns: Columns,
-    shown: Columns | None = None,
+    shown: Bins | None = None,
     weights: NDArray | None = None,
 ) -> pd.DataFrame:
     """Return the partial dependence on each column of `shown`, with a row for each value: `column,value,prediction`.
@@ -79,13 +77,13 @@ def dependence(
     Function Approximation, Annals of Statistics 29 (2001), section 8.2). Values are the levels if there are few, else
     the medians of the bins of `effects`. For words, they are the commonest words.
     """
-    shown = columns if shown is None else shown
+    shown = binned(columns) if shown is None else shown
     rows = max(map(len, columns.values()), default=0)
     affordable = VALUES // (BINS * max(len(columns), 1) * max(len(shown), 1))
     sampled = evenly(rows, max(min(SAMPLE, affordable), FEWEST))
     sample = {name: values[sampled] for name, values in columns.items()}
     tables = [
-        _dependence(predict, sample, name, _values(values), _taken(weights, sampled)) for name, values in shown.items()
+        _dependence(predict, sample, name, _values(bins), _taken(weights, sampled)) for name, bins in shown.items()
     ]
     return pd.concat(tables) if tables else pd.DataFrame(columns=["column", "value", "prediction"])
 
@@ -112,9 +110,9 @@ def _taken(weights: NDArray | None, places: NDArray) -> NDArray | None:
     return None if weights is None else weights[places]
 
 
-def _values(values: NDArray) -> NDArray:
-    bins = [values[inside] for inside in _bins(values)]
-    if values.dtype == object:
+def _values(column: Binned) -> NDArray:
+    bins = [column.values[inside] for inside in column]
+    if column.is_words:
         commonest = sorted(bins, key=lambda words: (-len(words), words[0]))[:BINS]
         return np.array(sorted(words[0] for words in commonest), dtype=object)
     medians = np.array([np.quantile(numbers, 0.5, method="lower") for numbers in bins], np.float64)
@@ -136,23 +134,3 @@ def _interval(
     error = np.sqrt(rows / (rows - 1) * np.sum((shares * (differences - mean)) ** 2))
     reach = float(quantile * error)
     return mean, mean - reach, mean + reach
-
-
-def _bins(values: NDArray) -> list[NDArray]:
-    """Return a mask of the rows in each bin.
-
-    Words, and numbers with few levels, have a bin for each level. Other numbers have quantile bins. The last bin holds
-    missing values.
-    """
-    is_words = values.dtype == object
-    missing = np.zeros(len(values), bool) if is_words else np.isnan(values)
-    present = ~missing
-    bins = [missing] if missing.any() else []
-    if not present.any():
-        return bins
-    levels = np.unique(values[present])
-    if len(levels) <= BINS or is_words:
-        return [*(present & (values == level) for level in levels), *bins]
-    inner = np.unique(np.quantile(values[present], np.linspace(0, 1, BINS + 1)[1:-1]))
-    bin_numbers = np.searchsorted(inner, values, side="right")
-    return [*(present & (bin_numbers == number) for number in np.unique(bin_numbers[present])), *bins]

@@ -43,9 +43,9 @@ def judge(
     `configs` is the number of configs from which each model was selected. `reference` is the table of a model that is
     shown for orientation (`trees.tree_folds`), or None. Raises UserError if the ladder names an unknown model.
     """
-    family, division, rows = FAMILIES[schema.targets[target].family], schema.split, schema.rows.train
+    family, rows = FAMILIES[schema.targets[target].family], schema.rows.train
     means = {name: fold_means(table).to_numpy() for name, table in folds.items()}
-    ratio = mean_test_ratio(folds[baseline]) if division.by == "time" else None
+    ratio = mean_test_ratio(folds[baseline]) if schema.split.by == "time" or schema.is_large else None
     without_columns = fold_means(folds[baseline], "mean_loss").to_numpy()
     shown = None if reference is None else _reference(reference, [*means.values(), without_columns], rules, ratio)
     # Only networks on tables of more than 250,000 rows have these columns: they learn from growing samples.
@@ -68,7 +68,7 @@ def judge(
         },
         mean_loss=float(without_columns.mean()),
         rows=rows,
-        split=division,
+        split=schema.split,
         folds=rules.k,
         repeats=int(folds[baseline]["repeat"].nunique()),
         seeds=max(int(table["seed"].nunique()) for table in folds.values()),

@@ -32,9 +32,9 @@ class FoldTest:
 class Comparison:
     """Mean losses of a baseline and a challenger on the same J = k R folds (R repeats), each `(J,)`.
 
-    `folds` is k. `ratio` is the number of test rows per training row, averaged over the folds. None stands for k equal
-    folds, which have the ratio 1/(k-1) and can be repeated. For folds with growing training sets (`folds.Split`), the
-    correction is a rule of thumb.
+    `folds` is k; of large tables J is smaller, since models are fitted in some of the folds. `ratio` is the number of
+    test rows per training row, averaged over the folds. None stands for k equal folds, which have the ratio 1/(k-1) and
+    can be repeated. For folds with growing training sets (`folds.Split`), the correction is a rule of thumb.
     """
 
     baseline: NDArray

@@ -181,8 +181,9 @@ class Verdict(Contract):
     The answer rests on `challenger`, to which `finding`, `relative_gain`, its interval and `probabilities` belong.
     Losses, their intervals, fits, ledgers, spreads and methods are by model. `fold_losses` are the losses of a model by
     repeat and fold, averaged over seeds. `mean_loss` is the loss of the prediction that uses no column. `rows` is the
-    number of training rows, `folds` is k, and `fits` is the number of fits in all folds. `skills` compare each model
-    with the prediction that uses no column. `looks` is the number of growing samples that networks could learn from.
+    number of training rows, `folds` is k (models of large tables are fitted in some of the folds), and `fits` is the
+    number of fits in all folds. `skills` compare each model with the prediction that uses no column. `looks` is the
+    number of growing samples that networks could learn from.
     """
 
     schema: int
@@ -222,6 +223,19 @@ class Verdict(Contract):
     def chances(self) -> int:
         """The number of chances to call a challenger better, which share the error rate."""
         return len(self.challengers) * self.looks
+
+    @property
+    def fitted_folds(self) -> int:
+        """The number of folds, in all repeats, that models were fitted in."""
+        return len(self.fold_losses[self.baseline])
+
+    @property
+    def counted_folds(self) -> str:
+        """The number of repeats and folds, or of folds that models were fitted in, in words."""
+        all_folds = self.repeats * self.folds
+        if self.fitted_folds < all_folds:
+            return f"{self.fitted_folds} of {all_folds} folds"
+        return f"{self.repeats} × {self.folds} folds"
 
     @property
     def most_skilled(self) -> str:

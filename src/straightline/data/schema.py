@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from straightline.check import Check
+from straightline.data.chance import LARGE_ROWS
 from straightline.data.notation import Notation
 from straightline.families.target import Target
 from straightline.runtime.artifacts import read_json
@@ -95,6 +96,11 @@ class Schema(Contract):
     def warnings(self) -> list[str]:
         """The checks as sentences."""
         return list(map(str, self.checks))
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the table is read in passes: whether it has more than LARGE_ROWS rows, held-out ones included."""
+        return self.rows.train + self.rows.test > LARGE_ROWS
 
     @property
     def features(self) -> list[str]:

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from straightline.config.settings import Folds
 from straightline.data.chance import chances
 from straightline.errors import UserError
+
+FOLDS = 5  # Models are fitted in so many of the folds: with so many rows that is precise enough (docs/log.md).
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Division:
 
     Fold j tests on cell `test_cell(j)`. It trains on all other cells, or, if rows are `ordered`, on those before it:
     then cell 0 is the earlier half of the rows, on which no fold tests, as in `Split.folds`.
+
+    Models are fitted in `folds`: in the first few, or in all of `ordered` rows, since each asks about another time.
     """
 
     rows: int
@@ -29,6 +34,11 @@ class Division:
     seed: int
     repeat: int = 0
     ordered: bool = False
+
+    @property
+    def folds(self) -> range:
+        """The folds in which models are fitted."""
+        return range(self.k if self.ordered else min(self.k, FOLDS))
 
     @property
     def cells(self) -> int:
@@ -52,7 +62,7 @@ class Division:
         return cells < self.test_cell(fold) if self.ordered else cells != self.test_cell(fold)
 
     def training_results(self, of_cells: Sequence[Any], combine: Callable[[Any, Any], Any]) -> list[Any]:
-        """Return for each fold the result of its training rows, from results of the cells.
+        """Return for each of `folds` the result of its training rows, from results of the cells.
 
         Results of the cells before and after each cell are joined from both ends, and nothing is subtracted, since that
         would lose digits. Raises UserError if a fold has nothing to train on.
@@ -60,7 +70,7 @@ class Division:
         before = _accumulated(of_cells, combine)
         after = _accumulated(of_cells[::-1], lambda later, earlier: combine(earlier, later))[::-1]
         joined = []
-        for fold in range(self.k):
+        for fold in self.folds:
             cell = self.test_cell(fold)
             ends = [before[cell]] if self.ordered else [before[cell], after[cell]]
             parts = [each for each in ends if each is not None]
@@ -71,6 +81,16 @@ class Division:
                 )
             joined.append(reduce(combine, parts))
         return joined
+
+
+def divided(rows: int, folds: Folds, ordered: bool) -> Division:
+    """Return the division of `rows` rows by the settings `folds`. Raises UserError if they ask for several repeats."""
+    if (folds.repeats or 1) > 1:
+        raise UserError(
+            f"folds.repeats is {folds.repeats} for a table of {rows:,} rows, expected null or 1: so many rows are "
+            "divided once; leave it out"
+        )
+    return Division(rows, folds.k, folds.seed, ordered=ordered)
 
 
 def _accumulated(results: Sequence[Any], combine: Callable[[Any, Any], Any]) -> list[Any]:

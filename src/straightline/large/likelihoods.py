@@ -57,7 +57,7 @@ def fold_optima(
     fold whose labels may be separated, or whose steps do not converge, is fitted alone (`fitted_alone`).
     """
     if best.method == "firth":
-        return [fitted_alone(table, division, fold, best, engine) for fold in range(division.k)]
+        return [fitted_alone(table, division, fold, best, engine) for fold in division.folds]
     family, outputs = table.family, table.family.outputs
     common = Standardized(whole, best.intercept, outputs)
     start = likelihood_at(common, family, common.weights(best.coefficients))
@@ -68,7 +68,7 @@ def fold_optima(
     weights = np.array([each.standardized.weights(best.coefficients) for each in folds])
     for number, (fold, found) in enumerate(zip(folds, likelihoods, strict=True)):
         weights[number] += fold.inverse @ (fold.back.T @ (common.rows * found.gradient))
-    converged, extremes = np.zeros(division.k, bool), np.zeros(division.k)
+    converged, extremes = np.zeros(len(folds), bool), np.zeros(len(folds))
     for _ in range(READINGS):
         at = np.array([fold.back @ of_fold for fold, of_fold in zip(folds, weights, strict=True)])
         task = partial(_gradients, table, division, common, at)

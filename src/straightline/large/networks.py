@@ -90,11 +90,11 @@ def _scored(table: LargeTable, division: Division, steps: Sequence[Learned], gro
     """Return the last networks with their losses on all rows; of earlier ones two folds make the learning curve."""
     without_features = replace(table, features=(), quadratic_terms=False)
     (counts,) = by_cell(without_features, division, [counting(table.family)], "rows of the folds", engine)
-    tests = [counts[division.test_cell(fold)] for fold in range(division.k)]
+    tests = [counts[division.test_cell(fold)] for fold in division.folds]
     trains = division.training_results(counts, counting(table.family).combine)
-    curve = list(range(min(LEARNING_FOLDS, division.k)))
+    curve = division.folds[:LEARNING_FOLDS]
     predictors = [
-        [each.predictors[fold] for each in (steps if fold in curve else steps[-1:])] for fold in range(division.k)
+        [each.predictors[fold] for each in (steps if fold in curve else steps[-1:])] for fold in division.folds
     ]
     sums = cell_losses(table, division, predictors, [train.prediction for train in trains], engine)
     losses = [of_fold / test.total for of_fold, test in zip(sums, tests, strict=True)]
@@ -105,7 +105,7 @@ def _scored(table: LargeTable, division: Division, steps: Sequence[Learned], gro
             | {"train_rows": last.trained_rows[fold], **last.columns[fold]}
             | {"loss": losses[fold][-2], "mean_loss": losses[fold][-1]}
             | {"looks": grown.planned, "is_flat": grown.is_flat}
-            for fold in range(division.k)
+            for fold in division.folds
         ]
     )
     learning = [

@@ -142,4 +142,4 @@ def _all(cells: Sequence[Any], combine: Callable[[Any, Any], Any]) -> Any:
 def _divided(division: Division, counts: Sequence[Counts], counted: Pass) -> tuple[list[Counts], list[Counts]]:
     """Return what is counted in the tested rows, and in the training rows, of each fold."""
     trains = division.training_results(counts, counted.combine)
-    return [counts[division.test_cell(fold)] for fold in range(division.k)], trains
+    return [counts[division.test_cell(fold)] for fold in division.folds], trains

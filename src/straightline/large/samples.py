@@ -102,7 +102,7 @@ def folds_of(division: Division, cells: NDArray) -> list[Fold]:
             np.flatnonzero(division.is_trained(fold)[cells]).astype(np.int32),
             np.flatnonzero(cells == division.test_cell(fold)).astype(np.int32),
         )
-        for fold in range(division.k)
+        for fold in division.folds
     ]
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from straightline.data import encoding
-from straightline.data.chance import LARGE_ROWS, chances, group_keys
+from straightline.data.chance import chances, group_keys
 from straightline.data.row_values import offset_of
 from straightline.data.rows import Rows
 from straightline.data.schema import Feature, Schema, read_schema
@@ -162,11 +162,6 @@ class SampledTable(LargeTable):
             return block.take(self.sampled(block, self.size))
         places = slice(*(int(self.offsets[group]) for group in (leaf.first_group, leaf.end_group)))
         return Block(self.held.rows.part(places.start, places.stop), self.held.numbers[places], self.held.keys[places])
-
-
-def is_large(schema: Schema) -> bool:
-    """Return whether the table is read in passes: whether it has more than LARGE_ROWS rows, held-out ones included."""
-    return schema.rows.train + schema.rows.test > LARGE_ROWS
 
 
 def large_table(root: Path, target: str, schema: Schema | None = None) -> LargeTable:

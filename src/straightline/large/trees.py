@@ -24,7 +24,7 @@ def tree_folds(table: LargeTable, division: Division, seed: int, engine: Engine 
     rows = []
     # Threads of OpenMP wait for each other without sleeping, so that beside other work two are far slower than one.
     with threadpool_limits(1, user_api="openmp"), step("trees") as reached:
-        for fold in range(division.k):
+        for fold in division.folds:
             train = np.flatnonzero(division.is_trained(fold)[cells])
             some = np.random.default_rng([seed, fold]).permutation(len(train))[:TREE_ROWS]
             fitted = without_offset(table.family, block.rows.take(np.sort(train[some]).astype(np.int32)))
@@ -36,5 +36,5 @@ def tree_folds(table: LargeTable, division: Division, seed: int, engine: Engine 
                 {"repeat": 0, "fold": fold, "rows": len(test), "train_rows": len(train), "model": BOOSTED}
                 | {"loss": loss / test.total}
             )
-            reached(f"{fold + 1} of {division.k} folds")
+            reached(f"{fold + 1} of {len(division.folds)} folds")
     return pd.DataFrame(rows)

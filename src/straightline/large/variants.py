@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from straightline.comparison.sampling import evenly
-from straightline.config.settings import Fit, Folds
+from straightline.config.settings import Fit
 from straightline.data.source import held
 from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
@@ -38,20 +38,14 @@ def train_large(
     table: LargeTable,
     settings: Model,
     fit_settings: Fit,
-    folds: Folds,
+    division: Division,
     engine: Engine = THREADED,
 ) -> Trained:
-    """Fit the variant to `table`, and to the training rows of every fold.
+    """Fit the variant to `table`, and to the training rows of the folds of `division`.
 
-    Rows are divided once, since so many rows make one division precise enough. Raises UserError if a fold has no row
+    Raises UserError if a fold has no row
     to train or to test on, and for settings that a large table does not allow.
     """
-    if (folds.repeats or 1) > 1:
-        raise UserError(
-            f"folds.repeats is {folds.repeats} for a table of {table.rows:,} rows, expected null or 1: so many rows "
-            "are divided once; leave it out"
-        )
-    division = Division(table.rows, folds.k, folds.seed, ordered=table.ordered)
     if isinstance(settings, Regression):
         return _train_regression(table, division, settings, fit_settings, engine)
     trained, grown = train_network(table, division, settings, fit_settings, engine)
@@ -106,7 +100,7 @@ def _train_regression(
     return Trained(
         model=shipped,
         history=history_table(descended, has_validation=False),
-        folds=pd.DataFrame([_fold(division, fold, lines) for fold in range(division.k)]),
+        folds=pd.DataFrame([_fold(division, fold, lines) for fold in division.folds]),
         learning=pd.DataFrame(columns=["rows", "fold", "seed", "loss"]),
         weights=weight_summary(shipped, rows, [descended]) | {"l2": 0.0},
         messages=[*divergences([("the final model", descended)]), *best.messages, *messages_of_folds],

@@ -48,7 +48,7 @@ def answer(results: Results, target: str) -> Figure:
         svg=canvas.svg(answer_panel(results, target), WIDTH * 1.12, 1.2 + 0.6 * len(challengers)),
         alt=f"Share of the straight line's loss that each model saves in each fold, and the margin of "
         f"{100 * margin:.3g} %. {gains}.",
-        caption=f"Each dot is a fold ({verdict.repeats} × {verdict.folds}, the same for all models). The diamond is "
+        caption=f"Each dot is a fold ({verdict.counted_folds}, the same for all models). The diamond is "
         "the mean, the bar its interval. Differences in the shaded strip are smaller than your margin: neither side "
         "is better. To the right of the dashed line, the straight line is not enough.",
     )

@@ -38,9 +38,9 @@ def headline(verdict: Verdict, column: str, baseline: str | None = None) -> str:
         len(verdict.challengers),
         verdict.looks,
     )
-    candidates, folds = verdict.ledger[verdict.challenger].candidates, verdict.folds * verdict.repeats
+    candidates = verdict.ledger[verdict.challenger].candidates
     if verdict.answer == "yes" and candidates > 1:
-        tried = f"none of {candidates:,} networks, chosen and averaged in each of {folds:,} folds"
+        tried = f"none of {candidates:,} networks, chosen and averaged in each of {verdict.fitted_folds:,} folds"
         return f"{opening}: {tried}, is better by the margin; {verdict.challenger} {gain}."
     return f"{opening}: {verdict.challenger} {gain}."
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from straightline.comparison.bins import binned
 from straightline.comparison.effects import dependence, effects, followed
 from straightline.config.settings import load
 from straightline.data import encoding
@@ -22,7 +23,7 @@ from straightline.data.rows import Rows
 from straightline.data.schema import Feature, Schema, read_schema
 from straightline.families import Family, family_of
 from straightline.large.counts import counted
-from straightline.large.table import is_large, large_table
+from straightline.large.table import large_table
 from straightline.models import baseline_of
 from straightline.runtime.artifacts import read_json, read_parquet, write_csv, write_json
 from straightline.runtime.stage import stage
@@ -47,7 +48,7 @@ def run(root: Path) -> None:
             predictors = {model: _predictor(root, target, model, features) for model in config.models}
             predicted = {model: predict(columns) if len(rows) else np.empty(0) for model, predict in predictors.items()}
         # The effects of columns are those on predictions for the offset 0.
-        shown = followed(columns, list(predicted.values()))
+        shown = followed(binned(columns), list(predicted.values()))
         held_out = {
             model: HeldOut(rows.labels, family.with_offset(values, rows.offset), rows.weights)
             for model, values in predicted.items()
@@ -83,7 +84,7 @@ def _rows(frame: pd.DataFrame, schema: Schema, target: str) -> Rows:
 
 def _without_columns(root: Path, schema: Schema, target: str) -> Any:
     """Return the prediction of the training rows that uses no column."""
-    if is_large(schema):
+    if schema.is_large:
         return counted(large_table(root, target)).prediction
     columns = [schema.targets[target].column, *schema.targets[target].offset_columns, *filter(None, [schema.weights])]
     known = _rows(read_parquet(root / "data/train.parquet", list(dict.fromkeys(columns))), schema, target)

@@ -14,8 +14,8 @@ from straightline.config.settings import Config, load
 from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
 from straightline.large import trees
-from straightline.large.division import Division
-from straightline.large.table import is_large, large_table
+from straightline.large.division import divided
+from straightline.large.table import large_table
 from straightline.runtime.artifacts import write_csv
 from straightline.runtime.stage import stage, timed
 
@@ -40,9 +40,9 @@ def run_timed(root: Path) -> None:
 
 def _folds(root: Path, config: Config, target: str) -> pd.DataFrame:
     """Return the losses in the first repeat of the folds of all models."""
-    if is_large(read_schema(root)):
-        large, seed = large_table(root, target), config.folds.seed
-        return trees.tree_folds(large, Division(large.rows, config.folds.k, seed, ordered=large.ordered), seed)
+    if read_schema(root).is_large:
+        large = large_table(root, target)
+        return trees.tree_folds(large, divided(large.rows, config.folds, large.ordered), config.folds.seed)
     with training_table(root, target, config.fit.held_rows) as table:
         folds = config.folds
         return tree_folds(table, table.split.folds(len(table.labels), folds.k, 1, folds.seed), folds.seed)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from straightline.config.settings import Config, load
 from straightline.data.schema import read_schema
 from straightline.data.training_table import training_table
+from straightline.large.division import divided
 from straightline.large.engines import chosen_engine
-from straightline.large.table import is_large, large_table
+from straightline.large.table import large_table
 from straightline.large.variants import train_large
 from straightline.models import Averaged, Regression
 from straightline.runtime.artifacts import md5, write_csv, write_json
@@ -33,7 +34,7 @@ from straightline.training.variants import train
 def run(root: Path, target: str, model: str) -> None:
     """Write runs/<target>/<model>/ below `root`."""
     config = load(root / "params.yaml")
-    run = _run_large if is_large(read_schema(root)) else _run_held
+    run = _run_large if read_schema(root).is_large else _run_held
     run(root, config, target, model)
 
 
@@ -63,9 +64,12 @@ def _run_held(root: Path, config: Config, target: str, model: str) -> None:
 
 def _run_large(root: Path, config: Config, target: str, model: str) -> None:
     settings, table = config.models[model], large_table(root, target)
-    say(f"train {target}/{model}: 1 x {config.folds.k} folds of {table.rows:,} rows, divided by a hash")
+    division = divided(table.rows, config.folds, table.ordered)
+    say(
+        f"train {target}/{model}: {len(division.folds)} of {division.k} folds of {table.rows:,} rows, divided by a hash"
+    )
     with chosen_engine() as engine:
-        trained = train_large(table, settings, config.fit, config.folds, engine)
+        trained = train_large(table, settings, config.fit, division, engine)
     _finish(root, target, model, trained)
     _report(target, model, trained, f"{trained.weights['epochs']} epochs")
 
