@@ -38,17 +38,23 @@ def test_cells_in_order_of_time_are_the_folds_of_small_tables(rows: int, k: int)
 def test_results_of_training_rows_are_joined_in_the_order_of_cells(results: list[str | None]) -> None:
     k = len(results)
     division = Division(100, k, 0)
-    absent = [fold for fold in range(k) if results[fold] is None or not _known(results, fold)]
+    absent = [fold for fold in division.folds if results[fold] is None or not _known(results, fold)]
     if absent:
         with pytest.raises(UserError, match=f"fold {absent[0]} of {k} has no row to t"):
             division.training_results(results, str.__add__)
         return
-    expected = ["".join(_known(results, fold)) for fold in range(k)]
+    expected = ["".join(_known(results, fold)) for fold in division.folds]
     assert division.training_results(results, str.__add__) == expected
 
 
 def _known(results: list[str | None], fold: int) -> list[str]:
     return [each for cell, each in enumerate(results) if cell != fold and each is not None]
+
+
+def test_models_are_fitted_in_the_first_folds_and_in_all_of_ordered_rows() -> None:
+    assert list(Division(1_000, 10, 0).folds) == [0, 1, 2, 3, 4]
+    assert list(Division(1_000, 3, 0).folds) == [0, 1, 2]
+    assert list(Division(1_000, 10, 0, ordered=True).folds) == list(range(10))
 
 
 def test_rows_of_a_group_are_in_one_cell() -> None:

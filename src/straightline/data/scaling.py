@@ -76,7 +76,8 @@ def moments(rows: Rows) -> Moments:
     exposure = 1.0 if rows.offset is None else float(np.average(np.exp(rows.offset), weights=weights))
     if weights is None:
         means, target_mean = features.mean(axis=0), float(labels.mean())
-        squares = np.square(features - means).sum(axis=0)
+        deviations = features - means
+        squares = np.square(deviations, out=deviations).sum(axis=0)
         target_squares = float(np.square(labels - target_mean).sum())
         return Moments(len(labels), means, squares, target_mean, target_squares, exposure)
     total = float(weights.sum())

@@ -87,6 +87,7 @@ def prepare_large(config: Config, source: Converted, root: Path, folder: Path) -
     kept = dict.fromkeys([*(each.column for each in features), *([column] if by == "groups" else []), *extra])
     columns = [name for name in kept if name is not None]
     write_rows(reading, ordered, columns, labels, is_train, is_test, root)
+    pa.default_memory_pool().release_unused()  # `straightline run` trains in this process.
     seen_words = {name: found for name, found in reading.checks.items() if name in {*names, *extra}}
     schema = Schema(
         encoding=features,

@@ -32,6 +32,8 @@ from straightline.serving.archive import load_model
 from straightline.serving.encoder import predictions_of
 from straightline.serving.held_out import HeldOut
 
+BLOCK_ROWS = 2**15  # What a network computes for all held-out rows of a large table at once would take gigabytes.
+
 
 def run(root: Path) -> None:
     """Write metrics/, predictions/ and effects/ below `root`, for every target and model."""
@@ -46,7 +48,8 @@ def run(root: Path) -> None:
         rows, constant = _rows(test, schema, target), _without_columns(root, schema, target)
         with step(f"predictions of {target}"):
             predictors = {model: _predictor(root, target, model, features) for model in config.models}
-            predicted = {model: predict(columns) if len(rows) else np.empty(0) for model, predict in predictors.items()}
+            block = BLOCK_ROWS if schema.is_large else len(rows)
+            predicted = {model: _in_blocks(predict, columns, len(rows), block) for model, predict in predictors.items()}
         # The effects of columns are those on predictions for the offset 0.
         shown = followed(binned(columns), list(predicted.values()))
         held_out = {
@@ -72,6 +75,18 @@ def _predictor(
     folder = root / "runs" / target / model
     fitted = load_model(folder / "model.keras", read_json(folder / "weights.json")["digest"])
     return partial(predictions_of, fitted, features=features)
+
+
+def _in_blocks(
+    predict: Callable[[Mapping[str, NDArray]], NDArray], columns: Mapping[str, NDArray], rows: int, block: int
+) -> NDArray:
+    """Return the predictions of all rows; each call of `predict` gets so many rows."""
+    if not rows:
+        return np.empty(0)
+    starts = range(0, rows, block)
+    return np.concatenate(
+        [predict({name: values[start : start + block] for name, values in columns.items()}) for start in starts]
+    )
 
 
 def _rows(frame: pd.DataFrame, schema: Schema, target: str) -> Rows:
