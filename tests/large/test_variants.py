@@ -150,7 +150,7 @@ def test_repeats_are_refused() -> None:
         divided(2_000, Folds(k=3, repeats=2, seeds=None, seed=0), ordered=False)
 
 
-def _verdict(gain: float, looks: int, is_flat: bool):
+def _verdict(gain: float, looks: int, is_flat: bool, k: int = 5):
     losses = 1 + 0.01 * np.array([-2, -1, 0, 1, 2])
     common = {"repeat": 0, "fold": range(5), "seed": 0, "rows": 100, "train_rows": 400, "epochs": 1, "steps": 1}
     line = pd.DataFrame(common | {"method": "exact", "loss": losses, "mean_loss": 3.0})
@@ -159,7 +159,19 @@ def _verdict(gain: float, looks: int, is_flat: bool):
     target = Target("y", "gaussian", None)
     schema = Schema([], True, Divided("chance", None), {"y": target}, RowCounts(10**6, 0), [])
     tables = {"regression": line, "neural": network}
-    return judge(schema, "y", "regression", tables, dict.fromkeys(tables, 1), Rules(5, 0.05, 0.95))
+    return judge(schema, "y", "regression", tables, dict.fromkeys(tables, 1), Rules(k, 0.05, 0.95))
+
+
+def test_some_of_the_folds_are_enough_and_more_divisions_are_not_advised() -> None:
+    found = _verdict(0.055, 5, is_flat=True, k=10)
+    assert found.counted_folds == "5 of 10 folds"
+    assert _verdict(0.055, 5, is_flat=True).counted_folds == "1 × 5 folds"
+    assert found.answer == "undecided"
+    assert "folds.repeats" not in found.advice
+    differences = 0.95 * np.array(found.fold_losses["regression"]) - found.fold_losses["neural"]
+    ratio = 100 / 400  # test rows by training rows
+    expected = differences.std(ddof=1) * np.sqrt(1 / 5 + ratio)
+    assert found.challengers["neural"].test.std_error == pytest.approx(expected)
 
 
 def test_a_network_that_still_learns_leaves_the_answer_open() -> None:

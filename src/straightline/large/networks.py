@@ -23,9 +23,7 @@ from straightline.runtime.terminal import say
 from straightline.training.plan import LEARNING_FOLDS
 from straightline.training.plan import planned as planned_epochs
 from straightline.training.progress import epochs_shown
-from straightline.training.records import (
-    Trained,
-)
+from straightline.training.records import Trained
 from straightline.training.scoring import fold_losses
 
 Learn = Callable[[Sample, Learned | None, float], Learned]
