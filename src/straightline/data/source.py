@@ -1,7 +1,7 @@
 """Read the rows of a table in groups when they are needed, and compute many fits in shared passes over the rows."""
 
 import operator
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -158,13 +158,32 @@ COUNT = Pass(len, operator.add)  # The number of rows, whatever their weights ar
 
 def answered(computation: Generator[Pass, Any, Result], answer: Callable[[Pass], Any]) -> Result:
     """Return the result of a computation that is sent the `answer` to each of its passes."""
-    wanted = next(computation)
-    while True:
-        try:
-            wanted = computation.send(answer(wanted))
-        except StopIteration as end:
-            found: Result = end.value
-            return found
+    (result,) = answered_together([computation], lambda passes: [answer(passes[0])])
+    return result
+
+
+def answered_together(
+    computations: Sequence[Generator[Pass, Any, Result]],
+    answer: Callable[[Mapping[int, Pass]], Sequence[Any]],
+    on_end: Callable[[int], None] = lambda ended: None,
+) -> list[Result]:
+    """Return the results of computations that go on side by side.
+
+    `answer` gets the next pass of each that still runs, by its number, and returns the results of all, in their order.
+    `on_end` is called with the number of computations that have ended.
+    """
+    results: dict[int, Result] = {}
+    passes = {number: next(computation) for number, computation in enumerate(computations)}
+    while passes:
+        found = answer(passes)
+        running, passes = list(passes), {}
+        for number, result in zip(running, found, strict=True):
+            try:
+                passes[number] = computations[number].send(result)
+            except StopIteration as end:
+                results[number] = end.value
+                on_end(len(results))
+    return [results[number] for number in range(len(computations))]
 
 
 def on_rows(computation: Generator[Pass, Any, Result], rows: Rows) -> Result:
@@ -246,17 +265,10 @@ def in_step(
 
     A computation yields passes and is sent their results. The passes of all computations share one reading of the rows.
     """
-    results: dict[int, Result] = {}
+
+    def read(passes: Mapping[int, Pass]) -> list[Any]:
+        return _results(source, [parts[number] for number in passes], passes.values())
+
     # What a computation does between its passes may be slow too.
     with _one_blas_thread(), step(title) as reached:
-        passes: dict[int, Pass] = {number: next(computation) for number, computation in enumerate(computations)}
-        while passes:
-            pass_results = _results(source, [parts[number] for number in passes], passes.values())
-            running, passes = list(passes), {}
-            for number, result in zip(running, pass_results, strict=True):
-                try:
-                    passes[number] = computations[number].send(result)
-                except StopIteration as end:
-                    results[number] = end.value
-                    reached(f"{len(results)} of {len(parts)}")
-    return [results[number] for number in range(len(parts))]
+        return answered_together(computations, read, lambda ended: reached(f"{ended} of {len(parts)}"))

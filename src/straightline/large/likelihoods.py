@@ -6,7 +6,7 @@ reading: the error of a step is some share of the last one that falls with the n
 Newton method; Ortega and Rheinboldt 1970, section 12.6.2). Two or three readings bring all folds to the last digits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from straightline.data.scaling import Moments
-from straightline.data.source import Pass, answered, either
+from straightline.data.source import Pass, answered_together, either
 from straightline.families import Family
 from straightline.large.division import Division
 from straightline.large.passes import THREADED, Engine, by_cell, reduced
@@ -30,6 +30,7 @@ from straightline.regression.standardized import Standardized
 
 # With the curvature of the start, the last step only divides the error by some number; Newton's method would square it.
 CLOSE = 1e-4 * CONVERGED
+TITLE = "exact regressions of the folds"
 READINGS = 8  # A fold that has not converged after so many readings is fitted alone.
 
 
@@ -57,11 +58,11 @@ def fold_optima(
     fold whose labels may be separated, or whose steps do not converge, is fitted alone (`fitted_alone`).
     """
     if best.method == "firth":
-        return [fitted_alone(table, division, fold, best, engine) for fold in division.folds]
+        return fitted_alone(table, division, division.folds, best, engine)
     family, outputs = table.family, table.family.outputs
     common = Standardized(whole, best.intercept, outputs)
     start = likelihood_at(common, family, common.weights(best.coefficients))
-    (cells,) = by_cell(table, division, [start], "exact regressions of the folds", engine)
+    (cells,) = by_cell(table, division, [start], TITLE, engine)
     likelihoods = division.training_results(cells, start.combine)
     standards = [Standardized(each, best.intercept, outputs) for each in of_folds]
     folds = [_fold(common, each, found, outputs) for each, found in zip(standards, likelihoods, strict=True)]
@@ -72,7 +73,7 @@ def fold_optima(
     for _ in range(READINGS):
         at = np.array([fold.back @ of_fold for fold, of_fold in zip(folds, weights, strict=True)])
         task = partial(_gradients, table, division, common, at)
-        gradients, curvatures, extremes = reduced(table, task, _added, "exact regressions of the folds", engine)
+        gradients, curvatures, extremes = reduced(table, task, _added, TITLE, engine)
         steps = np.array([fold.inverse @ (fold.back.T @ each) for fold, each in zip(folds, gradients, strict=True)])
         for number, (fold, step) in enumerate(zip(folds, steps, strict=True)):
             gain = float(step @ (fold.back.T @ gradients[number])) / fold.standardized.rows
@@ -81,13 +82,16 @@ def fold_optima(
         weights = weights + steps  # The last step needs no reading.
         if converged.all():
             break
+    is_sound = [
+        is_done and extreme <= suspicious(fold.standardized, family)
+        for fold, is_done, extreme in zip(folds, converged, extremes, strict=True)
+    ]
+    others = iter(
+        fitted_alone(table, division, [fold for fold, sound in enumerate(is_sound) if not sound], best, engine)
+    )
     return [
-        _optimum(fold, of_fold, best)
-        if is_done and extreme <= suspicious(fold.standardized, family)
-        else fitted_alone(table, division, number, best, engine)
-        for number, (fold, of_fold, is_done, extreme) in enumerate(
-            zip(folds, weights, converged, extremes, strict=True)
-        )
+        _optimum(fold, of_fold, best) if sound else next(others)
+        for fold, of_fold, sound in zip(folds, weights, is_sound, strict=True)
     ]
 
 
@@ -156,19 +160,35 @@ def _optimum(fold: _Fold, weights: NDArray, best: Optimum) -> Optimum:
     )
 
 
-def fitted_alone(table: LargeTable, division: Division, fold: int, best: Optimum, engine: Engine = THREADED) -> Optimum:
-    """Return the optimum of the training rows of one fold, by the computation for tables in memory, in its passes."""
+def fitted_alone(
+    table: LargeTable, division: Division, folds: Sequence[int], best: Optimum, engine: Engine = THREADED
+) -> list[Optimum]:
+    """Return the optimum of the training rows of each of `folds`, by the computation for tables in memory.
+
+    The passes of all folds share their readings.
+    """
     # Of separated labels, the penalised coefficients of all rows are near those of a fold too.
-    fit = exact.computation(table.family, table.names, best.coefficients, None, best.intercept, table.target.classes)
+    guess, classes = best.coefficients, table.target.classes
+    fits = [exact.computation(table.family, table.names, guess, None, best.intercept, classes) for _ in folds]
 
-    def read(wanted: Pass) -> Any:
-        task = partial(_of_fold, table, division, fold, wanted)
-        return reduced(table, task, partial(either, wanted), f"exact regression of fold {fold}", engine)
+    def read(passes: Mapping[int, Pass]) -> Any:
+        wanted = {folds[number]: each for number, each in passes.items()}
+        task, joined = partial(_of_folds, table, division, wanted), partial(_joined, list(wanted.values()))
+        return reduced(table, task, joined, TITLE, engine)
 
-    return answered(fit, read)
+    return answered_together(fits, read)
 
 
-def _of_fold(table: LargeTable, division: Division, fold: int, wanted: Pass, leaf: Leaf) -> Any:
+def _of_folds(table: LargeTable, division: Division, wanted: Mapping[int, Pass], leaf: Leaf) -> list[Any]:
+    """Return the result of a pass over the training rows of each fold in `wanted`; None for a fold without rows."""
     block = table.read(leaf)
-    rows = block.rows.take(np.flatnonzero(division.is_trained(fold)[division.cells_of(block.keys)]).astype(np.int32))
-    return wanted.compute(rows) if len(rows) else None
+    cells = division.cells_of(block.keys)
+    parts = [np.flatnonzero(division.is_trained(fold)[cells]).astype(np.int32) for fold in wanted]
+    return [
+        each.compute(block.rows.take(part)) if len(part) else None
+        for each, part in zip(wanted.values(), parts, strict=True)
+    ]
+
+
+def _joined(passes: Sequence[Pass], first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
+    return [either(wanted, one, other) for wanted, one, other in zip(passes, first, second, strict=True)]

@@ -11,7 +11,7 @@ from straightline.large.scoring import loss_sums
 from straightline.large.table import LargeTable
 from straightline.runtime.steps import step
 
-SCORED_ROWS = 500_000  # Trees predict slowly: a million rows take seconds.
+SCORED_ROWS = 250_000  # Trees predict slowly: a million rows take seconds.
 
 
 def tree_folds(table: LargeTable, division: Division, seed: int, engine: Engine = THREADED) -> pd.DataFrame:
