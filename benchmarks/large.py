@@ -123,7 +123,7 @@ def stochastic(path: Path, target: str) -> None:
 
     model: Any = SGDRegressor() if target == "y" else SGDClassifier(loss="log_loss")
     options = {} if target == "y" else {"classes": [0, 1]}
-    with pyarrow.parquet.ParquetFile(path) as file:
+    with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(GROUP, columns=[*NAMES, target]):
             columns = [batch.column(number).to_numpy() for number in range(COLUMNS + 1)]
             model.partial_fit(np.column_stack(columns[:-1]), columns[-1], **options)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 from tests.builders import USER_TABLE
@@ -309,3 +310,21 @@ def test_a_folder_without_tables(write: Callable[..., Path]) -> None:
     (root / "logs").mkdir()
     with pytest.raises(UserError, match=r"logs: is a folder without a table; expected files whose"):
         stage.run(root)
+
+
+def test_memory_does_not_grow_with_the_row_groups(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, groups = 2_000, 40
+    monkeypatch.setattr(conversion, "GROUP_ROWS", rows)
+    monkeypatch.setattr(writing, "GROUP_ROWS", rows)
+    monkeypatch.setattr(conversion, "require_characters", lambda *_: reading.append(pa.total_allocated_bytes()))
+    part = writing._part
+    monkeypatch.setattr(writing, "_part", lambda *given: [part(*given), written.append(pa.total_allocated_bytes())][0])
+    reading, written = [], []
+    values = np.random.default_rng(0).normal(size=(groups * rows, 20))
+    frame = pd.DataFrame(values, columns=[f"x{number}" for number in range(19)] + ["y"])
+    root = write("many.parquet", exclude=[])
+    frame.to_parquet(root / "many.parquet", row_group_size=rows)
+    before = pa.total_allocated_bytes()
+    stage.run(root)
+    assert max(reading) - before < values.nbytes / 4
+    assert max(written) - before < values.nbytes / 4

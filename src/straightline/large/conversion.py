@@ -175,7 +175,7 @@ def _parts(file: TableFile, settings: Table, types: dict[str, pa.DataType]) -> _
 
 def _parquet_parts(content: Content, types: dict[str, pa.DataType]) -> Iterator[pa.Table]:
     try:
-        with pa.parquet.ParquetFile(content.for_arrow()) as file:
+        with pa.parquet.ParquetFile(content.for_arrow(), pre_buffer=False) as file:
             names = file.schema_arrow.names
             require_names(content.label, names)
             row = 0

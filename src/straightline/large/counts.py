@@ -58,7 +58,7 @@ def _joined(first: Counts, second: Counts) -> Counts:
 def counted(table: LargeTable) -> Counts:
     """Return what is counted in all rows of `table`; only labels, weights and offsets are read."""
     names = dict.fromkeys([table.target.column, *filter(None, [table.weights]), *table.target.offset_columns])
-    with pyarrow.parquet.ParquetFile(table.path) as file:
+    with pyarrow.parquet.ParquetFile(table.path, pre_buffer=False) as file:
         parts = []
         for batch in file.iter_batches(LEAF_ROWS, columns=list(names)):
             frame = batch.to_pandas()

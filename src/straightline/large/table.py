@@ -186,6 +186,6 @@ def large_table(root: Path, target: str, schema: Schema | None = None) -> LargeT
 
 def _mean(path: Path, column: str) -> float:
     """Return the mean of a column of numbers, read in batches."""
-    with pa.parquet.ParquetFile(path) as file:
+    with pa.parquet.ParquetFile(path, pre_buffer=False) as file:
         sums = [pa.compute.sum(batch.column(0)).as_py() for batch in file.iter_batches(columns=[column])]
         return float(np.sum(sums) / file.metadata.num_rows)

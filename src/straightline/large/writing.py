@@ -36,7 +36,7 @@ def write_rows(
         step("writing rows") as reached,
         replacing(root / "data/train.parquet") as train,
         replacing(root / "data/test.parquet") as test,
-        pa.parquet.ParquetFile(path) as file,
+        pa.parquet.ParquetFile(path, pre_buffer=False) as file,
     ):
         schema = _written_schema(reading, file.schema_arrow, columns, labels)
         with (
