@@ -1,5 +1,6 @@
 """Variants on large tables: their losses are those of the same models on the same rows in memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,9 +146,12 @@ def test_a_penalty_is_refused(tmp_path: Path) -> None:
         train_large(data.large, builders.regression(l2=0.1), FIT, DIVISION)
 
 
-def test_repeats_are_refused() -> None:
-    with pytest.raises(UserError, match=r"folds.repeats is 2 for a table of 2,000 rows, expected null or 1"):
-        divided(2_000, Folds(k=3, repeats=2, seeds=None, seed=0), ordered=False)
+@pytest.mark.parametrize("name", ["repeats", "seeds"])
+def test_repeats_and_seeds_are_refused(name: str) -> None:
+    once = Folds(k=3, repeats=None, seeds=1, seed=0)
+    assert divided(2_000, once, ordered=False) == Division(2_000, 3, 0)
+    with pytest.raises(UserError, match=rf"folds.{name} is 2 for a table of 2,000 rows, expected null or 1"):
+        divided(2_000, replace(once, **{name: 2}), ordered=False)
 
 
 def _verdict(gain: float, looks: int, is_flat: bool, k: int = 5):

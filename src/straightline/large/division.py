@@ -84,12 +84,16 @@ class Division:
 
 
 def divided(rows: int, folds: Folds, ordered: bool) -> Division:
-    """Return the division of `rows` rows by the settings `folds`. Raises UserError if they ask for several repeats."""
-    if (folds.repeats or 1) > 1:
-        raise UserError(
-            f"folds.repeats is {folds.repeats} for a table of {rows:,} rows, expected null or 1: so many rows are "
-            "divided once; leave it out"
-        )
+    """Return the division of `rows` rows by the settings `folds`.
+
+    Raises UserError if they ask for several repeats or seeds.
+    """
+    for name, number in (("repeats", folds.repeats), ("seeds", folds.seeds)):
+        if (number or 1) > 1:
+            raise UserError(
+                f"folds.{name} is {number} for a table of {rows:,} rows, expected null or 1: with so many rows once is "
+                "precise enough; leave it out"
+            )
     return Division(rows, folds.k, folds.seed, ordered=ordered)
 
 
