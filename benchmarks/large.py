@@ -4,7 +4,7 @@
 
 A table has 20 columns of numbers, a target that bends a little, and rows in no order. Each part is a separate process
 with two threads, whose memory is its largest resident set. Other libraries read the same Parquet file, hold all rows,
-and fit once; the stages of this project fit every fold too. What needs more than `--memory` gigabytes, by the rows of
+and fit once; the stages of this project fit the folds too. What needs more than `--memory` gigabytes, by the rows of
 the run before, is left out.
 """
 
@@ -71,7 +71,7 @@ def answer(path: Path, target: str) -> None:
 
 
 def regression(path: Path, target: str) -> None:
-    """Fit the regression to all rows and to all folds, with standard errors and losses."""
+    """Fit the regression to all rows and in the folds, with standard errors and losses."""
     from straightline.data.schema import Feature
     from straightline.families.target import Target
     from straightline.large.division import Division
@@ -163,12 +163,12 @@ def keras(path: Path, target: str) -> None:
 PARTS: dict[str, tuple[Callable[[Path, str], None], str]] = {
     "the whole answer, from CSV": (lambda path, target: answer(path.with_suffix(".csv"), target), "y"),
     "the whole answer, from Parquet": (answer, "y"),
-    "linear regression, 10 folds": (regression, "y"),
+    "linear regression, 5 of 10 folds": (regression, "y"),
     "glum, linear": (glum, "y"),
     "statsmodels, OLS": (statsmodels, "y"),
     "scikit-learn, LinearRegression": (scikit_learn, "y"),
     "scikit-learn, SGDRegressor, one epoch": (stochastic, "y"),
-    "logistic regression, 10 folds": (regression, "z"),
+    "logistic regression, 5 of 10 folds": (regression, "z"),
     "glum, binomial": (glum, "z"),
     "statsmodels, Logit": (statsmodels, "z"),
     "scikit-learn, newton-cholesky": (scikit_learn, "z"),
