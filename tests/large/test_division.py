@@ -37,7 +37,7 @@ def test_cells_in_order_of_time_are_the_folds_of_small_tables(rows: int, k: int)
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3)), min_size=3, max_size=12))
 def test_results_of_training_rows_are_joined_in_the_order_of_cells(results: list[str | None]) -> None:
     k = len(results)
-    division = Division(100, k, 0)
+    division = Division(100, k, 0, most=5)
     absent = [fold for fold in division.folds if results[fold] is None or not _known(results, fold)]
     if absent:
         with pytest.raises(UserError, match=f"fold {absent[0]} of {k} has no row to t"):
@@ -52,9 +52,10 @@ def _known(results: list[str | None], fold: int) -> list[str]:
 
 
 def test_models_are_fitted_in_the_first_folds_and_in_all_of_ordered_rows() -> None:
-    assert list(Division(1_000, 10, 0).folds) == [0, 1, 2, 3, 4]
-    assert list(Division(1_000, 3, 0).folds) == [0, 1, 2]
-    assert list(Division(1_000, 10, 0, ordered=True).folds) == list(range(10))
+    assert list(Division(1_000, 10, 0).folds) == list(range(10))
+    assert list(Division(1_000, 10, 0, most=5).folds) == list(range(5))
+    assert list(Division(1_000, 3, 0, most=5).folds) == list(range(3))
+    assert list(Division(1_000, 10, 0, ordered=True, most=5).folds) == list(range(10))
 
 
 def test_rows_of_a_group_are_in_one_cell() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from tests import builders
 from tests.large.drawn import drawn
 
@@ -149,7 +150,7 @@ def test_a_penalty_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["repeats", "seeds"])
 def test_repeats_and_seeds_are_refused(name: str) -> None:
     once = Folds(k=3, repeats=None, seeds=1, seed=0)
-    assert divided(2_000, once, ordered=False) == Division(2_000, 3, 0)
+    assert divided(2_000, once, ordered=False) == Division(2_000, 3, 0, most=5)
     with pytest.raises(UserError, match=rf"folds.{name} is 2 for a table of 2,000 rows, expected null or 1"):
         divided(2_000, replace(once, **{name: 2}), ordered=False)
 
@@ -172,10 +173,21 @@ def test_some_of_the_folds_are_enough_and_more_divisions_are_not_advised() -> No
     assert _verdict(0.055, 5, is_flat=True).counted_folds == "1 × 5 folds"
     assert found.answer == "undecided"
     assert "folds.repeats" not in found.advice
+    assert "more folds would not help" in found.advice
     differences = 0.95 * np.array(found.fold_losses["regression"]) - found.fold_losses["neural"]
     ratio = 100 / 400  # test rows by training rows
     expected = differences.std(ddof=1) * np.sqrt(1 / 5 + ratio)
     assert found.challengers["neural"].test.std_error == pytest.approx(expected)
+
+
+def test_all_folds_are_advised_where_they_would_decide() -> None:
+    found = _verdict(0.058, 5, is_flat=True, k=10)
+    assert found.answer == "undecided"
+    assert "With 5 of 10 folds, these 1,000,000 rows are not enough to decide: set folds.large to 10" in found.advice
+    # Twice the same differences in ten folds decide, at the level that five looks leave.
+    differences = np.tile(0.95 * np.array(found.fold_losses["regression"]) - found.fold_losses["neural"], 2)
+    spread = differences.std() * np.sqrt(5 / 4)  # that of the five
+    assert differences.mean() > stats.t.ppf(1 - 0.05 / 5, 9) * spread * np.sqrt(1 / 10 + 1 / 9)
 
 
 def test_a_network_that_still_learns_leaves_the_answer_open() -> None:

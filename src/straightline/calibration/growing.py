@@ -7,7 +7,7 @@ import pandas as pd
 
 from straightline.calibration.outcome import Outcome
 from straightline.comparison.significance import FoldLosses
-from straightline.config.settings import Fit
+from straightline.config.settings import Fit, Folds
 from straightline.data.schema import Feature
 from straightline.data.training_table import TrainingTable
 from straightline.families.target import Target
@@ -23,19 +23,24 @@ GROUP_ROWS = 4_000  # rows of a row group
 
 
 def growing_outcome(
-    table: TrainingTable, model_settings: Neural | Averaged, baseline: Regression, fit_settings: Fit, k: int, seed: int
+    table: TrainingTable,
+    model_settings: Neural | Averaged,
+    baseline: Regression,
+    fit_settings: Fit,
+    folds: Folds,
+    seed: int,
 ) -> Outcome:
     """Return the outcome of the regression on all rows of `table` and of a network on growing samples of them."""
     with temporary_folder() as folder:
         large = _written(table, folder / "rows.parquet")
-        division = Division(large.rows, k, seed)
+        division = Division(large.rows, folds.k, seed, most=folds.large)
         lines = regressions(large, division, None, baseline.intercept).folds
         trained, grown = train_network(large, division, model_settings, fit_settings, THREADED)
     losses = {"regression": np.array([line.loss for line in lines]), "network": trained.folds["loss"].to_numpy()}
     without_columns = np.array([line.mean_loss for line in lines])
     learning = [] if grown.is_flat else ["network"]
     rows = grown.looks[-1].rows
-    return Outcome(FoldLosses(losses, "regression", without_columns, k, None, grown.planned, learning), rows)
+    return Outcome(FoldLosses(losses, "regression", without_columns, folds.k, None, grown.planned, learning), rows)
 
 
 def _written(table: TrainingTable, path: Path) -> LargeTable:

@@ -115,7 +115,7 @@ def _key(config: Config, settings: Neural | Averaged, options: Options, scenario
         "model": {key: value for key, value in asdict(settings).items() if key != "selected_from"},
         "baseline": asdict(config.models[baseline_of(config.models)]),
         "fit": {key: value for key, value in asdict(config.fit).items() if options.growing or key != "growth"},
-        "folds": asdict(config.folds),
+        "folds": {key: value for key, value in asdict(config.folds).items() if options.growing or key != "large"},
         "verdict": asdict(config.verdict),
         "like": None if world.features is None else hashlib.sha256(world.features.tobytes()).hexdigest(),
         "line": world.coefficients.tolist(),
@@ -184,7 +184,7 @@ def _grown(
     for number in range(options.simulations):
         ((table, _),) = simulation.tables(scenario, [number], replace(config.folds, repeats=1), options.seed)
         seed = options.seed + number
-        outcomes.append(growing_outcome(table, settings, baseline, config.fit, config.folds.k, seed))
+        outcomes.append(growing_outcome(table, settings, baseline, config.fit, config.folds, seed))
         advance(1)
     return outcomes
 

@@ -101,6 +101,11 @@ def trees_advice(reference: Reference | None, losses: Mapping[str, NDArray], fou
 
 
 def _advice_on_rows(test: TestSummary, allowed: str, confidence: float, rows: int) -> str:
+    if all_folds_would_decide(test, confidence):
+        return (
+            f"With {test.degrees_of_freedom + 1} of {test.folds} folds, these {rows:,} rows are not enough to decide: "
+            f"set folds.large to {test.folds}, which is enough if the losses stay as they are."
+        )
     if repeats_would_decide(test, confidence):
         return (
             f"With so few folds, these {rows:,} rows are not enough to decide: set folds.repeats to {ENOUGH_REPEATS}, "
@@ -123,9 +128,20 @@ def repeats_would_decide(test: TestSummary, confidence: float) -> bool:
 
     The mean and the spread of the differences are assumed to stay the same.
     """
+    return test.repeatable and _would_decide(test, confidence, ENOUGH_REPEATS * test.folds)
+
+
+def all_folds_would_decide(test: TestSummary, confidence: float) -> bool:
+    """Return whether models in all folds would decide, if there are models in some of the folds of a large table.
+
+    The mean and the spread of the differences are assumed to stay the same.
+    """
+    return _would_decide(test, confidence, test.folds)
+
+
+def _would_decide(test: TestSummary, confidence: float, many: int) -> bool:
     count = test.degrees_of_freedom + 1
-    many = ENOUGH_REPEATS * test.folds
-    if count >= many or not test.repeatable:
+    if count >= many:
         return False
     ratio = 1 / (test.folds - 1)
     std_error = test.std_error * math.sqrt((1 / many + ratio) / (1 / count + ratio))

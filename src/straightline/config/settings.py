@@ -98,10 +98,12 @@ class Folds:
     """Repeated k-fold cross-validation, with `seeds` random seeds in each fold for a network, averaged to its loss.
 
     If `repeats` or `seeds` is null, the size of the table decides it (`plan.fold_plan`), with `max_repeats` repeats at
-    most. In a table of more than 250,000 rows models are fitted in the first five of the folds, once and with one seed.
+    most. In a table of more than 250,000 rows models are fitted in the first `large` of the folds, once and with one
+    seed.
     """
 
     k: int = Field(ge=2, le=1000)
+    large: int = Field(default=5, ge=2, le=1000)
     repeats: Annotated[int, Field(ge=1, le=1000)] | None
     max_repeats: int = Field(default=10, ge=1, le=1000)
     seeds: Annotated[int, Field(ge=1, le=1000)] | None

@@ -16,8 +16,6 @@ from straightline.config.settings import Folds
 from straightline.data.chance import chances
 from straightline.errors import UserError
 
-FOLDS = 5  # Models are fitted in so many of the folds: with so many rows that is precise enough (docs/log.md).
-
 
 @dataclass(frozen=True)
 class Division:
@@ -26,7 +24,7 @@ class Division:
     Fold j tests on cell `test_cell(j)`. It trains on all other cells, or, if rows are `ordered`, on those before it:
     then cell 0 is the earlier half of the rows, on which no fold tests, as in `Split.folds`.
 
-    Models are fitted in `folds`: in the first few, or in all of `ordered` rows, since each asks about another time.
+    Models are fitted in `folds`: in `most` of them, or in all of `ordered` rows, since each asks about another time.
     """
 
     rows: int
@@ -34,11 +32,12 @@ class Division:
     seed: int
     repeat: int = 0
     ordered: bool = False
+    most: int | None = None
 
     @property
     def folds(self) -> range:
         """The folds in which models are fitted."""
-        return range(self.k if self.ordered else min(self.k, FOLDS))
+        return range(self.k if self.ordered or self.most is None else min(self.k, self.most))
 
     @property
     def cells(self) -> int:
@@ -94,7 +93,7 @@ def divided(rows: int, folds: Folds, ordered: bool) -> Division:
                 f"folds.{name} is {number} for a table of {rows:,} rows, expected null or 1: with so many rows once is "
                 "precise enough; leave it out"
             )
-    return Division(rows, folds.k, folds.seed, ordered=ordered)
+    return Division(rows, folds.k, folds.seed, ordered=ordered, most=folds.large)
 
 
 def _accumulated(results: Sequence[Any], combine: Callable[[Any, Any], Any]) -> list[Any]:
