@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +218,8 @@ def main() -> None:
     for rows in map(int, given.rows):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "table.parquet"
-            generate(rows, path)
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # A child's peak begins at that of its parent.
+                pool.submit(generate, rows, path).result()
             for part, row in cells.items():
                 # Imports take half a gigabyte, whatever the number of rows is.
                 fits = needed.get(part, 0.0) * rows < given.memory
