@@ -56,6 +56,17 @@ def test_regressions_have_the_bits_of_threads(nodes: Nodes, family: str, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_node_with_other_versions_is_refused(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = drawn(tmp_path, rows=4 * GROUP_ROWS).large
+    monkeypatch.setattr(cluster, "versions", lambda: dict.fromkeys(cluster.SAME, "0"))
+    with (
+        connected(nodes.address),
+        pytest.raises(UserError, match=r"node .* has straightline .*, expected 0, .*; install the same versions"),
+    ):
+        regressions(table, Division(table.rows, 4, 0), None, engine=Cluster())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [averaged(), builders.neural()], ids=["averaged", "single"])
 def test_networks_are_those_of_threads(nodes: Nodes, model, tmp_path: Path) -> None:
     table = drawn(tmp_path, rows=6_000, weights=True).large

@@ -18,6 +18,7 @@ from straightline.__main__ import app
 from straightline.data.source import streamed, with_row_values
 from straightline.data.training_table import TrainingTable
 from straightline.errors import UserError
+from straightline.large.cluster import SAME
 from straightline.sweeps import cluster
 from straightline.sweeps.trainer import Scored, Trainer
 from tests.builders import rows_of
@@ -107,7 +108,7 @@ def test_a_stack_whose_worker_is_lost_each_time_has_failed_and_other_packages_ar
         (one, other) = cluster._result(crash, 2)
         assert one == other == Scored(None, 0, 0, one.reason)
         assert "its worker was lost" in str(one.reason)
-        monkeypatch.setattr(cluster, "_versions", lambda: dict.fromkeys(cluster.SAME, "0"))
+        monkeypatch.setattr(cluster, "versions", lambda: dict.fromkeys(SAME, "0"))
         with pytest.raises(UserError, match=r"--engine ray: node .* has straightline .*, expected 0, .*; install"):
             remote.scored([space_of(*VARIED).config(space_of(*VARIED).points()[0])])
 
