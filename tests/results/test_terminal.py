@@ -102,6 +102,7 @@ def test_a_yes_says_what_was_tried() -> None:
     close = challenger(finding="baseline_enough", relative_gain=0.01, relative_gain_interval=(-0.02, 0.04))
     values: dict[str, Any] = {"answer": "yes", "challengers": {"neural": close}, "relative_gain": 0.01}
     values |= {"relative_gain_interval": (-0.02, 0.04), "repeats": 3}
+    values |= {"fold_losses": {"regression": [1.0] * 30, "neural": [0.99] * 30}}
     ledger = {"regression": Ledger(1, 30, 0, 0), "neural": Ledger(1, 3600, 100, 1000, candidates=24)}
     assert sentences.headline(verdict(**values, ledger=ledger), "y") == (
         "Yes, a straight line is enough to predict y: none of 24 networks, chosen and averaged in each of 30 folds, is "

@@ -22,11 +22,11 @@ from straightline.training.fitted import Fitted
 from straightline.training.networks import built
 from straightline.training.predictors import (
     network_predictors,
-    regression_predictor,
     shipped_network,
     shipped_regression,
 )
 from straightline.training.records import weight_summary
+from straightline.training.scoring import regression_predictor
 from tests.builders import neural, regression, rows_of, training_table
 from tests.training.cases import table as case
 
