@@ -13,8 +13,9 @@ from threadpoolctl import threadpool_info
 
 from straightline.data import scaling
 from straightline.data.folds import Split
+from straightline.data.passes import Pass, in_step, one_pass
 from straightline.data.rows import Rows, joined
-from straightline.data.source import Pass, Source, held, in_step, one_pass, streamed, with_row_values
+from straightline.data.source import Source, held, streamed, with_row_values
 from straightline.data.training_table import TrainingTable
 from straightline.families import FAMILIES
 from straightline.regression import exact

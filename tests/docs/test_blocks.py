@@ -88,13 +88,13 @@ def test_how_much_changes_with_the_rows_is_what_the_code_says() -> None:
 def test_what_large_tables_do_is_what_the_code_says() -> None:
     from straightline.config.settings import Folds, Growth
     from straightline.data import chance
-    from straightline.large import growth, preparation, trees, variants
+    from straightline.large import growth, held_out, trees, variants
 
     page = " ".join((ROOT / "docs/how-to/large-tables.md").read_text(encoding="utf-8").split())
     assert f"With more than {chance.LARGE_ROWS:,} rows in the file" in page
     assert "**Models are fitted in five of the folds.**" in page
     assert Folds(k=10, repeats=None, seeds=None, seed=0).large == 5
-    assert f"At most {preparation.HELD_OUT:,} rows are held out" in page
+    assert f"At most {held_out.HELD_OUT:,} rows are held out" in page
     assert f"is about {variants.DESCENT_ROWS:,} rows" in page
     settings = Growth()
     assert f"{settings.first:,} rows, then four times as many" in page

@@ -18,7 +18,7 @@ from straightline.data.preparation import prepare
 from straightline.data.reading import read_table
 from straightline.data.schema import Schema, read_schema
 from straightline.errors import UserError
-from straightline.large import conversion, preparation, writing
+from straightline.large import conversion, held_out, preparation, writing
 from straightline.large.division import Division
 from straightline.stages import data as stage
 
@@ -180,7 +180,7 @@ def test_a_single_group_cannot_be_divided(write: Callable[..., Path]) -> None:
 
 
 def test_few_rows_are_held_out_of_many(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparation, "HELD_OUT", 100)
+    monkeypatch.setattr(held_out, "HELD_OUT", 100)
     root = write("table.csv")
     table().to_csv(root / "table.csv", index=False)
     stage.run(root)

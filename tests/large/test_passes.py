@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.large.drawn import GROUP_ROWS, drawn
 
-from straightline.data.source import Pass
+from straightline.data.passes import Pass
 from straightline.large import table as large_table
 from straightline.large.division import Division
 from straightline.large.passes import NODE, Combine, Engine, Task, Threads, by_cell, collected, reduced

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from straightline.data import source
+from straightline.data.passes import Pass, in_step, restricted
 from straightline.data.rows import Rows
 from straightline.data.scaling import Moments, joined, moments
-from straightline.data.source import Pass, held_in_groups, in_step, restricted
+from straightline.data.source import held_in_groups
 from straightline.families import FAMILIES, Family, Multinomial
 from straightline.regression import estimation, exact, large_separation
 from straightline.regression.large_separation import separating_in_passes

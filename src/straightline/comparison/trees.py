@@ -14,8 +14,8 @@ from sklearn.base import is_classifier
 from threadpoolctl import threadpool_limits
 
 from straightline.data.folds import Fold
+from straightline.data.passes import COLLECT, one_pass
 from straightline.data.rows import Rows
-from straightline.data.source import COLLECT, one_pass
 from straightline.data.training_table import TrainingTable
 from straightline.families import Family
 from straightline.runtime.steps import step

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 
+from straightline.data.passes import Pass
 from straightline.data.row_values import offset_of
 from straightline.data.rows import Rows
-from straightline.data.source import Pass
 from straightline.families import Family
 from straightline.large.table import LEAF_ROWS, LargeTable
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from straightline.config.settings import Folds
 from straightline.data.chance import chances
+from straightline.data.passes import either
 from straightline.errors import UserError
 
 
@@ -102,12 +103,5 @@ def _accumulated(results: Sequence[Any], combine: Callable[[Any, Any], Any]) -> 
     so_far = None
     for result in results:
         found.append(so_far)
-        so_far = joined_or_either(so_far, result, combine)
+        so_far = either(combine, so_far, result)
     return found
-
-
-def joined_or_either(first: Any, second: Any, combine: Callable[[Any, Any], Any]) -> Any:
-    """Return the joined results, or the only one that is not None, or None."""
-    if first is None or second is None:
-        return second if first is None else first
-    return combine(first, second)

@@ -11,9 +11,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from straightline.data.passes import Pass
 from straightline.data.rows import Rows
 from straightline.data.scaling import Moments, moments
-from straightline.data.source import Pass
 from straightline.regression.standardized import Standardized
 from straightline.regression.triangles import joined as joined_triangles
 from straightline.regression.triangles import triangle

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from straightline.data.passes import Pass, answered_together, either
 from straightline.data.scaling import Moments
-from straightline.data.source import Pass, answered_together, either
 from straightline.families import Family
 from straightline.large.division import Division
 from straightline.large.passes import THREADED, Engine, by_cell, reduced
@@ -191,4 +191,4 @@ def _of_folds(table: LargeTable, division: Division, wanted: Mapping[int, Pass],
 
 
 def _joined(passes: Sequence[Pass], first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
-    return [either(wanted, one, other) for wanted, one, other in zip(passes, first, second, strict=True)]
+    return [either(wanted.combine, one, other) for wanted, one, other in zip(passes, first, second, strict=True)]

@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from straightline.data.passes import Pass, either
 from straightline.data.rows import joined
-from straightline.data.source import Pass
-from straightline.large.division import Division, joined_or_either
+from straightline.large.division import Division
 from straightline.large.table import Block, LargeTable, Leaf
 from straightline.runtime.steps import step
 from straightline.runtime.threads import THREADS
@@ -116,7 +116,7 @@ def places_of_cells(division: Division, block: Block) -> list[Any]:
 
 def _joined_cells(passes: Sequence[Pass], first: list[list[Any]], second: list[list[Any]]) -> list[list[Any]]:
     return [
-        [joined_or_either(one, other, each.combine) for one, other in zip(*cells, strict=True)]
+        [either(each.combine, one, other) for one, other in zip(*cells, strict=True)]
         for each, *cells in zip(passes, first, second, strict=True)
     ]
 

@@ -20,7 +20,7 @@ from straightline.check import Check
 from straightline.config.settings import Config
 from straightline.config.sources import Table
 from straightline.data import encoding, preparation
-from straightline.data.chance import chances, group_keys
+from straightline.data.chance import group_keys
 from straightline.data.checks import (
     duplicate_checks,
     is_row_number,
@@ -35,13 +35,10 @@ from straightline.families.target import Target
 from straightline.large.checks import encoded_checks
 from straightline.large.columns import ColumnFile, database, repeated_rows, sorted_file
 from straightline.large.conversion import Converted
+from straightline.large.held_out import held_out_rows
 from straightline.large.reading import Reading
 from straightline.large.writing import write_rows
 from straightline.runtime.steps import step
-
-HELD_OUT = 250_000  # So many held-out rows are enough for scores, and fit into memory.
-# The stream of chances by which rows are held out. It must not be that of folds, or groups that stay would miss folds.
-HELD_OUT_CHANCES = 0x68656C64
 
 
 def prepare_large(config: Config, source: Converted, root: Path, folder: Path) -> Schema:
@@ -68,7 +65,7 @@ def prepare_large(config: Config, source: Converted, root: Path, folder: Path) -
     labels, targets = _targets(config, reading, path, problems)
     rows = source.rows if reading.order is None else len(reading.order)
     try:
-        is_test, is_train, seen_rows = _held_out(settings, rows, groups, by == "time")
+        is_test, is_train, seen_rows = held_out_rows(settings, rows, groups, by == "time")
     except UserError as error:
         raise _error(source, path, [*problems, str(error)]) from None
     train = np.flatnonzero(is_train).astype(np.int32)
@@ -183,39 +180,6 @@ def _targets(
         except UserError as error:
             problems.append(str(error))
     return pd.DataFrame(labels), targets
-
-
-def _held_out(
-    settings: Table, rows: int, groups: NDArray | None, ordered: bool
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[Check]]:
-    """Return which rows are held out, which are trained on, and a check if fewer are held out than was asked for."""
-    keys = np.arange(rows) if groups is None else groups
-    drawn = chances(keys, settings.seed, HELD_OUT_CHANCES)
-    share = min(settings.held_out, HELD_OUT / rows)
-    if not ordered:
-        is_test = drawn < (share if groups is None else _limit_of_groups(groups, drawn, share))
-        is_train = ~is_test
-    else:
-        aside = round(settings.held_out * rows)
-        is_train = np.arange(rows) < rows - aside
-        is_test = ~is_train & (drawn < HELD_OUT / max(aside, 1))
-    if share == settings.held_out:
-        return is_test, is_train, []
-    message = f"{is_test.sum():,} rows are held out instead of {settings.held_out:.0%}, which are enough for scores"
-    return is_test, is_train, [Check("held-out", message)]
-
-
-def _limit_of_groups(groups: NDArray, drawn: NDArray, share: float) -> float:
-    """Return the chance below which a `share` of the groups is held out: one at least, but not all.
-
-    Raises UserError if all rows are of one group.
-    """
-    if share == 0:
-        return 0.0
-    limits = np.sort(drawn[np.unique(groups, return_index=True)[1]])
-    if len(limits) < 2:
-        raise UserError(f"all {len(groups)} rows are of one group, which cannot be divided; choose another column")
-    return float(limits[min(max(round(share * len(limits)), 1), len(limits) - 1)])
 
 
 def _features(

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from straightline.data.passes import Pass, answered, either
 from straightline.data.scaling import Moments, moments
 from straightline.data.scaling import joined as joined_moments
-from straightline.data.source import Pass, answered
 from straightline.large import least_squares
 from straightline.large.counts import Counts, counting
-from straightline.large.division import Division, joined_or_either
+from straightline.large.division import Division
 from straightline.large.likelihoods import fold_optima
 from straightline.large.passes import THREADED, Engine, by_cell, reduced
 from straightline.large.scoring import cell_losses
@@ -136,7 +136,7 @@ def _impossible(wanted: Pass) -> Any:
 
 
 def _all(cells: Sequence[Any], combine: Callable[[Any, Any], Any]) -> Any:
-    return reduce(partial(joined_or_either, combine=combine), cells)
+    return reduce(partial(either, combine), cells)
 
 
 def _divided(division: Division, counts: Sequence[Counts], counted: Pass) -> tuple[list[Counts], list[Counts]]:

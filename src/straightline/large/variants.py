@@ -43,8 +43,7 @@ def train_large(
 ) -> Trained:
     """Fit the variant to `table`, and to the training rows of the folds of `division`.
 
-    Raises UserError if a fold has no row
-    to train or to test on, and for settings that a large table does not allow.
+    Raises UserError if a fold has no row to train or to test on, and for settings that a large table does not allow.
     """
     if isinstance(settings, Regression):
         return _train_regression(table, division, settings, fit_settings, engine)

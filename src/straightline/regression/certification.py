@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from straightline.data.passes import Pass, one_pass
 from straightline.data.rows import Rows
-from straightline.data.source import Pass, one_pass
 from straightline.data.training_table import TrainingTable
 from straightline.regression.certificate import CONVERGED, Certificate
 from straightline.regression.coefficients import agreeing_digits

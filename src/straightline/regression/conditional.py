@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, special
 
+from straightline.data.passes import Pass
 from straightline.data.rows import Rows
-from straightline.data.source import Pass
 from straightline.families import Family
 from straightline.regression.multinomial import derivatives, scores_product
 from straightline.regression.separation import Separation

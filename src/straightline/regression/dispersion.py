@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from straightline.data.passes import Pass
 from straightline.data.rows import Rows
-from straightline.data.source import Pass
 from straightline.families import Family
 from straightline.formatting import number, percent
 from straightline.regression.standardized import Standardized

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from straightline.data.chance import LARGE_ROWS
+from straightline.data.passes import COLLECT, COUNT, Pass, on_rows
 from straightline.data.rows import Rows
-from straightline.data.source import COLLECT, COUNT, Pass, on_rows
 from straightline.families import Family
 from straightline.regression.firth import firth, firth_in_passes
 from straightline.regression.large_separation import separating_in_passes

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from straightline.data.passes import Pass, in_step, on_rows, restricted
 from straightline.data.rows import RowNumbers, Rows
 from straightline.data.scaling import joined, moments
-from straightline.data.source import Pass, Source, held_in_groups, in_step, on_rows, restricted
+from straightline.data.source import Source, held_in_groups
 from straightline.families import Family
 from straightline.regression.conditional import conditional_optimum
 from straightline.regression.dispersion import count_messages, variation

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from straightline.data.passes import Pass, on_rows
 from straightline.data.rows import Rows
-from straightline.data.source import Pass, on_rows
 from straightline.errors import UserError
 from straightline.families import Family
 from straightline.regression.multinomial import derivatives

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from straightline.data.passes import Pass
 from straightline.data.rows import Rows
-from straightline.data.source import Pass
 from straightline.families import Family
 from straightline.regression.separation import (
     AT_ONCE,

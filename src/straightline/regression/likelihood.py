@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from straightline.data.passes import Pass
 from straightline.data.rows import Rows
-from straightline.data.source import Pass
 from straightline.families import Family
 from straightline.regression.separation import RANK_TOLERANCE
 from straightline.regression.standardized import Standardized

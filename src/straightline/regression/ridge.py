@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from straightline.data.passes import Pass, in_step, one_pass
 from straightline.data.rows import RowNumbers, Rows
 from straightline.data.scaling import joined, moments
-from straightline.data.source import Pass, Source, in_step, one_pass
+from straightline.data.source import Source
 from straightline.families import Family
 from straightline.regression.estimation import NEWTON_STEPS, ROUNDING, likelihood_at, reduction
 from straightline.regression.standardized import Standardized

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from straightline.data.folds import Fold
+from straightline.data.passes import COLLECT, one_pass
 from straightline.data.rows import RowNumbers
-from straightline.data.source import COLLECT, held, one_pass
+from straightline.data.source import held
 from straightline.data.training_table import TrainingTable
 from straightline.training.batches import seed_of
 from straightline.training.plan import CHOICE_ROWS

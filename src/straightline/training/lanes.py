@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from straightline.data import scaling
+from straightline.data.passes import Pass, one_pass
 from straightline.data.rows import RowNumbers
 from straightline.data.scaling import Scaling
-from straightline.data.source import Pass, Source, one_pass
+from straightline.data.source import Source
 from straightline.training.batches import Replica
 from straightline.training.stack import Weights
 from straightline.training.state import Settings

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from straightline.data.folds import Fold
+from straightline.data.passes import Pass, one_pass
 from straightline.data.rows import Rows
-from straightline.data.source import Pass, one_pass
 from straightline.data.training_table import TrainingTable
 from straightline.families import Family
 from straightline.runtime.steps import step
